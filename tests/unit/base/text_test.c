@@ -1,0 +1,187 @@
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/rng.h"
+#include "tests/unit/unit.h"
+
+static void test_hex(void **state)
+{
+    (void)state;
+    char text[9];
+    uint8_t b[4], before[4] = {1, 2, 3, 4};
+    assert_string_equal(hex_encode("\x00\xff\x1a\xb0", 4, text), "00ff1ab0");
+    assert_string_equal(hex_encode("", 0, text), "");
+    assert_int_equal(hex_decode("00fF1aB0", 8, b, 4), OK);
+    assert_memory_equal(b, "\x00\xff\x1a\xb0", 4);
+    assert_int_equal(hex_decode("", 0, b, 0), OK);
+    memcpy(b, before, 4);
+    assert_int_equal(hex_decode("00ff1ab", 7, b, 4), ERR_INVAL);
+    assert_int_equal(hex_decode("00ff1ab", 7, b, 3), ERR_INVAL);
+    assert_int_equal(hex_decode("00ff1ab00", 9, b, 4), ERR_INVAL);
+    assert_int_equal(hex_decode("00ff1ab0", 8, b, 3), ERR_INVAL);
+    static const char bad[] = "/:@G`g \n\x80";
+    for (size_t i = 0; i + 1 < sizeof(bad); i++)
+        for (size_t at = 0; at < 8; at++) {
+            char t[8] = {'0', '0', '0', '0', '0', '0', '0', '0'};
+            t[at] = bad[i];
+            assert_int_equal(hex_decode(t, 8, b, 4), ERR_INVAL);
+        }
+    assert_memory_equal(b, before, 4); /* nothing written on errors */
+}
+
+static void test_b64_rfc4648(void **state)
+{
+    (void)state;
+    static const char *const v[][2] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"test", "dGVzdA=="},
+        {"~~~", "fn5+"},
+        {"\xff\xff\xff", "////"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        char text[16];
+        uint8_t b[16];
+        size_t len;
+        assert_int_equal(b64_encode(v[i][0], strlen(v[i][0]), text), strlen(v[i][1]));
+        assert_string_equal(text, v[i][1]);
+        assert_int_equal(B64_LEN(strlen(v[i][0])), strlen(v[i][1]));
+        assert_int_equal(b64_decode(text, strlen(text), b, sizeof(b), &len, NULL), OK);
+        assert_int_equal(len, strlen(v[i][0]));
+        assert_memory_equal(b, v[i][0], len);
+    }
+}
+
+static void test_b64_faults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum b64_fault fault;
+        uint8_t symbol;
+        size_t offset;
+    } v[] = {
+        /* what the API documents */
+        {"A_==", B64_SYMBOL, '_', 1},
+        {"AB==", B64_LAST_SYMBOL, 'B', 1}, /* 66 */
+        {"QR==", B64_LAST_SYMBOL, 'R', 1},
+        {"AAB=", B64_LAST_SYMBOL, 'B', 2},
+        {"A", B64_LENGTH, 0, 1},
+        {"dGVzdA", B64_PADDING, 0, 0},
+        {"dGVzdA=", B64_PADDING, 0, 0},
+        {"AAA", B64_PADDING, 0, 0},
+        {"AA", B64_PADDING, 0, 0},
+        {"AAAAA", B64_LENGTH, 0, 5},
+        {"AAAAAAAAA", B64_LENGTH, 0, 9},
+        /* a single wrong one at the end is named first */
+        {"AAAA\n", B64_SYMBOL, '\n', 4},
+        {"A_AA\n", B64_SYMBOL, '\n', 4},
+        {"_", B64_SYMBOL, '_', 0},
+        /* padding at the wrong place */
+        {"=", B64_SYMBOL, '=', 0},
+        {"====", B64_SYMBOL, '=', 0},
+        {"A===", B64_SYMBOL, '=', 1},
+        {"AA=A", B64_SYMBOL, '=', 2},
+        {"AA==AAAA", B64_SYMBOL, '=', 2},
+        {"AAAA====", B64_SYMBOL, '=', 4},
+        {"AAAA=", B64_SYMBOL, '=', 4},
+        {"AAAAAA==A", B64_SYMBOL, '=', 6},
+        /* spaces, line feeds and the other alphabet */
+        {"AA AA", B64_SYMBOL, ' ', 2},
+        {"AAAA\nAAAA", B64_SYMBOL, '\n', 4},
+        {"AA-A", B64_SYMBOL, '-', 2},
+        {"AAA\x80", B64_SYMBOL, 0x80, 3},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        uint8_t b[16];
+        size_t len = 99;
+        struct b64_error e;
+        assert_int_equal(b64_decode(v[i].text, strlen(v[i].text), b, sizeof(b), &len, &e),
+                         ERR_INVAL);
+        if (e.fault != v[i].fault || e.symbol != v[i].symbol || e.offset != v[i].offset)
+            fail_msg("%s: fault %d symbol %d offset %zu", v[i].text, (int)e.fault, e.symbol,
+                     e.offset);
+        assert_int_equal(len, 99);
+        assert_int_equal(b64_decode(v[i].text, strlen(v[i].text), b, sizeof(b), &len, NULL),
+                         ERR_INVAL);
+    }
+    uint8_t b[4];
+    size_t len;
+    struct b64_error e;
+    assert_int_equal(b64_decode("AA\0A", 4, b, sizeof(b), &len, &e), ERR_INVAL);
+    assert_int_equal(e.symbol, 0);
+    assert_int_equal(e.offset, 2);
+}
+
+/* Every length, every cut of the text, and every size of the output. */
+static void test_b64_lengths(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_init_seeded(&r, 64);
+    for (size_t len = 0; len < 70; len++) {
+        uint8_t in[70], out[80];
+        char text[B64_LEN(70) + 1];
+        size_t got;
+        rng_bytes(&r, in, len);
+        size_t chars = b64_encode(in, len, text);
+        assert_int_equal(chars, B64_LEN(len));
+        assert_int_equal(strlen(text), chars);
+        for (size_t cap = 0; cap < 75; cap++) {
+            memset(out, 0xa5, sizeof(out));
+            int rc = b64_decode(text, chars, out, cap, &got, NULL);
+            assert_int_equal(rc, cap >= len ? OK : ERR_TOOBIG);
+            for (size_t i = cap; i < sizeof(out); i++)
+                assert_int_equal(out[i], 0xa5);
+            if (rc == OK) {
+                assert_int_equal(got, len);
+                assert_memory_equal(out, in, len);
+            }
+        }
+        for (size_t cut = 0; cut < chars; cut++) {
+            int rc = b64_decode(text, cut, out, sizeof(out), &got, NULL);
+            assert_int_equal(rc, cut % 4 == 0 ? OK : ERR_INVAL);
+        }
+    }
+}
+
+/* Exactly one text for each content: what decodes, encodes to itself. */
+static void test_b64_canonical(void **state)
+{
+    (void)state;
+    struct rng r;
+    static const char pool[] = "ABQRgwz09+/=_- \n";
+    unsigned good = 0;
+    rng_init_seeded(&r, 65);
+    for (int i = 0; i < 200000; i++) {
+        char text[9], again[16];
+        uint8_t out[8];
+        size_t len = (size_t)rng_below(&r, 9), got;
+        for (size_t k = 0; k < len; k++)
+            text[k] = pool[rng_below(&r, sizeof(pool) - 1)];
+        if (b64_decode(text, len, out, sizeof(out), &got, NULL) != OK)
+            continue;
+        good++;
+        assert_int_equal(b64_encode(out, got, again), len);
+        assert_memory_equal(again, text, len);
+    }
+    assert_true(good > 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hex),           cmocka_unit_test(test_b64_rfc4648),
+        cmocka_unit_test(test_b64_faults),    cmocka_unit_test(test_b64_lengths),
+        cmocka_unit_test(test_b64_canonical),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
