@@ -1,0 +1,261 @@
+#include "router/link/tcp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/err.h"
+
+#define LOG_TARGET "router"
+#include "router/link/tcp_priv.h"
+
+/* --- shared ------------------------------------------------------------------------------- */
+
+void tcp_release(struct tcp *t)
+{
+    if (--t->pending == 0 && t->freed)
+        free(t);
+}
+
+/* uv_strerror() allocates for codes that it does not know. */
+const char *tcp_why(int status)
+{
+    switch (status) {
+    case UV_ECONNREFUSED:
+        return "connection refused";
+    case UV_ECONNRESET:
+        return "connection reset";
+    case UV_EPIPE:
+        return "closed by the peer";
+    case UV_ETIMEDOUT:
+        return "timed out";
+    case UV_ENETUNREACH:
+        return "network unreachable";
+    case UV_EHOSTUNREACH:
+        return "host unreachable";
+    case UV_EADDRNOTAVAIL:
+        return "address not available";
+    case UV_EAFNOSUPPORT:
+        return "address family not supported";
+    case UV_EPERM:
+    case UV_EACCES:
+        return "not permitted";
+    case UV_EMFILE:
+    case UV_ENFILE:
+        return "too many open files";
+    case UV_ENOMEM:
+    case UV_ENOBUFS:
+        return "out of memory";
+    default:
+        return "connection failed";
+    }
+}
+
+int tcp_mark(const struct tcp *t, int fd)
+{
+    if (t->c.firewall_mark == 0)
+        return 0;
+    int mark = t->c.firewall_mark;
+    return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
+}
+
+/* --- listener ----------------------------------------------------------------------------- */
+
+static void on_listener(uv_poll_t *h, int status, int events);
+
+static void on_pause_over(uv_timer_t *h)
+{
+    struct tcp *t = h->data;
+    (void)uv_poll_start(&t->listener, UV_READABLE, on_listener); /* not closing: works */
+}
+
+static void listener_rest(struct tcp *t, int error)
+{
+    t->stats.accept_pauses++;
+    log_remote(LOG_LEVEL_WARN, &t->log_budget, usec_now(), "accepting connections pauses",
+               "why=\"%s\" ms=%d", tcp_why(-error), TCP_ACCEPT_PAUSE_MS);
+    (void)uv_poll_stop(&t->listener);
+    (void)uv_timer_start(&t->pause, on_pause_over, TCP_ACCEPT_PAUSE_MS, 0);
+}
+
+/* Takes fd always. */
+static void accepted(struct tcp *t, int fd)
+{
+    struct tcp_link *tl = tcp_link_new(t);
+    if (!tl || uv_tcp_init(t->c.loop, &tl->stream) < 0) {
+        if (tl)
+            tcp_link_discard(tl);
+        (void)close(fd);
+        return;
+    }
+    t->pending++;
+    int rc = uv_tcp_open(&tl->stream, fd);
+    if (rc < 0) {
+        (void)close(fd);
+        link_close(&tl->base);
+        return;
+    }
+    if (tcp_link_open(tl) < 0) { /* reset already */
+        link_close(&tl->base);
+        return;
+    }
+    t->stats.accepted++;
+    struct endpoint from = endpoint_of(PROTO_TCP, link_remote(&tl->base));
+    t->c.accepted(t->c.ctx, &tl->base, &from);
+    tcp_link_read(tl);
+}
+
+static void on_listener(uv_poll_t *h, int status, int events)
+{
+    struct tcp *t = h->data;
+    (void)status; /* accept4() tells */
+    (void)events;
+    for (unsigned i = 0; i < TCP_ACCEPT_BATCH && !t->freed; i++) {
+        int fd = accept4(t->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accepted(t, fd);
+            continue;
+        }
+        if (errno == EAGAIN)
+            return;
+        t->stats.accept_errors++;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            listener_rest(t, errno);
+            return;
+        }
+        /* Else the fault of one connection, such as ECONNABORTED: on to the next. */
+    }
+}
+
+/* A bound and listening socket, or -1 with errno. */
+static int listen_on(const struct tcp *t, const struct sockaddr *a, socklen_t len)
+{
+    int one = 1, zero = 0, rc, keep;
+    int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (rc == 0 && a->sa_family == AF_INET6)
+        rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+    if (rc == 0) {
+        rc = tcp_mark(t, fd);
+        errno = rc < 0 ? -rc : errno;
+    }
+    if (rc == 0)
+        rc = bind(fd, a, len);
+    if (rc == 0)
+        rc = listen(fd, TCP_BACKLOG);
+    if (rc == 0)
+        return fd;
+    keep = errno;
+    (void)close(fd);
+    errno = keep;
+    return -1;
+}
+
+static int listen_dual(const struct tcp *t)
+{
+    struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(t->c.listen_port)};
+    struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(t->c.listen_port)};
+    int fd = listen_on(t, (struct sockaddr *)&any6, sizeof(any6));
+    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+        fd = listen_on(t, (struct sockaddr *)&any4, sizeof(any4));
+    return fd;
+}
+
+static int bound_port(int fd, uint16_t *ret)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof(a);
+    if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        return -1;
+    struct sockaddr_in sin; /* the port stands at the same place in both families */
+    memcpy(&sin, &a, sizeof(sin));
+    *ret = ntohs(sin.sin_port);
+    return 0;
+}
+
+static int listener_start(struct tcp *t)
+{
+    t->listen_fd = listen_dual(t);
+    if (t->listen_fd < 0 || bound_port(t->listen_fd, &t->port) < 0)
+        return ERR_IO;
+    int rc = uv_poll_init(t->c.loop, &t->listener, t->listen_fd);
+    if (rc < 0) {
+        errno = -rc;
+        return ERR_IO;
+    }
+    t->pending++;
+    t->listener.data = t;
+    (void)uv_poll_start(&t->listener, UV_READABLE, on_listener); /* just made: works */
+    return OK;
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    tcp_release(h->data);
+}
+
+int tcp_new(const struct tcp_conf *c, struct tcp **ret)
+{
+    int rc = ERR_NOMEM;
+    struct tcp *t = calloc(1, sizeof(*t));
+    if (!t)
+        return ERR_NOMEM;
+    t->c = *c;
+    t->listen_fd = -1;
+    t->log_budget = (struct log_budget)LOG_BUDGET_INIT;
+    list_init(&t->links);
+    list_init(&t->dials);
+    list_init(&t->later_links);
+    if (!c->dial_only) {
+        rc = listener_start(t);
+        if (rc < 0) {
+            int keep = errno;
+            if (t->listen_fd >= 0)
+                (void)close(t->listen_fd);
+            free(t);
+            errno = keep;
+            return rc;
+        }
+    }
+    (void)uv_timer_init(c->loop, &t->pause); /* both always 0 */
+    (void)uv_idle_init(c->loop, &t->later);
+    t->pause.data = t->later.data = t;
+    t->pending += 2;
+    *ret = t;
+    return OK;
+}
+
+uint16_t tcp_port(const struct tcp *t)
+{
+    return t->port;
+}
+
+void tcp_free(struct tcp *t)
+{
+    if (!t)
+        return;
+    t->freed = true;
+    tcp_dials_cancel(t);
+    list_foreach (n, &t->links)
+        link_close(
+            &list_entry(n, struct tcp_link, in_group)->base); /* leaves the list when freed */
+    if (t->listen_fd >= 0) {
+        uv_close((uv_handle_t *)&t->listener, on_handle_closed);
+        (void)close(t->listen_fd);
+        t->listen_fd = -1;
+    }
+    uv_close((uv_handle_t *)&t->pause, on_handle_closed);
+    uv_close((uv_handle_t *)&t->later, on_handle_closed);
+}
+
+struct tcp_stats tcp_stats(const struct tcp *t)
+{
+    return t->stats;
+}

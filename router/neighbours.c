@@ -1,0 +1,215 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "router/core.h"
+
+/* One neighbour per link: Hello, IHU, link cost, coming and going.
+ * docs/protocol/routing.md, "Neighbours" and "Loss of a peer". */
+
+struct neighbour *neighbour_find(const struct router *r, peer_id id)
+{
+    uint64_t hash = hmap_hash(&r->by_id, &id, sizeof(id));
+    for (struct hnode *n = hmap_first(&r->by_id, hash); n; n = hmap_next(n, hash)) {
+        struct neighbour *nb = container_of(n, struct neighbour, by_id);
+        if (nb->id == id)
+            return nb;
+    }
+    return NULL;
+}
+
+void neighbour_arm(struct router *r, struct neighbour *nb)
+{
+    usec_t when = MIN(nb->hello_at, nb->ihu_received + PEER_SILENT_MAX + 1);
+    when = MIN(when, nb->ask_at);
+    when = MIN(when, nb->dump_at);
+    timer_set(r, &nb->timer, when); /* its place was reserved when it came up */
+}
+
+static void hello_send(struct router *r, struct neighbour *nb, usec_t now)
+{
+    struct tlv t = {.type = TLV_HELLO,
+                    .hello = {.flags = HELLO_FLAG_UNICAST,
+                              .seqno = nb->hello_seqno++,
+                              .interval_cs = HELLO_INTERVAL_CS}};
+    nb->hello_sent = now;
+    nb->hellos_unanswered++;
+    nb->hello_at = now + HELLO_EVERY;
+    output_control(r, nb, &t);
+}
+
+void hello_recv(struct router *r, struct neighbour *from)
+{
+    struct tlv t = {.type = TLV_IHU,
+                    .ihu = {.rx_cost = neighbour_cost(from), .interval_cs = IHU_INTERVAL_CS}};
+    r->stats.processed_hello++;
+    output_control(r, from, &t);
+}
+
+/* Destinations in use are worth a new look when a link has become much better or worse. */
+static void cost_moved(struct router *r, struct neighbour *nb, usec_t now)
+{
+    uint16_t cost = neighbour_cost(nb);
+    uint16_t moved = metric_change(cost, nb->cost_acted);
+    if (moved <= METRIC_BIG_CHANGE || moved <= nb->cost_acted / 5 ||
+        now - nb->cost_acted_at < RESELECT_EVERY)
+        return;
+    nb->cost_acted = cost;
+    nb->cost_acted_at = now;
+    if (nb->reselect_left == 0 && nb->routes_len > 0)
+        r->reselecting++;
+    nb->reselect_left = nb->routes_len;
+}
+
+/* Each Hello is answered by one IHU: only that many are measured. With more than one under way the
+ * answer is to an older one and tells nothing but that the link is slow. */
+void ihu_recv(struct router *r, struct neighbour *from, usec_t now)
+{
+    r->stats.processed_ihu++;
+    from->ihu_received = now;
+    if (from->hellos_unanswered == 0)
+        return;
+    from->hellos_unanswered--;
+    link_cost_sample(&from->cost, from->hellos_unanswered > 0 ? LINK_COST_SAMPLE_MAX * USEC_MS
+                                                              : now - from->hello_sent);
+    cost_moved(r, from, now);
+}
+
+int router_peer_up(struct router *r, const struct router_link *link, usec_t now, peer_id *ret)
+{
+    struct neighbour *nb = calloc(1, sizeof(*nb));
+    if (!nb)
+        return ERR_NOMEM;
+    r->now = now;
+    nb->timer.kind = TIMER_NEIGHBOUR;
+    if (heap_set(&r->timers, &nb->timer.node, now + HELLO_EVERY) < 0) {
+        free(nb);
+        return ERR_NOMEM;
+    }
+    nb->id = ++r->last_peer;
+    nb->link = *link;
+    nb->link.name[LINK_NAME_MAX - 1] = 0;
+    nb->cost.smoothed = LINK_COST_INITIAL;
+    nb->cost_acted = neighbour_cost(nb);
+    nb->cost_acted_at = now - RESELECT_EVERY;
+    nb->ihu_received = now;
+    nb->ask_at = now + NEW_PEER_ASK_AFTER;
+    nb->dump_at = USEC_NEVER;
+    list_init(&nb->routes);
+    list_push_back(&r->neighbours, &nb->node);
+    hmap_add(&r->by_id, &nb->by_id, hmap_hash(&r->by_id, &nb->id, sizeof(nb->id)));
+    r->stats.peers++;
+    r->stats.peer_added++;
+
+    announce_own(r, nb);
+    hello_send(r, nb, now);
+    query_tell_open(r, nb);
+    used_tell(r, nb, now);
+    neighbour_arm(r, nb);
+    *ret = nb->id;
+    return OK;
+}
+
+static void neighbour_free(struct router *r, struct neighbour *nb)
+{
+    heap_del(&r->timers, &nb->timer.node);
+    list_del(&nb->node);
+    free(nb);
+}
+
+/* The first part of a departed neighbour's routes; the neighbour goes with the last. */
+static void leave_slice(struct router *r, struct neighbour *nb, size_t *budget, usec_t now)
+{
+    while (*budget > 0 && !list_empty(&nb->routes)) {
+        route_link_lost(r, list_first(&nb->routes, struct route, in_neighbour), now);
+        (*budget)--;
+    }
+    if (list_empty(&nb->routes))
+        neighbour_free(r, nb);
+}
+
+void router_peer_down(struct router *r, peer_id peer, usec_t now)
+{
+    struct neighbour *nb = neighbour_find(r, peer);
+    size_t budget = SLICE;
+    r->now = now;
+    if (!nb)
+        return;
+    dump_stop(r, nb);
+    nb->gone = true;
+    if (nb->reselect_left > 0) {
+        nb->reselect_left = 0;
+        r->reselecting--;
+    }
+    heap_del(&r->timers, &nb->timer.node);
+    hmap_del(&r->by_id, &nb->by_id);
+    list_del(&nb->node);
+    list_push_back(&r->leaving, &nb->node);
+    r->stats.peers--;
+    r->stats.peer_removed++;
+    leave_slice(r, nb, &budget, now); /* the rest goes with router_tick() */
+}
+
+static void reselect_slice(struct router *r, struct neighbour *nb, size_t *budget, usec_t now)
+{
+    while (*budget > 0 && nb->reselect_left > 0 && !list_empty(&nb->routes)) {
+        struct route *rt = list_first(&nb->routes, struct route, in_neighbour);
+        list_del(&rt->in_neighbour); /* to the end: done */
+        list_push_back(&nb->routes, &rt->in_neighbour);
+        nb->reselect_left--;
+        (*budget)--;
+        if (dest_in_use(rt->dest, now))
+            dest_reselect(r, rt->dest, now);
+    }
+    if (list_empty(&nb->routes))
+        nb->reselect_left = 0;
+    if (nb->reselect_left == 0)
+        r->reselecting--;
+}
+
+/* What is left makes router_deadline() due. */
+void neighbours_slice(struct router *r, size_t budget, usec_t now)
+{
+    while (budget > 0 && !list_empty(&r->leaving))
+        leave_slice(r, list_first(&r->leaving, struct neighbour, node), &budget, now);
+    if (r->reselecting == 0)
+        return;
+    list_foreach (pos, &r->neighbours) {
+        struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (nb->reselect_left > 0)
+            reselect_slice(r, nb, &budget, now);
+    }
+}
+
+void neighbour_tick(struct router *r, struct neighbour *nb, usec_t now)
+{
+    if (now - nb->ihu_received > PEER_SILENT_MAX) {
+        struct router_out o = {.kind = ROUTER_OUT_CLOSE, .peer = nb->id};
+        r->stats.peer_died++;
+        (void)output_local(r, &o, false); /* fails only without memory: the link stays open */
+        router_peer_down(r, nb->id, now);
+        return;
+    }
+    if (now >= nb->hello_at)
+        hello_send(r, nb, now);
+    if (now >= nb->ask_at) {
+        nb->ask_at = USEC_NEVER;
+        used_ask(r, nb, now);
+    }
+    if (now >= nb->dump_at)
+        dump_continue(r, nb, now);
+    neighbour_arm(r, nb);
+}
+
+void neighbours_free(struct router *r)
+{
+    if (!r->neighbours.next)
+        return;
+    list_foreach_safe (pos, &r->neighbours) {
+        struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        dump_stop(r, nb);
+        neighbour_free(r, nb);
+    }
+    list_foreach_safe (pos_gone, &r->leaving)
+        neighbour_free(r, list_entry(pos_gone, struct neighbour, node));
+}

@@ -1,0 +1,130 @@
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "router/core.h"
+
+/* Packets that wait under a /64 while it is being searched: never longer than the search, so age
+ * has a limit without a clock of its own. docs/protocol/routing.md, "Data packets and queues". */
+
+static void parked_unlink(struct router *r, struct dest *home, struct parked *w)
+{
+    list_del(&w->node);
+    if (w->kind != PARKED_INBOUND) {
+        home->parked_out_len--;
+        r->parked_bytes -= w->pkt->len;
+        return;
+    }
+    home->parked_in_len--;
+    r->parked_inbound--;
+    struct neighbour *nb = neighbour_find(r, w->from);
+    if (nb)
+        nb->parked_inbound--;
+}
+
+static int out_add(struct router *r, struct dest *home, struct parked *w)
+{
+    if (home->parked_out_len >= r->limits.wait_packets_node) {
+        r->stats.out_full_node++;
+        return ERR_LIMIT;
+    }
+    if (r->parked_bytes + w->pkt->len > r->limits.wait_bytes) {
+        r->stats.out_full_all++;
+        return ERR_LIMIT;
+    }
+    list_push_back(&home->parked_out, &w->node);
+    home->parked_out_len++;
+    r->parked_bytes += w->pkt->len;
+    r->stats.out_enqueued++;
+    return OK;
+}
+
+static int in_add(struct router *r, struct dest *home, struct parked *w)
+{
+    struct neighbour *nb = neighbour_find(r, w->from);
+    if (!nb || home->parked_in_len >= PARKED_INBOUND_NODE_MAX ||
+        nb->parked_inbound >= PARKED_INBOUND_PEER_MAX ||
+        r->parked_inbound >= r->limits.inbound_packets) {
+        r->stats.in_full++;
+        return ERR_LIMIT;
+    }
+    list_push_back(&home->parked_in, &w->node);
+    home->parked_in_len++;
+    r->parked_inbound++;
+    nb->parked_inbound++;
+    r->stats.in_enqueued++;
+    return OK;
+}
+
+int parked_add(struct router *r, struct dest *home, const struct parked *from)
+{
+    struct parked *w = malloc(sizeof(*w));
+    if (!w)
+        return ERR_NOMEM;
+    *w = *from;
+    int rc = w->kind == PARKED_INBOUND ? in_add(r, home, w) : out_add(r, home, w);
+    if (rc < 0)
+        free(w);
+    return rc;
+}
+
+static void flush_list(struct router *r, struct dest *home, struct list *waiting, uint32_t n,
+                       usec_t now)
+{
+    for (; n > 0 && !list_empty(waiting); n--) {
+        struct parked *w = list_first(waiting, struct parked, node);
+        if (!parked_ready(r, w)) { /* a longer prefix was found, not around this address */
+            list_del(&w->node);
+            list_push_back(waiting, &w->node);
+            continue;
+        }
+        parked_unlink(r, home, w);
+        if (w->kind == PARKED_INBOUND)
+            r->stats.in_dequeued++;
+        else
+            r->stats.out_dequeued++;
+        parked_go(r, w, now);
+        free(w);
+    }
+}
+
+void parked_flush(struct router *r, struct dest *home, usec_t now)
+{
+    dest_hold(home);
+    flush_list(r, home, &home->parked_out, home->parked_out_len, now);
+    flush_list(r, home, &home->parked_in, home->parked_in_len, now);
+    dest_release(r, home);
+}
+
+/* Packets of this node go back to whoever wants to tell its sender. */
+static void give_back(struct router *r, struct parked *w)
+{
+    struct router_out o = {.kind = ROUTER_OUT_UNSENT,
+                           .pkt = w->pkt,
+                           .user_type = w->user_type,
+                           .hop_limit = w->hop_limit,
+                           .src = w->src,
+                           .dst = w->dst};
+    pkt_pull(w->pkt, USER_HEADER_BYTES);
+    (void)output_local(r, &o, true); /* a full queue drops it */
+}
+
+void parked_drop(struct router *r, struct dest *home)
+{
+    list_foreach_safe (pos, &home->parked_out) {
+        struct parked *w = list_entry(pos, struct parked, node);
+        parked_unlink(r, home, w);
+        r->stats.out_timeout++;
+        if (w->kind == PARKED_OWN)
+            give_back(r, w);
+        else
+            pkt_free(w->pkt);
+        free(w);
+    }
+    list_foreach_safe (pos_in, &home->parked_in) {
+        struct parked *w = list_entry(pos_in, struct parked, node);
+        parked_unlink(r, home, w);
+        r->stats.in_timeout++;
+        pkt_free(w->pkt);
+        free(w);
+    }
+}

@@ -1,0 +1,407 @@
+/* Route requests and the renewal of routes: rows of docs/protocol/routing.md, "How to test this".
+ */
+#include <string.h>
+
+#include "fixture.h"
+#include "router/core.h"
+
+static struct fx f;
+
+static int setup(void **state)
+{
+    (void)state;
+    fx_init(&f, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fx_fini(&f);
+    return 0;
+}
+
+static struct ip6 host_in(const struct subnet *s)
+{
+    struct ip6 a = s->net;
+    a.b[15] = 9;
+    return a;
+}
+
+static int send_to(const struct subnet *s)
+{
+    struct ip6 src = router_address(f.r), dst = host_in(s);
+    int rc = router_send(f.r, &src, &dst, USER_MESSAGE, 64, pkt_copy("x", 1), f.now);
+    fx_advance(&f, 0);
+    return rc;
+}
+
+static size_t take_data(peer_id p)
+{
+    size_t n = 0;
+    struct pkt *pkt;
+    while ((pkt = fx_take(&f, p)) != NULL) {
+        n += pkt->data[1] == OUTER_DATA;
+        pkt_free(pkt);
+    }
+    return n;
+}
+
+static void requests_for_own(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f);
+    struct subnet own = fx_own(&f);
+    struct ip6 host = host_in(&own);
+    for (uint8_t plen = 64; plen <= 128; plen += 8) {
+        struct subnet s = {.net = ip6_mask(&host, plen), .plen = plen};
+        fx_route_request(&f, a, &s, 0);
+        fx_expect_own(&f, a, 0);
+    }
+    fx_expect_silence(&f);
+}
+
+/* A longer prefix is answered with what covers it, and leaves nothing that stands in its way. */
+static void longer_prefixes(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y);
+    struct subnet x128 = {.net = host_in(&x), .plen = 128};
+    struct subnet y128 = {.net = host_in(&y), .plen = 128};
+    fx_update(&f, a, &fx_x, 10, 0);
+    fx_forget(&f);
+    fx_route_request(&f, b, &x128, 0);
+    fx_expect_update(&f, b, &fx_x, 1020, 0);
+    fx_expect_silence(&f);
+    assert_int_equal(send_to(&x), OK);
+    assert_int_equal(take_data(a), 1);
+    fx_route_request(&f, b, &y128, 3); /* unknown: its /64 is searched */
+    fx_expect_route_request(&f, a, &y, 4);
+    fx_expect_silence(&f);
+    assert_int_equal(fx_stats(&f).queries, 1);
+}
+
+/* Prefixes that cover many nodes are nobody's: they are not searched and hide nothing. */
+static void wide_prefixes(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    struct subnet all = {.net = {{0x04}}, .plen = 7}, zero = {.plen = 0};
+    struct subnet half = {.net = ip6_mask(&x.net, 63), .plen = 63};
+    struct subnet outside = {.net = {{0x20, 0x01}}, .plen = 64};
+    fx_route_request(&f, a, &all, 0);
+    fx_route_request(&f, a, &zero, 0);
+    fx_route_request(&f, a, &half, 0);
+    fx_route_request(&f, a, &outside, 0);
+    fx_expect_silence(&f);
+    assert_int_equal(fx_stats(&f).queries, 0);
+    assert_int_equal(send_to(&x), OK);
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_route_request(&f, b, &x, 0);
+    fx_expect_silence(&f);
+    struct ip6 far = outside.net, src = router_address(f.r), own = fx_own(&f).net;
+    assert_int_equal(router_send(f.r, &src, &far, USER_L3, 64, pkt_copy("x", 1), f.now),
+                     ERR_NOROUTE);
+    assert_int_equal(router_send(f.r, &src, &own, USER_L3, 64, pkt_copy("x", 1), f.now),
+                     ERR_NOROUTE);
+    assert_int_equal(router_send(f.r, &src, &x.net, USER_L3, 1, pkt_copy("x", 1), f.now),
+                     ERR_INVAL);
+    fx_advance(&f, 0);
+    fx_expect_silence(&f);
+}
+
+static void generations(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t in;
+        int out;
+    } rows[] = {{0, 1}, {13, 14}, {14, 15}, {15, -1}, {254, -1}, {255, -1}};
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct router_id rid = fx_router_id((uint8_t)(i + 1));
+        struct subnet s = fx_subnet_of(&rid);
+        fx_route_request(&f, a, &s, rows[i].in);
+        if (rows[i].out >= 0)
+            fx_expect_route_request(&f, b, &s, (uint8_t)rows[i].out);
+        fx_expect_silence(&f);
+        fx_route_request(&f, b, &s, 0); /* being searched: nothing more */
+        if (rows[i].out >= 0)
+            fx_expect_silence(&f);
+        fx_forget(&f);
+    }
+}
+
+static void nobody_answers(void **state)
+{
+    (void)state;
+    struct router_out o;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    assert_int_equal(send_to(&x), OK);
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_route_request(&f, b, &x, 0);
+    assert_int_equal(send_to(&x), OK); /* asked once */
+    fx_advance(&f, 14999 * USEC_MS);
+    fx_expect_silence(&f);
+    assert_false(fx_event(&f, ROUTER_OUT_UNSENT, &o));
+    fx_advance(&f, USEC_MS);
+    for (int i = 0; i < 2; i++) { /* both come back as they were given */
+        assert_true(fx_event(&f, ROUTER_OUT_UNSENT, &o));
+        assert_int_equal(o.pkt->len, 1);
+        assert_int_equal(o.pkt->data[0], 'x');
+        assert_int_equal(o.user_type, USER_MESSAGE);
+        assert_int_equal(o.hop_limit, 64);
+        pkt_free(o.pkt);
+    }
+    fx_expect_silence(&f);
+    assert_int_equal(fx_stats(&f).queries, 0);
+    assert_int_equal(f.r->nodes.count, 0); /* nothing is left of it */
+    assert_int_equal(f.r->parked_bytes, 0);
+    assert_int_equal(send_to(&x), OK); /* a new one may start */
+    fx_expect_route_request(&f, a, &x, 0);
+}
+
+static void new_peer_is_asked(void **state)
+{
+    (void)state;
+    struct subnet x = fx_subnet_of(&fx_x);
+    struct ip6 dst = host_in(&x);
+    router_want(f.r, &dst, f.now); /* before any link is up */
+    peer_id a = fx_up(&f);
+    fx_expect_own(&f, a, 0);
+    fx_expect_hello(&f, a, 0);
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_silence(&f);
+    router_want(f.r, &dst, f.now);
+    fx_advance(&f, USEC_SEC);
+    fx_expect_silence(&f);
+}
+
+/* One neighbour can not start any number of floods. */
+static void token_bucket(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct subnet s = {.net = {{4, (uint8_t)(i >> 8), (uint8_t)i}}, .plen = 64};
+        fx_route_request(&f, a, &s, 0);
+    }
+    assert_int_equal(fx_count(&f, b), 100);
+    assert_int_equal(fx_stats(&f).limit_requests, 900);
+    fx_forget(&f);
+    fx_advance(&f, USEC_SEC);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct subnet s = {.net = {{5, (uint8_t)(i >> 8), (uint8_t)i}}, .plen = 64};
+        fx_route_request(&f, a, &s, 0);
+    }
+    assert_int_equal(fx_count(&f, b), 20);
+    fx_forget(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_route_request(&f, b, &x, 0); /* others are not held back by that */
+    fx_expect_route_request(&f, a, &x, 1);
+}
+
+static void oldest_query_goes(void **state)
+{
+    (void)state;
+    struct router_out o;
+    struct router_limits l;
+    fx_fini(&f);
+    router_limits_default(&l);
+    l.queries = 3;
+    fx_init(&f, &l);
+    for (uint8_t i = 1; i <= 5; i++) {
+        struct router_id rid = fx_router_id(i);
+        struct subnet s = fx_subnet_of(&rid);
+        assert_int_equal(send_to(&s), OK);
+    }
+    assert_int_equal(fx_stats(&f).queries, 3);
+    assert_int_equal(fx_stats(&f).limit_queries, 2);
+    for (uint8_t i = 1; i <= 2; i++) {
+        struct router_id rid = fx_router_id(i);
+        struct subnet s = fx_subnet_of(&rid);
+        assert_true(fx_event(&f, ROUTER_OUT_UNSENT, &o));
+        assert_true(ip6_same_node(&o.dst, &s.net));
+        pkt_free(o.pkt);
+    }
+    assert_false(fx_event(&f, ROUTER_OUT_UNSENT, &o));
+}
+
+static void short_life(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_update_interval(&f, a, &fx_x, 0, 0, 400); /* lives 14 s: always in its last 15 */
+    fx_forget(&f);
+    for (unsigned i = 0; i < 2000; i++)
+        assert_int_equal(send_to(&x), OK);
+    fx_expect_route_request(&f, b, &x, 0);
+    fx_expect_none(&f, b);
+    assert_int_equal(fx_count(&f, a), 2001);
+    fx_expect_route_request(&f, a, &x, 0);
+    assert_int_equal(take_data(a), 2000);
+}
+
+/* A route in use is renewed by its next hop at 60 to 90 % of its life; everybody is asked when that
+ * one is silent. One that is not in use dies. */
+static void renewal(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y);
+    fx_advance(&f, USEC_SEC); /* a new neighbour is asked for what is in use: not now */
+    fx_update(&f, a, &fx_x, 5, 0);
+    fx_update(&f, a, &fx_y, 5, 0);
+    usec_t learned = f.now, asked = 0;
+    for (unsigned s = 0; s < 1034; s++) {
+        if (s % 60 == 0)
+            assert_int_equal(send_to(&x), OK);
+        fx_forget(&f);
+        fx_advance(&f, USEC_SEC);
+        struct pkt *p;
+        while ((p = fx_take(&f, a)) != NULL) {
+            if (p->data[1] == OUTER_CONTROL && p->data[8] == TLV_ROUTE_REQUEST) {
+                assert_int_equal(asked, 0);
+                asked = f.now;
+            }
+            pkt_free(p);
+        }
+        while ((p = fx_take(&f, b)) != NULL) {
+            assert_true(p->data[8] != TLV_ROUTE_REQUEST);
+            pkt_free(p);
+        }
+    }
+    assert_in_range((asked - learned) / USEC_SEC, 630, 946);
+    fx_forget(&f);
+    fx_advance(&f, 2 * USEC_SEC); /* 15 s before the end */
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_route_request(&f, b, &x, 0);
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 5, 0); /* the answer */
+    fx_expect_silence(&f);
+    fx_advance(&f, 16 * USEC_SEC);
+    assert_true(fx_reachable(&f, &x));
+    assert_false(fx_reachable(&f, &y));
+}
+
+/* A destination in use that lost its last route is searched, after the retractions. */
+static void lost_in_use(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y);
+    fx_update(&f, a, &fx_x, 5, 0);
+    fx_update(&f, a, &fx_y, 5, 0);
+    assert_int_equal(send_to(&x), OK);
+    fx_forget(&f);
+    fx_update(&f, a, &fx_x, METRIC_INFINITE, 0);
+    fx_update(&f, a, &fx_y, METRIC_INFINITE, 0);
+    fx_expect_retraction(&f, b, &x, 0);
+    fx_expect_retraction(&f, b, &y, 0);
+    fx_forget(&f);
+    assert_int_equal(send_to(&x), OK); /* waits, without asking at once */
+    fx_expect_silence(&f);
+    fx_advance(&f, LOST_QUERY_JITTER);
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_route_request(&f, b, &x, 0);
+    fx_expect_silence(&f);
+    fx_update(&f, b, &fx_x, 7, 0);
+    assert_int_equal(take_data(b), 1);
+}
+
+/* A request that comes while the only routes are gone is passed on. */
+static void request_without_route(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_update(&f, a, &fx_x, 5, 0);
+    fx_update(&f, a, &fx_x, METRIC_INFINITE, 0);
+    fx_forget(&f);
+    fx_route_request(&f, b, &x, 0);
+    fx_expect_route_request(&f, a, &x, 1);
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 6, 1);
+    fx_expect_update(&f, b, &fx_x, 1016, 1); /* who asked is told with all others */
+    fx_expect_silence(&f);
+}
+
+static void count_info(void *ctx, const struct route_info *i)
+{
+    unsigned *n = ctx;
+    assert_non_null(strstr(i->next_hop, "TCP [::1]:"));
+    assert_int_equal(i->metric, 1);
+    (*n)++;
+}
+
+/* The whole table comes in pieces, in order, without what was learned from who asks. */
+static void dump(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    unsigned n = 0;
+    for (unsigned i = 0; i < 700; i++) {
+        struct router_id rid = fx_router_id((uint8_t)i);
+        rid.b[31] = (uint8_t)(i >> 8);
+        fx_update(&f, a, &rid, 1, 0);
+        fx_forget(&f);
+    }
+    fx_route_request(&f, a, NULL, 200);
+    fx_advance(&f, USEC_SEC);
+    fx_expect_own(&f, a, 0);
+    fx_expect_silence(&f);
+    fx_route_request(&f, b, NULL, 0);
+    assert_int_equal(fx_count(&f, b), DUMP_PIECE);
+    fx_advance(&f, USEC_SEC);
+    assert_int_equal(fx_count(&f, b), 701);
+    struct ip6 last = {{0}};
+    for (unsigned i = 0; i < 700; i++) {
+        struct pkt *p = fx_take(&f, b);
+        assert_non_null(p);
+        assert_true(memcmp(p->data + 20, last.b, 8) > 0);
+        memcpy(last.b, p->data + 20, 8);
+        pkt_free(p);
+    }
+    fx_expect_own(&f, b, 0);
+    fx_expect_silence(&f);
+    fx_route_request(&f, b, NULL, 0);
+    fx_expect_silence(&f);
+    router_each_selected(f.r, count_info, &n);
+    assert_int_equal(n, 700);
+    n = 0;
+    router_each_fallback(f.r, count_info, &n);
+    assert_int_equal(n, 0);
+    fx_advance(&f, 30 * USEC_SEC);
+    fx_ihu(&f, b); /* stays alive */
+    fx_advance(&f, 30 * USEC_SEC);
+    fx_forget(&f);
+    fx_route_request(&f, b, NULL, 0);
+    assert_int_equal(fx_count(&f, b), 1); /* a died meanwhile: nothing but the own /64 */
+    fx_down(&f, b);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(requests_for_own),
+        T(longer_prefixes),
+        T(wide_prefixes),
+        T(generations),
+        T(nobody_answers),
+        T(new_peer_is_asked),
+        T(token_bucket),
+        T(oldest_query_goes),
+        T(short_life),
+        T(renewal),
+        T(lost_in_use),
+        T(request_without_route),
+        T(dump),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
