@@ -1,0 +1,261 @@
+/* bus.h - the message bus: durable outbox, transfers in both directions, inbox, replies.
+ *
+ * A core like the router: clients' calls, packets, store results, routes and `now` go in; packets
+ * to send, store operations and answers for clients come out. It owns the rules of durability:
+ * nothing is answered or acknowledged before the store operation that covers it came back with OK.
+ *
+ *     bus_recv(b, &src, &dst, &key, body, now);      // or bus_send(), bus_stored(), bus_route()
+ * ... while (bus_next(b, now, &out)) apply(&out); arm_timer(bus_deadline(b));
+ *
+ * Owns: all live messages and transfers; payloads it shares with the store (base/blob.h).
+ * Thread: loop. Never: touches a socket, a disk or a clock; calls back.
+ * Protocol: docs/protocol/messages.md and docs/protocol/durability.md. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/ip6.h"
+#include "base/pkt.h"
+#include "base/rng.h"
+#include "base/wire.h"
+#include "bus/message.h"
+
+struct bus;
+
+/* Everything that a remote or a client can make grow, with the reaction at the limit. */
+struct bus_limits {
+    uint32_t out_messages_node;  /* live, per destination node (100,000): ERR_LIMIT to the client */
+    uint64_t out_bytes_node;     /* (1 GiB): ERR_LIMIT */
+    uint64_t out_bytes;          /* all live payloads (10 GiB): ERR_NOSPACE */
+    uint32_t out_transfers_node; /* started at a time, per node (256): waits in QUEUED */
+    uint32_t out_transfers;      /* in all (1024): waits in QUEUED */
+    uint64_t out_cache_bytes;    /* payloads of waiting messages kept in memory (16 MiB); others are
+                                    read back from the store when their turn comes */
+    uint32_t in_parts_node;      /* incomplete, per source node (256): INIT not answered */
+    uint64_t in_parts_bytes; /* announced bytes of all incomplete messages (64 MiB): not answered */
+    uint32_t in_messages;    /* complete and not taken (100,000): INIT not answered */
+    uint64_t in_bytes;       /* (1 GiB): INIT not answered */
+    uint64_t in_cache_bytes; /* payloads of these kept in memory (16 MiB) */
+    uint32_t seen;           /* remembered ids of received messages (2,000,000): not answered */
+    uint32_t init_per_sec;   /* per source node (1000, burst the same): not answered */
+    uint32_t waiters;        /* clients waiting for a message or a reply (4096): ERR_LIMIT */
+    int64_t ttl_default_ms;  /* 300,000 */
+    int64_t ttl_max_ms;      /* 30 days: ERR_INVAL */
+    int64_t status_keep_ms;  /* finished entries, from creation (600,000) */
+};
+void bus_limits_default(struct bus_limits *l);
+
+struct bus_conf {
+    struct ip6 self; /* own address; the /64 around it is "this node" */
+    uint8_t self_key[MSG_KEY_BYTES];
+    struct bus_limits limits;
+    struct rng *rng; /* borrowed for the bus's life */
+};
+MUST_CHECK int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret);
+void bus_free(struct bus *b);
+
+/* --- start: rows of the store, before anything else, in the order of their seq --------------- */
+
+struct bus_out_row {
+    uint64_t seq; /* 1.., rises with acceptance, never used twice */
+    struct msg_id id;
+    struct ip6 src, dst;
+    bool reply;
+    enum out_state state;
+    enum out_policy policy;
+    int64_t created_ms, deadline_ms, final_ms; /* wall */
+    uint64_t len;
+    uint8_t sum[MSG_SUM_BYTES];
+    struct topic topic;
+    struct blob *body; /* borrowed; may be NULL when loading: read later with BUS_STORE_OUT_BODY */
+};
+struct bus_in_row {
+    uint64_t
+        seq; /* order in which clients see READY messages; a PART has its own until it is READY */
+    enum in_state state;
+    struct ip6 src, dst;
+    uint8_t src_key[MSG_KEY_BYTES];
+    struct msg_id id;
+    bool reply;
+    int64_t recv_ms;   /* wall: INIT of a PART, completion of READY */
+    int64_t expire_ms; /* of a PART; 0: none */
+    uint64_t len;
+    uint8_t sum[MSG_SUM_BYTES]; /* READY */
+    struct topic topic;
+    struct blob *body;  /* borrowed; PART: the bytes up to the last one that came, holes undefined;
+                           READY may be NULL */
+    const uint8_t *got; /* PART: per chunk index a pair (offset u32, end u32) big endian of what is
+                           there, 0 0 where nothing is */
+    size_t got_len;
+    uint64_t chunks_seen; /* PART: highest chunk index seen + 1 */
+};
+struct bus_seen_row {
+    uint64_t node; /* /64 of the sender: ip6_node() */
+    struct msg_id id;
+    bool reply;
+    uint8_t sum[MSG_SUM_BYTES];
+    uint64_t len;
+    uint64_t count;    /* chunk count of its DONE: echoed in a repeated DONE ACK */
+    int64_t expire_ms; /* wall */
+};
+MUST_CHECK int bus_load_out(struct bus *b, const struct bus_out_row *row, struct instant now);
+MUST_CHECK int bus_load_in(struct bus *b, const struct bus_in_row *row, struct instant now);
+MUST_CHECK int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant now);
+/* Highest seq ever used in either table. Call once, last. */
+void bus_load_end(struct bus *b, uint64_t out_seq, uint64_t in_seq, struct instant now);
+
+/* --- clients ------------------------------------------------------------------------------ */
+
+/* The caller's number for one call under way; comes back in the answer. Never 0. */
+typedef uint64_t bus_client;
+
+struct bus_send {
+    struct ip6 dst;     /* inside 400::/7, else ERR_INVAL; own /64: delivered here */
+    struct topic topic; /* of a reply: ignored */
+    struct blob
+        *payload;   /* borrowed (the bus takes its own reference); ERR_TOOBIG above MSG_LEN_MAX */
+    int64_t ttl_ms; /* 0: default */
+    enum out_policy policy;
+    bool reply; /* answers `reply_to` */
+    struct msg_id reply_to;
+    int64_t reply_wait_ms; /* > 0: wait for the reply after acceptance (not with `reply`) */
+};
+/* One call per client at a time: ERR_BUSY.
+ * Answers follow as BUS_OUT_ACCEPTED and, with reply_wait_ms, then BUS_OUT_TAKEN (id set, message
+ * NULL on time-out). ERR_* at once: ERR_LIMIT, ERR_NOSPACE, ERR_INVAL, ERR_TOOBIG, ERR_NOMEM. */
+MUST_CHECK int bus_send(struct bus *b, const struct bus_send *m, bus_client client,
+                        struct instant now);
+
+struct bus_take {
+    bool any_topic; /* else only messages with exactly `topic` (which may be empty) */
+    struct topic topic;
+    bool peek;       /* leave it there, tell nobody */
+    int64_t wait_ms; /* 0: answer at once */
+};
+/* The answer is BUS_OUT_TAKEN. Waiters of the same topic are served in the order in which they
+ * came. */
+MUST_CHECK int bus_take(struct bus *b, const struct bus_take *t, bus_client client,
+                        struct instant now);
+/* The client went away. A message already on its way to it stays removed only if its removal was
+ * already asked of the store; else it is there for the next one. */
+void bus_forget_client(struct bus *b, bus_client client);
+/* The answer is BUS_OUT_STATUS: newest entry with this id. */
+MUST_CHECK int bus_status(struct bus *b, const struct msg_id *id, bus_client client,
+                          struct instant now);
+
+/* --- network ------------------------------------------------------------------------------ */
+
+/* One message packet, unsealed and without user header; borrows. */
+void bus_recv(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
+              const uint8_t src_key[static MSG_KEY_BYTES], struct wire_rd body, struct instant now);
+/* A route to the /64 of dst was found or lost. Also the answer to a BUS_OUT_WANT for a node whose
+ * route is known already. */
+void bus_route(struct bus *b, const struct ip6 *dst, bool reachable, struct instant now);
+/* A link came up: routes may be had that were not before. */
+void bus_peer_up(struct bus *b, struct instant now);
+/* A link's queue has room again: messages that waited for it go on. */
+void bus_unblocked(struct bus *b, struct instant now);
+
+/* --- store -------------------------------------------------------------------------------- */
+
+enum bus_store_kind {
+    BUS_STORE_OUT_PUT,   /* insert `out`; with `in` set too (message to oneself): both in one commit
+                          */
+    BUS_STORE_OUT_STATE, /* out.seq gets out.state, out.final_ms; final: the body goes */
+    BUS_STORE_OUT_READ,  /* the RECEIVED entry (out.id, node of out.dst) becomes READ, if there is
+                            one */
+    BUS_STORE_OUT_BODY,  /* read the body of out.seq */
+    BUS_STORE_OUT_FIND,  /* read the newest entry with out.id */
+    BUS_STORE_IN_PART,   /* insert or update the PART in.seq (in.state PART or PART_FULL) */
+    BUS_STORE_IN_READY,  /* remove PART `part_seq` (0: none), insert `in` and `seen`; also set: out
+                          */
+    BUS_STORE_IN_TAKE, /* remove READY in.seq (a client takes it); want_body: read the body first */
+    BUS_STORE_IN_BODY, /* read the body of in.seq, leave it there */
+    BUS_STORE_IN_DROP, /* remove PART in.seq */
+    BUS_STORE_SWEEP, /* remove finished out rows created before wall `before_ms`, seen rows expired
+                      */
+};
+
+/* The pointers inside are borrowed until bus_next() is called again: copy or blob_ref() them. */
+struct bus_store_op {
+    enum bus_store_kind kind;
+    uint64_t tag; /* comes back in bus_stored() */
+    struct bus_out_row out;
+    struct bus_in_row in;
+    struct bus_seen_row seen;
+    uint64_t part_seq;
+    bool has_out, has_in; /* OUT_PUT: has_in; IN_READY: has_out never */
+    bool want_body;
+    int64_t before_ms, now_ms;
+};
+
+struct bus_store_result {
+    uint64_t tag;
+    int rc;                 /* OK, ERR_NOENT (reads), ERR_IO, ERR_NOSPACE */
+    struct blob *body;      /* OUT_BODY, IN_BODY, IN_TAKE; borrowed */
+    struct bus_out_row out; /* OUT_FIND */
+};
+void bus_stored(struct bus *b, const struct bus_store_result *res, struct instant now);
+
+/* --- driving ------------------------------------------------------------------------------ */
+
+void bus_tick(struct bus *b, struct instant now);
+usec_t bus_deadline(const struct bus *b);
+
+enum bus_out_kind {
+    BUS_OUT_PACKET,   /* send pkt (behind the user header) from src to dst, hop limit 64 */
+    BUS_OUT_WANT,     /* ask the router for a route to dst */
+    BUS_OUT_STORE,    /* hand `store` to the store */
+    BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc) */
+    BUS_OUT_TAKEN,    /* message for client, or NULL: time-out; rc != OK: the store failed */
+    BUS_OUT_STATUS,   /* rc OK: status; ERR_NOENT */
+};
+
+struct bus_message {
+    uint64_t seq;
+    struct msg_id id;
+    struct ip6 src, dst;
+    uint8_t src_key[MSG_KEY_BYTES];
+    struct topic topic;
+    struct blob *payload; /* lends until the next bus_next() */
+    bool reply;
+    int64_t recv_ms;
+};
+struct bus_status_info {
+    struct ip6 dst;
+    enum out_state state;
+    uint64_t chunks_pending, chunks_sent, chunks_acked; /* OUT_SENDING, OUT_DONE_SENT */
+    int64_t created_ms, deadline_ms;
+    uint64_t len;
+};
+struct bus_out {
+    enum bus_out_kind kind;
+    struct ip6 src, dst;        /* PACKET, WANT (dst) */
+    struct pkt *pkt;            /* PACKET: the taker's now */
+    struct bus_store_op *store; /* STORE: lends */
+    bus_client client;          /* ACCEPTED, TAKEN, STATUS */
+    int rc;
+    struct msg_id id;               /* ACCEPTED; TAKEN of a reply wait */
+    struct bus_message *message;    /* TAKEN: lends, or NULL */
+    struct bus_status_info *status; /* STATUS: lends */
+};
+/* `room(ctx, dst)`: may message packets for dst be queued now? Asked before each packet of a
+ * payload; after a no, nothing more for that node comes out until bus_unblocked(). */
+typedef bool bus_room(void *ctx, const struct ip6 *dst);
+void bus_set_room(struct bus *b, bus_room *room, void *ctx);
+bool bus_next(struct bus *b, struct instant now, struct bus_out *ret); /* false: nothing to do */
+
+/* Counters since start and present sizes, for metrics and tests. */
+struct bus_stats {
+    uint64_t accepted, delivered, read, aborted, cancelled, unknown, local;
+    uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
+    uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;
+    uint64_t store_errors;
+    uint64_t out_live, out_bytes, out_cached_bytes;
+    uint64_t in_parts, in_parts_bytes, in_ready, in_bytes, in_cached_bytes, seen, waiters;
+    uint64_t nodes;       /* remembered */
+    uint64_t sched_looks; /* turns of nodes looked at for something to send */
+};
+void bus_stats(const struct bus *b, struct bus_stats *ret);

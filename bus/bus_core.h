@@ -1,0 +1,72 @@
+/* bus_core.h - the parts of struct bus, for the files of this folder.
+ *
+ * Who calls whom: bus.c dispatches to outbox/send_transfer (outgoing) and recv_transfer/inbox
+ * (incoming); these use calls, nodes, ops, seen, reads and the queue of control packets below. */
+#pragma once
+#include "base/bucket.h"
+#include "base/log.h"
+#include "bus/bus.h"
+#include "bus/calls.h"
+#include "bus/inbox.h"
+#include "bus/node.h"
+#include "bus/ops.h"
+#include "bus/outbox.h"
+#include "bus/reads.h"
+#include "bus/recv_transfer.h"
+#include "bus/seen.h"
+
+/* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
+#define BUS_CONTROL_MAX 65536u
+#define BUS_SWEEP_EVERY (10 * USEC_SEC)
+
+/* A store operation whose result interests nobody but the counters. */
+struct note {
+    struct op op;
+    enum bus_store_kind kind; /* IN_DROP, OUT_READ */
+    uint64_t seq;
+    struct msg_id id;
+    struct ip6 dst;
+};
+
+struct bus {
+    struct ip6 self;
+    uint8_t self_key[MSG_KEY_BYTES];
+    struct bus_limits limits;
+    struct rng *rng;
+    bus_room *room;
+    void *room_ctx;
+
+    struct nodes nodes;
+    struct outbox out;
+    struct parts parts;
+    struct inbox in;
+    struct seen seen;
+    struct reads reads;
+    struct calls calls;
+    struct ops ops;
+    struct list control; /* struct control_packet, first out first */
+    size_t n_control;
+    struct op sweep;
+    usec_t sweep_at;
+    uint64_t out_seq, in_seq;
+    struct bus_stats stats;
+
+    /* What bus_next() lends until it is called again. */
+    struct instant next_at;
+    struct bus_store_op store_op;
+    struct blob *lent_body;
+    uint8_t lent_got[8 * (MSG_LEN_MAX / 250 + 1)];
+    struct call *lent_call;
+    struct bus_message message;
+};
+
+static inline bool bus_is_self(const struct bus *b, const struct ip6 *addr)
+{
+    return ip6_same_node(&b->self, addr);
+}
+
+/* Takes pkt (NULL: no memory when it was built; counted as not sent). */
+void bus_control(struct bus *b, const struct ip6 *src, const struct ip6 *dst, struct pkt *pkt);
+/* Asks the store for something whose result nobody waits for. */
+void bus_note(struct bus *b, enum bus_store_kind kind, uint64_t seq, const struct msg_id *id,
+              const struct ip6 *dst);

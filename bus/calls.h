@@ -1,0 +1,72 @@
+/* calls.h - calls of clients under way: who waits for what, and the answers that are ready.
+ *
+ * A struct call lives from the client's call until its last answer was taken with bus_next(), or
+ * until the client went away. Owns: its entries and, through them, a reference to the message that
+ * is handed over. Thread: loop. Limit: bus_limits.waiters for those that wait. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/hmap.h"
+#include "base/list.h"
+#include "bus/bus.h"
+#include "bus/ops.h"
+
+enum call_kind { CALL_SEND, CALL_TAKE, CALL_STATUS };
+
+struct call {
+    struct hnode by_client;
+    bus_client client;
+    enum call_kind kind;
+    struct list due; /* calls.due, when an answer is ready */
+    bool accept_due; /* SEND: BUS_OUT_ACCEPTED */
+    bool last_due;   /* BUS_OUT_TAKEN or BUS_OUT_STATUS (SEND without reply: none); then it ends */
+    int accept_rc, rc;
+    struct msg_id id; /* SEND, STATUS */
+
+    /* CALL_SEND */
+    struct out_msg *out; /* until it is durable */
+    bool reply_wait;
+    struct hnode by_reply; /* while a reply is waited for: (node, id) */
+    bool by_reply_in;
+    uint64_t node;
+    int64_t reply_wait_ms;
+
+    /* CALL_TAKE, and CALL_SEND with reply_wait */
+    bool any_topic, peek, waits;
+    struct list wait;       /* inbox.any or topic_queue.waiters */
+    struct topic_queue *tq; /* CALL_TAKE that waits for one topic */
+    uint64_t ticket;        /* order of waiting */
+    struct heap_node expire;
+    struct in_msg *msg; /* reference: handed over, or its removal is under way */
+    struct blob *body;  /* of a peek: read for it */
+
+    struct op op; /* peek: payload to be read; STATUS: to be found */
+    struct bus_status_info status;
+};
+
+struct calls {
+    struct hmap by_client, by_reply;
+    struct list due;
+    struct heap expires;
+    uint64_t ticket;
+    uint32_t waiting; /* in queues of the inbox or for a reply */
+};
+
+struct rng;
+MUST_CHECK int calls_init(struct calls *c, struct rng *r);
+void calls_fini(struct calls *c); /* must be empty */
+
+/* NULL: no memory, or the client has a call under way. */
+struct call *call_new(struct calls *c, bus_client client, enum call_kind kind);
+struct call *call_find(const struct calls *c, bus_client client);
+/* In no list but `due`, without message; frees it. */
+void call_free(struct calls *c, struct call *call);
+/* An answer is ready. */
+void call_due(struct calls *c, struct call *call);
+
+void call_reply_add(struct calls *c, struct call *call);
+void call_reply_del(struct calls *c, struct call *call); /* fine when it is not there */
+/* Who waits for a message with this id from this node; NULL: nobody. */
+struct call *call_reply_find(const struct calls *c, uint64_t node, const struct msg_id *id);

@@ -1,0 +1,232 @@
+#include "bus/client.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "bus/bus_core.h"
+#include "bus/timer.h"
+
+/* Out of everything and freed. */
+static void call_end(struct bus *b, struct call *c, struct instant now)
+{
+    inbox_leave(b, c);
+    call_reply_del(&b->calls, c);
+    if (c->reply_wait)
+        b->calls.waiting--;
+    if (c->out)
+        c->out->call = NULL;
+    if (c->msg)
+        inbox_forget(b, c, now);
+    blob_unref(c->body);
+    op_drop(&b->ops, &c->op);
+    if (b->lent_call == c)
+        b->lent_call = NULL;
+    call_free(&b->calls, c);
+}
+
+/* --- calls -------------------------------------------------------------------------------- */
+
+static int call_begin(struct bus *b, bus_client client, enum call_kind kind, struct call **ret)
+{
+    if (client == 0)
+        return ERR_INVAL;
+    if (call_find(&b->calls, client))
+        return ERR_BUSY;
+    struct call *c = call_new(&b->calls, client, kind);
+    if (!c)
+        return ERR_NOMEM;
+    *ret = c;
+    return OK;
+}
+
+static int send_check(const struct bus *b, const struct bus_send *m)
+{
+    if (!ip6_in_overlay(&m->dst) || m->ttl_ms < 0 || m->ttl_ms > b->limits.ttl_max_ms)
+        return ERR_INVAL;
+    if (m->reply_wait_ms < 0 || (m->reply && m->reply_wait_ms > 0))
+        return ERR_INVAL;
+    if (m->payload && m->payload->len > MSG_LEN_MAX)
+        return ERR_TOOBIG;
+    if (m->reply_wait_ms > 0 && b->calls.waiting >= b->limits.waiters)
+        return ERR_LIMIT;
+    return OK;
+}
+
+int bus_send(struct bus *b, const struct bus_send *m, bus_client client, struct instant now)
+{
+    struct call *c;
+    int rc = send_check(b, m);
+    if (rc == OK)
+        rc = call_begin(b, client, CALL_SEND, &c);
+    if (rc < 0)
+        return rc;
+    rc = outbox_send(b, m, c, now);
+    if (rc < 0) {
+        call_free(&b->calls, c);
+        return rc;
+    }
+    if (m->reply_wait_ms > 0) {
+        c->reply_wait = true;
+        c->reply_wait_ms = MIN(m->reply_wait_ms, b->limits.ttl_max_ms);
+        c->node = ip6_node(&m->dst);
+        b->calls.waiting++;
+        call_reply_add(&b->calls, c);
+    }
+    return OK;
+}
+
+int bus_take(struct bus *b, const struct bus_take *t, bus_client client, struct instant now)
+{
+    struct call *c;
+    int rc = call_begin(b, client, CALL_TAKE, &c);
+    if (rc < 0)
+        return rc;
+    rc = inbox_take(b, c, t, now);
+    if (rc < 0)
+        call_free(&b->calls, c);
+    return rc;
+}
+
+void bus_forget_client(struct bus *b, bus_client client)
+{
+    struct call *c = call_find(&b->calls, client);
+    if (c)
+        call_end(b, c, b->next_at);
+}
+
+int bus_status(struct bus *b, const struct msg_id *id, bus_client client, struct instant now)
+{
+    (void)now;
+    struct call *c;
+    int rc = call_begin(b, client, CALL_STATUS, &c);
+    if (rc < 0)
+        return rc;
+    c->id = *id;
+    const struct out_msg *m = outbox_newest(b, id);
+    if (m) {
+        outbox_status(m, &c->status);
+        c->last_due = true;
+        call_due(&b->calls, c);
+    } else {
+        op_want(&b->ops, &c->op);
+    }
+    return OK;
+}
+
+/* --- store -------------------------------------------------------------------------------- */
+
+bool client_fill(struct call *c, struct bus_store_op *op)
+{
+    if (c->kind == CALL_STATUS) {
+        op->kind = BUS_STORE_OUT_FIND;
+        op->out.id = c->id;
+    } else {
+        op->kind = BUS_STORE_IN_BODY; /* of a peek */
+        op->in.seq = c->msg->seq;
+        op->in.id = c->msg->id;
+    }
+    return true;
+}
+
+void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res)
+{
+    c->rc = res->rc;
+    if (c->kind == CALL_STATUS) {
+        if (res->rc == OK)
+            c->status = (struct bus_status_info){.dst = res->out.dst,
+                                                 .state = res->out.state,
+                                                 .created_ms = res->out.created_ms,
+                                                 .deadline_ms = res->out.deadline_ms,
+                                                 .len = res->out.len};
+    } else if (res->rc == OK) {
+        if (res->body && res->body->len == c->msg->len)
+            c->body = blob_ref(res->body);
+        else
+            c->rc = ERR_CORRUPT;
+    }
+    c->last_due = true;
+    call_due(&b->calls, c);
+}
+
+/* --- time --------------------------------------------------------------------------------- */
+
+void client_tick(struct bus *b, struct instant now)
+{
+    struct heap_node *h;
+    while ((h = timer_fire(&b->calls.expires, now.mono))) {
+        struct call *c = container_of(h, struct call, expire);
+        inbox_leave(b, c);
+        call_reply_del(&b->calls, c);
+        c->last_due = true; /* without a message */
+        call_due(&b->calls, c);
+    }
+}
+
+/* --- answers ------------------------------------------------------------------------------ */
+
+static void message_fill(struct bus *b, const struct call *c)
+{
+    const struct in_msg *m = c->msg;
+    struct bus_message *r = &b->message;
+    r->seq = m->seq;
+    r->id = m->id;
+    r->src = m->src;
+    r->dst = m->dst;
+    memcpy(r->src_key, m->src_key, sizeof(r->src_key));
+    r->topic.len = m->topic_len;
+    memcpy(r->topic.b, m->topic, m->topic_len);
+    r->payload = c->body ? c->body : m->payload;
+    r->reply = m->reply;
+    r->recv_ms = m->recv_ms;
+}
+
+bool client_next(struct bus *b, struct bus_out *ret)
+{
+    struct call *c = list_first(&b->calls.due, struct call, due);
+    if (!c)
+        return false;
+    list_del(&c->due);
+    ret->client = c->client;
+    ret->id = c->id;
+    if (c->accept_due) {
+        c->accept_due = false;
+        ret->kind = BUS_OUT_ACCEPTED;
+        ret->rc = c->accept_rc;
+        if (c->last_due)
+            call_due(&b->calls, c);
+        else if (!c->reply_wait || c->accept_rc != OK)
+            b->lent_call = c; /* that was all */
+        return true;
+    }
+    ret->rc = c->rc;
+    b->lent_call = c;
+    if (c->kind == CALL_STATUS) {
+        ret->kind = BUS_OUT_STATUS;
+        ret->status = c->rc == OK ? &c->status : NULL;
+        return true;
+    }
+    ret->kind = BUS_OUT_TAKEN;
+    if (c->msg && c->rc == OK) {
+        message_fill(b, c);
+        ret->message = &b->message;
+        if (c->kind == CALL_TAKE)
+            ret->id = c->msg->id;
+    }
+    return true;
+}
+
+void client_lent_end(struct bus *b)
+{
+    if (b->lent_call)
+        call_end(b, b->lent_call, b->next_at);
+}
+
+void client_end_all(struct bus *b)
+{
+    struct hnode *h;
+    size_t slot = 0;
+    while ((h = hmap_each(&b->calls.by_client, &slot, NULL))) {
+        call_end(b, container_of(h, struct call, by_client), b->next_at);
+        slot = 0;
+    }
+}

@@ -1,0 +1,165 @@
+/* Start: the window grows by one per ACK (doubling per round trip) until three rounds bring less
+ * than a quarter more, or the round trip shows a queue. After that it is twice the product of the
+ * best rate of the last ten rounds and the least round trip of the last ten seconds. */
+#include "bus/flow.h"
+
+#include <string.h>
+
+#include "base/macros.h"
+
+#define MIN_RTT_LIFE   (10 * USEC_SEC)
+#define START_GAIN     1.25
+#define START_ROUNDS   3
+#define QUEUE_RTT      (50 * USEC_MS)
+#define PROBE_EVERY    8 /* one round in eight asks for more than it gets */
+#define PROBE_GAIN     1.25
+#define PACE_BURST_MIN 32.0
+
+void flow_init(struct flow *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->starting = true;
+    f->window = FLOW_WINDOW_START;
+}
+
+usec_t flow_timer(const struct flow *f, unsigned doublings)
+{
+    usec_t t = FLOW_RTO_START;
+    if (f->has_rtt) {
+        t = f->srtt + 4 * f->rttvar;
+        t = MAX(t, FLOW_RTO_MIN);
+        t = MIN(t, FLOW_RTO_MAX);
+    }
+    for (; doublings > 0 && t < FLOW_TIMER_MAX; doublings--)
+        t *= 2;
+    return MIN(t, FLOW_TIMER_MAX);
+}
+
+void flow_rtt(struct flow *f, usec_t sample, usec_t now)
+{
+    if (sample < 0)
+        return;
+    if (!f->has_rtt) {
+        f->srtt = sample;
+        f->rttvar = sample / 2;
+        f->has_rtt = true;
+    } else { /* RFC 6298 section 2 */
+        usec_t diff = f->srtt > sample ? f->srtt - sample : sample - f->srtt;
+        f->rttvar = (3 * f->rttvar + diff) / 4;
+        f->srtt = (7 * f->srtt + sample) / 8;
+    }
+    if (f->min_rtt_at == 0 || sample <= f->min_rtt || now - f->min_rtt_at > MIN_RTT_LIFE) {
+        f->min_rtt = sample;
+        f->min_rtt_at = now;
+    }
+}
+
+static double rate_best(const struct flow *f)
+{
+    double best = 0;
+    for (unsigned i = 0; i < FLOW_RATE_ROUNDS; i++)
+        best = MAX(best, f->rates[i]);
+    return best;
+}
+
+/* Pacing rate in chunks per second. */
+static double pace_rate(const struct flow *f)
+{
+    return rate_best(f) * (f->round % PROBE_EVERY == 0 ? PROBE_GAIN : 1.0);
+}
+
+static double pace_burst(double rate)
+{
+    double burst = rate * (double)FLOW_ACK_DELAY / (double)USEC_SEC;
+    return MAX(burst, PACE_BURST_MIN);
+}
+
+usec_t flow_pace(struct flow *f, usec_t now)
+{
+    if (f->starting)
+        return now;
+    double rate = pace_rate(f);
+    if (rate <= 0)
+        return now;
+    double tokens = f->pace_tokens + rate * (double)(now - f->pace_at) / (double)USEC_SEC;
+    f->pace_tokens = MIN(tokens, pace_burst(rate));
+    f->pace_at = now;
+    if (f->pace_tokens >= 1.0)
+        return now;
+    return now + 1 + (usec_t)((1.0 - f->pace_tokens) / rate * (double)USEC_SEC);
+}
+
+void flow_sent(struct flow *f, struct flow_stamp *s, uint32_t inflight, bool more, usec_t now)
+{
+    if (inflight == 0) /* after a pause: the idle time is no part of the rate */
+        f->delivered_at = now;
+    s->sent = now;
+    s->delivered = f->delivered;
+    s->delivered_at = f->delivered_at;
+    /* All that were under way may be acknowledged before this one; FLOW_LOSS_LATER more can only be
+     * chunks that were sent after it. */
+    s->lost_after = f->delivered + inflight + FLOW_LOSS_LATER;
+    s->app_limited = !more && inflight + 1 < f->window;
+    if (!f->starting)
+        f->pace_tokens -= 1.0;
+}
+
+/* A rate sample of a round that tells something about the path. */
+static void rate_add(struct flow *f, double rate)
+{
+    if (f->rate_round != f->round) {
+        f->rate_round = f->round;
+        f->rate_pos = (f->rate_pos + 1) % FLOW_RATE_ROUNDS;
+        f->rates[f->rate_pos] = 0;
+    }
+    f->rates[f->rate_pos] = MAX(f->rates[f->rate_pos], rate);
+}
+
+static void start_check(struct flow *f)
+{
+    double rate = rate_best(f);
+    if (rate >= f->full_rate * START_GAIN) {
+        f->full_rate = rate;
+        f->full_rounds = 0;
+    } else if (++f->full_rounds >= START_ROUNDS) {
+        f->starting = false;
+    }
+}
+
+void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, usec_t now)
+{
+    f->delivered++;
+    f->delivered_at = now;
+    bool new_round = s->delivered >= f->round_end;
+    if (new_round) {
+        f->round++;
+        f->round_end = f->delivered;
+    }
+    if (once)
+        flow_rtt(f, now - s->sent, now);
+    usec_t took = now - s->delivered_at;
+    if (took > 0) {
+        double rate = (double)(f->delivered - s->delivered) * (double)USEC_SEC / (double)took;
+        if (!s->app_limited || rate > rate_best(f))
+            rate_add(f, rate);
+    }
+    if (f->starting) {
+        if (!s->app_limited)
+            f->window = MIN(f->window + 1, (uint32_t)FLOW_WINDOW_MAX);
+        if (new_round && !s->app_limited)
+            start_check(f);
+        if (once && now - s->sent > f->min_rtt + FLOW_ACK_DELAY + MAX(QUEUE_RTT, f->min_rtt))
+            f->starting = false;
+        if (!f->starting)
+            f->pace_at = now;
+        return;
+    }
+    double window = 2 * rate_best(f) * (double)(f->min_rtt + FLOW_ACK_DELAY) / (double)USEC_SEC;
+    window = MAX(window, (double)FLOW_WINDOW_MIN);
+    f->window = (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
+}
+
+bool flow_lost(const struct flow *f, const struct flow_stamp *s, usec_t now)
+{
+    return f->delivered >= s->lost_after && now - s->sent >= f->srtt + f->srtt / 4;
+}

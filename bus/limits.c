@@ -1,0 +1,24 @@
+#include "bus/bus.h"
+
+void bus_limits_default(struct bus_limits *l)
+{
+    *l = (struct bus_limits){
+        .out_messages_node = 100000,
+        .out_bytes_node = UINT64_C(1) << 30,
+        .out_bytes = UINT64_C(10) << 30,
+        .out_transfers_node = 256,
+        .out_transfers = 1024,
+        .out_cache_bytes = UINT64_C(16) << 20,
+        .in_parts_node = 256,
+        .in_parts_bytes = UINT64_C(64) << 20,
+        .in_messages = 100000,
+        .in_bytes = UINT64_C(1) << 30,
+        .in_cache_bytes = UINT64_C(16) << 20,
+        .seen = 2000000,
+        .init_per_sec = 1000,
+        .waiters = 4096,
+        .ttl_default_ms = 300000,
+        .ttl_max_ms = INT64_C(30) * 24 * 3600 * 1000,
+        .status_keep_ms = 600000,
+    };
+}

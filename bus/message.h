@@ -1,0 +1,55 @@
+/* message.h - what a message is, for everyone who handles one. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/ip6.h"
+
+#define MSG_ID_BYTES  8
+#define MSG_TOPIC_MAX 255
+#define MSG_SUM_BYTES 32 /* BLAKE3 of the payload */
+#define MSG_KEY_BYTES 32
+/* Largest payload that is kept in a database row and in memory. Larger ones are refused (413). */
+#define MSG_LEN_MAX (64u * 1024)
+
+struct msg_id {
+    uint8_t b[MSG_ID_BYTES]; /* random, opaque; shown as 16 hex digits */
+};
+
+/* Topic bytes with their length; not text. */
+struct topic {
+    uint8_t len; /* 0: no topic */
+    uint8_t b[MSG_TOPIC_MAX];
+};
+
+/* Where an outgoing message stands (docs/protocol/messages.md, "Sender"). Only QUEUED, DONE_SENT
+ * (for at-most-once) and the final ones are ever stored; the numbers are those of the database. */
+enum out_state {
+    OUT_QUEUED = 0, /* on disk, nothing sent;        leaves by: route and slot, deadline, cancel */
+    OUT_INIT_SENT =
+        1, /* INIT (or all of it) sent;     leaves by: INIT ACK, CHUNK ACK, DONE ACK, deadline */
+    OUT_SENDING = 2, /* chunks under way;             leaves by: all acked, silence, deadline */
+    OUT_DONE_SENT =
+        3, /* all chunks acked, DONE sent;  leaves by: DONE ACK, READ, silence, deadline */
+    OUT_RECEIVED = 4,  /* final unless READ follows */
+    OUT_READ = 5,      /* final */
+    OUT_ABORTED = 6,   /* final: not received before the deadline */
+    OUT_CANCELLED = 7, /* final: by the client */
+    OUT_UNKNOWN = 8,   /* final: may have been delivered; at-most-once forbids asking again */
+};
+
+static inline bool out_state_final(enum out_state s)
+{
+    return s >= OUT_RECEIVED;
+}
+
+enum out_policy { OUT_AT_LEAST_ONCE = 0, OUT_AT_MOST_ONCE = 1 };
+
+/* Where an incoming message stands; numbers of the database. */
+enum in_state {
+    IN_PART = 0,      /* INIT taken, bytes missing */
+    IN_PART_FULL = 1, /* all bytes there, DONE missing */
+    IN_READY = 2,     /* complete, for clients */
+};

@@ -1,0 +1,55 @@
+#include "bus/out_msg.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+
+#define TO(s)  (1u << OUT_##s)
+#define FINALS (TO(RECEIVED) | TO(READ) | TO(ABORTED) | TO(CANCELLED) | TO(UNKNOWN))
+
+static const uint16_t out_next[] = {
+    /* bit n: may move to state n */
+    [OUT_QUEUED] = TO(INIT_SENT) | TO(DONE_SENT) | FINALS,
+    [OUT_INIT_SENT] = TO(INIT_SENT) | TO(SENDING) | TO(DONE_SENT) | FINALS,
+    [OUT_SENDING] = TO(INIT_SENT) | TO(DONE_SENT) | FINALS,
+    [OUT_DONE_SENT] = TO(INIT_SENT) | TO(SENDING) | FINALS,
+    [OUT_RECEIVED] = TO(READ),
+    [OUT_READ] = 0,
+    [OUT_ABORTED] = 0,
+    [OUT_CANCELLED] = 0,
+    [OUT_UNKNOWN] = 0,
+};
+static_assert(ARRAY_LEN(out_next) == OUT_UNKNOWN + 1, "one row per state");
+
+struct out_msg *out_msg_new(const uint8_t *topic, uint8_t topic_len)
+{
+    struct out_msg *m = calloc(1, sizeof(*m) + topic_len);
+    if (!m)
+        return NULL;
+    list_init(&m->followers);
+    list_init(&m->lost);
+    m->op.owner = OP_OUT;
+    m->topic_len = topic_len;
+    if (topic_len > 0)
+        memcpy(m->topic, topic, topic_len);
+    return m;
+}
+
+void out_msg_free(struct out_msg *m)
+{
+    if (!m)
+        return;
+    assert(!list_linked(&m->link) && !list_linked(&m->send) && list_empty(&m->followers));
+    assert(!heap_has(&m->timer) && !heap_has(&m->deadline) && !m->op.flying);
+    blob_unref(m->body);
+    free(m->chunks);
+    free(m);
+}
+
+void out_msg_set(struct out_msg *m, enum out_state s)
+{
+    assert(out_next[m->state] & 1u << s);
+    m->state = s;
+}

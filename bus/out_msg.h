@@ -1,0 +1,111 @@
+/* out_msg.h - one message on its way to another node, from acceptance to its end.
+ *
+ * The object only; what happens to it: outbox.h (index, limits, store), send_transfer.h (packets).
+ * Owns: its payload reference and its chunk table. Thread: loop. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/heap.h"
+#include "base/hmap.h"
+#include "base/list.h"
+#include "bus/chunk_plan.h"
+#include "bus/flow.h"
+#include "bus/message.h"
+#include "bus/ops.h"
+
+enum out_chunk_state { OUT_CHUNK_UNSENT, OUT_CHUNK_SENT, OUT_CHUNK_LOST, OUT_CHUNK_ACKED };
+
+struct out_chunk {
+    struct list link; /* SENT: node->flying; LOST: msg->lost */
+    struct out_msg *msg;
+    struct flow_stamp stamp;
+    uint16_t index;
+    uint8_t sends;
+    enum out_chunk_state state;
+};
+
+/* What a transfer in OUT_DONE_SENT is doing about the missing answer. */
+enum out_ask {
+    OUT_ASK_DONE,  /* DONE again;                              leaves by: answer, SEND_DONES silent
+                    */
+    OUT_ASK_PROBE, /* chunk 0 again: does it know the message? leaves by: answer, SEND_PROBES silent
+                    */
+    OUT_ASK_WAIT,  /* a moment for READ;                       leaves by: READ, timer -> INIT */
+    OUT_ASK_LATE,  /* at-most-once: DONE, more and more rarely; leaves by: answer, deadline */
+};
+
+/* Packets that a transfer wants to send besides its chunks, in this order. */
+enum out_packet { OUT_SEND_INIT = 1, OUT_SEND_PROBE = 2, OUT_SEND_DONE = 4 };
+
+/* What the store should do for it; the highest one goes first. */
+enum out_store { OUT_STORE_PUT = 1, OUT_STORE_BODY = 2, OUT_STORE_DONE = 4, OUT_STORE_FINAL = 8 };
+
+enum out_kept {
+    OUT_KEPT_NOT,   /* payload in no cache: none in memory, or its transfer runs */
+    OUT_KEPT_CACHE, /* since it was accepted */
+    OUT_KEPT_READ,  /* read back ahead of its turn */
+};
+
+struct out_msg {
+    struct hnode by_key; /* (node, id): only the one whose turn it is */
+    struct hnode by_id;  /* id: only the newest with this id */
+    struct out_msg *id_older, *id_newer;
+    struct list followers; /* others with the same (node, id), in order, through link */
+    struct list link;      /* node->queue, prep, active, or followers of another */
+    struct list send;      /* node->control or node->chunks */
+    struct heap_node timer, deadline;
+    struct op op;
+    unsigned store, store_flying; /* enum out_store */
+    struct node *node;
+    struct call *call; /* waits for acceptance; NULL: nobody */
+
+    uint64_t seq;
+    struct msg_id id;
+    struct ip6 src, dst;
+    uint8_t sum[MSG_SUM_BYTES];
+    uint32_t len;
+    bool reply, loaded, local;
+    bool indexed; /* in by_id */
+    bool queued;  /* in node->queue or, prepped, in node->prep */
+    bool prepped;
+    enum out_state state;
+    enum out_state final; /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
+    bool read_late;       /* READ came after `final` was on its way to the store */
+    enum out_policy policy;
+    int64_t created_ms, deadline_ms, final_ms; /* wall */
+    usec_t deadline_at;
+    struct blob *body; /* NULL: only in the store */
+    enum out_kept kept;
+
+    /* The transfer; see send_transfer.c. */
+    struct out_chunk *chunks; /* plan.count of them, or NULL */
+    struct chunk_plan plan;
+    struct list lost;
+    uint32_t next;          /* first chunk never sent since the last INIT */
+    uint32_t acked, flying; /* chunks acknowledged; sent and not answered */
+    unsigned packets;       /* enum out_packet */
+    enum out_ask ask;
+    uint8_t doublings, silent, restarts, inits, dones, probes, rounds;
+    bool eager, eager_again;
+    bool done_valid;  /* a DONE left after every chunk */
+    bool done_stored; /* at-most-once: DONE_SENT is durable */
+    bool hold;        /* its INIT counts in node->inflight */
+    bool slot;        /* counts in node->n_active */
+    bool late_init;   /* asks a node that may have the message: slow INITs */
+    bool sent_any;
+    uint64_t local_seq; /* of the inbox row of a message to this node */
+    usec_t init_at, done_at;
+
+    uint8_t topic_len;
+    uint8_t topic[];
+};
+
+/* Zeroed but for the topic; NULL: no memory. */
+struct out_msg *out_msg_new(const uint8_t *topic, uint8_t topic_len);
+void out_msg_free(struct out_msg *m); /* must be in no list, map or heap; NULL is fine */
+
+/* The one place where the state changes; checks that the move is one of those in message.h. */
+void out_msg_set(struct out_msg *m, enum out_state s);

@@ -1,0 +1,181 @@
+/* The half of outbox.h that talks to the store: what it is asked for, and what its answers change.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "bus/bus_core.h"
+#include "bus/outbox.h"
+#include "bus/send_transfer.h"
+#include "bus/timer.h"
+
+static void row_fill(const struct out_msg *m, struct bus_out_row *r)
+{
+    r->seq = m->seq;
+    r->id = m->id;
+    r->src = m->src;
+    r->dst = m->dst;
+    r->reply = m->reply;
+    r->state = OUT_QUEUED;
+    r->policy = m->policy;
+    r->created_ms = m->created_ms;
+    r->deadline_ms = m->deadline_ms;
+    r->final_ms = m->final_ms;
+    r->len = m->len;
+    memcpy(r->sum, m->sum, sizeof(r->sum));
+    r->topic.len = m->topic_len;
+    memcpy(r->topic.b, m->topic, m->topic_len);
+}
+
+/* A message to this node itself: delivered by the commit that accepts it. */
+static void local_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
+{
+    struct bus_in_row *in = &op->in;
+    op->out.state = OUT_RECEIVED;
+    op->out.body = NULL;
+    op->out.final_ms = m->created_ms;
+    op->has_in = true;
+    in->seq = ++b->in_seq;
+    in->state = IN_READY;
+    in->src = m->src;
+    in->dst = m->dst;
+    memcpy(in->src_key, b->self_key, sizeof(in->src_key));
+    in->id = m->id;
+    in->reply = m->reply;
+    in->recv_ms = m->created_ms;
+    in->len = m->len;
+    memcpy(in->sum, m->sum, sizeof(in->sum));
+    in->topic = op->out.topic;
+    in->body = m->body;
+    m->local_seq = in->seq;
+}
+
+bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
+{
+    unsigned want = m->store;
+    m->store = 0;
+    op->has_out = true;
+    row_fill(m, &op->out);
+    if (want & OUT_STORE_PUT) {
+        m->store_flying = OUT_STORE_PUT;
+        op->kind = BUS_STORE_OUT_PUT;
+        op->out.body = m->body;
+        if (m->local)
+            local_fill(b, m, op);
+    } else if (want & OUT_STORE_FINAL) {
+        m->store_flying = OUT_STORE_FINAL;
+        op->kind = BUS_STORE_OUT_STATE;
+        op->out.state = m->final;
+    } else if (want & OUT_STORE_DONE) {
+        m->store_flying = OUT_STORE_DONE;
+        op->kind = BUS_STORE_OUT_STATE;
+        op->out.state = OUT_DONE_SENT;
+        op->out.final_ms = 0;
+    } else if (want & OUT_STORE_BODY && m->queued && !m->body) {
+        m->store_flying = OUT_STORE_BODY;
+        op->kind = BUS_STORE_OUT_BODY;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The commit is there: the local message is in the inbox and its entry is final. */
+static void local_done(struct bus *b, struct out_msg *m, struct instant now)
+{
+    struct in_msg *in = in_msg_new(m->topic, m->topic_len);
+    if (in) {
+        in->seq = m->local_seq;
+        in->id = m->id;
+        in->src = m->src;
+        in->dst = m->dst;
+        memcpy(in->src_key, b->self_key, sizeof(in->src_key));
+        in->reply = m->reply;
+        in->recv_ms = m->created_ms;
+        in->len = m->len;
+        in->payload = blob_ref(m->body);
+        if (inbox_add(b, in, now) != OK)
+            in_msg_unref(in);
+    }
+    b->stats.local++;
+    b->stats.delivered++;
+    outbox_drop_body(b, m);
+    outbox_free(b, m, now.mono);
+}
+
+static void put_done(struct bus *b, struct out_msg *m, int rc, struct instant now)
+{
+    struct call *call = m->call;
+    m->call = NULL;
+    if (call) {
+        call->out = NULL;
+        call->accept_rc = rc;
+        call->accept_due = true;
+        if (rc == OK && call->reply_wait)
+            timer_set(&b->calls.expires, &call->expire, now.mono + call->reply_wait_ms * USEC_MS);
+        call_due(&b->calls, call);
+    }
+    if (rc != OK) {
+        outbox_drop_body(b, m);
+        outbox_free(b, m, now.mono);
+        return;
+    }
+    b->stats.accepted++;
+    if (m->local) {
+        local_done(b, m, now);
+        return;
+    }
+    timer_set(&b->out.deadlines, &m->deadline, m->deadline_at);
+    outbox_keep_body(b, m);
+    outbox_line_up(b, m, now.mono);
+}
+
+static void body_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
+                      struct instant now)
+{
+    if (!m->queued || m->body)
+        return; /* it ended meanwhile, or was read twice */
+    bool whole = res->rc == OK && res->body && res->body->len == m->len;
+    if (whole && m->prepped) {
+        m->body = blob_ref(res->body);
+        node_ready(&b->nodes, m->node);
+    } else if (res->rc == ERR_NOENT || (res->rc == OK && !whole)) {
+        outbox_finish(b, m, OUT_ABORTED, now); /* its payload is not there any more */
+    } else if (res->rc != OK) {
+        outbox_postpone(b, m, now);
+    }
+}
+
+static void final_done(struct bus *b, struct out_msg *m, struct instant now)
+{
+    enum out_state s = m->final;
+    out_msg_set(m, s);
+    b->stats.delivered += s == OUT_RECEIVED || s == OUT_READ;
+    b->stats.read += s == OUT_READ;
+    b->stats.aborted += s == OUT_ABORTED;
+    b->stats.cancelled += s == OUT_CANCELLED;
+    b->stats.unknown += s == OUT_UNKNOWN;
+    if (m->read_late && s == OUT_RECEIVED)
+        outbox_read_entry(b, NULL, &m->dst, &m->id, now);
+    outbox_free(b, m, now.mono);
+}
+
+void outbox_stored(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
+                   struct instant now)
+{
+    unsigned was = m->store_flying;
+    m->store_flying = 0;
+    if (was == OUT_STORE_PUT) {
+        put_done(b, m, res->rc, now);
+    } else if (was == OUT_STORE_BODY) {
+        body_done(b, m, res, now);
+    } else if (res->rc != OK) {
+        if (!m->store) /* else it is asked for anyway, or something that replaces it */
+            m->store = was;
+        timer_set(&b->out.timers, &m->timer, now.mono + OUTBOX_RETRY);
+    } else if (was == OUT_STORE_FINAL) {
+        final_done(b, m, now);
+    } else {
+        m->done_stored = true;
+        send_done_stored(b, m, now);
+    }
+}

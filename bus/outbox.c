@@ -1,0 +1,501 @@
+/* Messages with the same node and id (several replies to one message) go one after the other, since
+ * ACKs name nothing else: the first is in by_key, the others hang in its `followers` list. All live
+ * ones are in by_id, newest first, for the status call. */
+#include "bus/outbox.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blake3.h"
+#include "base/rng.h"
+#include "bus/bus_core.h"
+#include "bus/send_transfer.h"
+#include "bus/timer.h"
+
+int outbox_init(struct bus *b)
+{
+    struct outbox *o = &b->out;
+    heap_init(&o->timers);
+    heap_init(&o->deadlines);
+    o->reads = calloc(OUTBOX_READS, sizeof(*o->reads));
+    if (!o->reads)
+        return ERR_NOMEM;
+    int rc = hmap_init(&o->by_key, b->rng);
+    if (rc == OK)
+        rc = hmap_init(&o->by_id, b->rng);
+    return rc;
+}
+
+/* --- index -------------------------------------------------------------------------------- */
+
+static uint64_t key_hash(const struct bus *b, uint64_t node, const struct msg_id *id)
+{
+    uint8_t key[8 + MSG_ID_BYTES];
+    memcpy(key, &node, 8);
+    memcpy(key + 8, id->b, MSG_ID_BYTES);
+    return hmap_hash(&b->out.by_key, key, sizeof(key));
+}
+
+static bool id_eq(const struct msg_id *a, const struct msg_id *b)
+{
+    return memcmp(a->b, b->b, MSG_ID_BYTES) == 0;
+}
+
+static struct out_msg *find_key(struct bus *b, uint64_t node, const struct msg_id *id)
+{
+    uint64_t hash = key_hash(b, node, id);
+    for (struct hnode *h = hmap_first(&b->out.by_key, hash); h; h = hmap_next(h, hash)) {
+        struct out_msg *m = container_of(h, struct out_msg, by_key);
+        if (ip6_node(&m->dst) == node && id_eq(&m->id, id))
+            return m;
+    }
+    return NULL;
+}
+
+struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct msg_id *id)
+{
+    return find_key(b, ip6_node(node), id);
+}
+
+struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id)
+{
+    uint64_t hash = hmap_hash(&b->out.by_id, id->b, MSG_ID_BYTES);
+    for (struct hnode *h = hmap_first(&b->out.by_id, hash); h; h = hmap_next(h, hash)) {
+        struct out_msg *m = container_of(h, struct out_msg, by_id);
+        if (id_eq(&m->id, id))
+            return m;
+    }
+    return NULL;
+}
+
+static void id_add(struct bus *b, struct out_msg *m)
+{
+    struct out_msg *old = outbox_newest(b, &m->id);
+    if (old) {
+        hmap_del(&b->out.by_id, &old->by_id);
+        old->id_newer = m;
+        m->id_older = old;
+    }
+    hmap_add(&b->out.by_id, &m->by_id, hmap_hash(&b->out.by_id, m->id.b, MSG_ID_BYTES));
+    m->indexed = true;
+}
+
+static void id_del(struct bus *b, struct out_msg *m)
+{
+    if (!m->indexed)
+        return;
+    if (m->id_newer) {
+        m->id_newer->id_older = m->id_older;
+        if (m->id_older)
+            m->id_older->id_newer = m->id_newer;
+    } else {
+        hmap_del(&b->out.by_id, &m->by_id);
+        if (m->id_older) {
+            m->id_older->id_newer = NULL;
+            hmap_add(&b->out.by_id, &m->id_older->by_id,
+                     hmap_hash(&b->out.by_id, m->id.b, MSG_ID_BYTES));
+        }
+    }
+    m->indexed = false;
+}
+
+/* --- waiting ------------------------------------------------------------------------------ */
+
+/* m, whose turn it is, waits to be started. */
+static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
+{
+    list_push_back(&m->node->queue, &m->link);
+    m->queued = true;
+    node_want(&b->nodes, m->node, now);
+    node_ready(&b->nodes, m->node);
+}
+
+/* m is durable: it waits for its turn, or behind another with the same id. */
+void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now)
+{
+    struct out_msg *first = find_key(b, m->node->key, &m->id);
+    if (first) {
+        list_push_back(&first->followers, &m->link);
+        return;
+    }
+    hmap_add(&b->out.by_key, &m->by_key, key_hash(b, m->node->key, &m->id));
+    enqueue(b, m, now);
+}
+
+/* m leaves the index: who waited behind it has its turn. */
+static void step_aside(struct bus *b, struct out_msg *m, usec_t now)
+{
+    if (find_key(b, m->node->key, &m->id) != m) {
+        list_del(&m->link); /* among the followers, or not lined up yet */
+        return;
+    }
+    hmap_del(&b->out.by_key, &m->by_key);
+    struct out_msg *next = list_first(&m->followers, struct out_msg, link);
+    if (!next)
+        return;
+    list_del(&next->link);
+    if (!list_empty(&m->followers)) { /* the others follow the next one now */
+        struct list *head = &next->followers;
+        *head = m->followers;
+        head->next->prev = head;
+        head->prev->next = head;
+        list_init(&m->followers);
+    }
+    hmap_add(&b->out.by_key, &next->by_key, key_hash(b, next->node->key, &next->id));
+    enqueue(b, next, now);
+}
+
+/* --- payloads in memory ------------------------------------------------------------------- */
+
+static void body_uncount(struct bus *b, struct out_msg *m)
+{
+    if (m->kept == OUT_KEPT_CACHE)
+        b->out.kept_bytes -= m->len;
+    else if (m->kept == OUT_KEPT_READ)
+        b->out.read_bytes -= m->len;
+    m->kept = OUT_KEPT_NOT;
+}
+
+void outbox_drop_body(struct bus *b, struct out_msg *m)
+{
+    body_uncount(b, m);
+    blob_unref(m->body);
+    m->body = NULL;
+}
+
+/* Keeps the payload of an accepted message if there is room, or if it is about to leave. */
+void outbox_keep_body(struct bus *b, struct out_msg *m)
+{
+    const struct node *n = m->node;
+    bool soon = n->reachable && list_empty(&n->queue) && list_empty(&n->prep);
+    if (!soon && b->out.kept_bytes + m->len > b->limits.out_cache_bytes) {
+        outbox_drop_body(b, m);
+        return;
+    }
+    m->kept = OUT_KEPT_CACHE;
+    b->out.kept_bytes += m->len;
+}
+
+/* Moves the first waiting messages to `prep` and has missing payloads read. */
+static void read_ahead(struct bus *b, struct node *n)
+{
+    while (n->n_prep < OUTBOX_READ_AHEAD) {
+        struct out_msg *m = list_first(&n->queue, struct out_msg, link);
+        if (!m)
+            return;
+        bool room = b->out.read_bytes + m->len <= b->limits.out_cache_bytes;
+        if (!m->body && !room && n->n_prep > 0)
+            return; /* always one, so that every node gets on */
+        list_del(&m->link);
+        list_push_back(&n->prep, &m->link);
+        n->n_prep++;
+        m->prepped = true;
+        if (m->body)
+            continue;
+        m->kept = OUT_KEPT_READ;
+        b->out.read_bytes += m->len;
+        m->store |= OUT_STORE_BODY;
+        op_want(&b->ops, &m->op);
+    }
+}
+
+/* Out of the line of its node; fine when it is not there. */
+static void dequeue(struct out_msg *m)
+{
+    if (!m->queued)
+        return;
+    if (m->prepped)
+        m->node->n_prep--;
+    list_del(&m->link);
+    m->queued = m->prepped = false;
+}
+
+struct out_msg *outbox_next(struct bus *b, struct node *n)
+{
+    if (n->n_prep < OUTBOX_READ_AHEAD / 2)
+        read_ahead(b, n);
+    struct out_msg *m = list_first(&n->prep, struct out_msg, link);
+    return m && m->body ? m : NULL;
+}
+
+void outbox_started(struct bus *b, struct out_msg *m)
+{
+    dequeue(m);
+    body_uncount(b, m);
+}
+
+void outbox_postpone(struct bus *b, struct out_msg *m, struct instant now)
+{
+    dequeue(m);
+    body_uncount(b, m);
+    if (m->body)
+        outbox_keep_body(b, m);
+    timer_set(&b->out.timers, &m->timer, now.mono + OUTBOX_RETRY);
+}
+
+/* --- accepting ---------------------------------------------------------------------------- */
+
+static void uncount(struct bus *b, struct out_msg *m, usec_t now)
+{
+    m->node->live--;
+    m->node->live_bytes -= m->len;
+    b->out.live--;
+    b->out.live_local -= m->local;
+    b->out.bytes -= m->len;
+    node_settle(&b->nodes, m->node, now);
+}
+
+static void count(struct bus *b, struct out_msg *m, usec_t now)
+{
+    m->node->live++;
+    m->node->live_bytes += m->len;
+    b->out.live++;
+    b->out.live_local += m->local;
+    b->out.bytes += m->len;
+    node_settle(&b->nodes, m->node, now);
+}
+
+void outbox_free(struct bus *b, struct out_msg *m, usec_t now)
+{
+    id_del(b, m);
+    heap_del(&b->out.timers, &m->timer);
+    heap_del(&b->out.deadlines, &m->deadline);
+    op_drop(&b->ops, &m->op);
+    uncount(b, m, now);
+    out_msg_free(m);
+}
+
+void outbox_fini(struct bus *b)
+{
+    struct outbox *o = &b->out;
+    if (o->by_id.slots) {
+        /* Every message is in the deadline heap as long as it lives. */
+        while (o->deadlines.len > 0) {
+            struct out_msg *m = container_of(o->deadlines.v[0], struct out_msg, deadline);
+            send_stop(b, m);
+            dequeue(m);
+            list_del(&m->link);
+            if (find_key(b, m->node->key, &m->id) == m)
+                hmap_del(&o->by_key, &m->by_key);
+            struct out_msg *f;
+            while ((f = list_first(&m->followers, struct out_msg, link)))
+                list_del(&f->link);
+            body_uncount(b, m);
+            outbox_free(b, m, 0);
+        }
+    }
+    hmap_fini(&o->by_key);
+    hmap_fini(&o->by_id);
+    heap_fini(&o->timers);
+    heap_fini(&o->deadlines);
+    free(o->reads);
+}
+
+static int check_limits(const struct bus *b, const struct node *n, uint64_t len)
+{
+    const struct bus_limits *l = &b->limits;
+    if (n->live >= l->out_messages_node || n->live_bytes + len > l->out_bytes_node)
+        return ERR_LIMIT;
+    if (b->out.bytes + len > l->out_bytes)
+        return ERR_NOSPACE;
+    if (n->key == ip6_node(&b->self) && !inbox_room(b, len))
+        return ERR_LIMIT;
+    return OK;
+}
+
+/* In the heaps and counted; on error it is the caller's still. */
+static int msg_enter(struct bus *b, struct out_msg *m, struct node *n, usec_t now)
+{
+    int rc = timer_add(&b->out.timers, &m->timer);
+    if (rc == OK)
+        rc = timer_add(&b->out.deadlines, &m->deadline);
+    if (rc < 0) {
+        heap_del(&b->out.timers, &m->timer);
+        return rc;
+    }
+    m->node = n;
+    count(b, m, now);
+    id_add(b, m);
+    return OK;
+}
+
+static void id_choose(struct bus *b, struct msg_id *id)
+{
+    do
+        rng_bytes(b->rng, id->b, MSG_ID_BYTES);
+    while (outbox_newest(b, id));
+}
+
+int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, struct instant now)
+{
+    uint32_t len = s->payload ? s->payload->len : 0;
+    struct node *n = node_get(&b->nodes, &s->dst, now.mono);
+    if (!n)
+        return ERR_LIMIT;
+    int rc = check_limits(b, n, len);
+    if (rc < 0)
+        return rc;
+    const struct topic none = {.len = 0};
+    const struct topic *topic = s->reply ? &none : &s->topic;
+    struct out_msg *m = out_msg_new(topic->b, topic->len);
+    struct blob *body = s->payload ? blob_ref(s->payload) : blob_new(0);
+    if (!m || !body) {
+        out_msg_free(m);
+        blob_unref(body);
+        return ERR_NOMEM;
+    }
+    m->body = body;
+    m->len = len;
+    m->src = b->self;
+    m->dst = s->dst;
+    m->reply = s->reply;
+    m->policy = s->policy;
+    m->local = bus_is_self(b, &s->dst);
+    int64_t ttl_ms = s->ttl_ms ? s->ttl_ms : b->limits.ttl_default_ms;
+    m->created_ms = now.wall_ms;
+    m->deadline_ms = now.wall_ms + ttl_ms;
+    m->deadline_at = now.mono + ttl_ms * USEC_MS;
+    blake3(body->data, body->len, m->sum);
+    if (s->reply)
+        m->id = s->reply_to;
+    else
+        id_choose(b, &m->id);
+    rc = msg_enter(b, m, n, now.mono);
+    if (rc < 0) {
+        out_msg_free(m);
+        return rc;
+    }
+    m->seq = ++b->out_seq;
+    m->call = call;
+    call->out = m;
+    call->id = m->id;
+    m->store = OUT_STORE_PUT;
+    op_want(&b->ops, &m->op);
+    return OK;
+}
+
+int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now)
+{
+    if (out_state_final(row->state) || row->len > MSG_LEN_MAX)
+        return OK; /* nothing to do for it */
+    struct node *n = node_get(&b->nodes, &row->dst, now.mono);
+    struct out_msg *m = n ? out_msg_new(row->topic.b, row->topic.len) : NULL;
+    if (!m)
+        return ERR_NOMEM;
+    m->seq = row->seq;
+    m->id = row->id;
+    m->src = row->src;
+    m->dst = row->dst;
+    m->reply = row->reply;
+    m->policy = row->policy;
+    m->len = (uint32_t)row->len;
+    memcpy(m->sum, row->sum, sizeof(m->sum));
+    m->loaded = true;
+    m->done_stored = row->state == OUT_DONE_SENT;
+    m->created_ms = row->created_ms;
+    m->deadline_ms = row->deadline_ms;
+    int rc = msg_enter(b, m, n, now.mono);
+    if (rc < 0) {
+        out_msg_free(m);
+        return rc;
+    }
+    /* The wall clock may have been set while we were away. */
+    int64_t left_ms = MIN(row->deadline_ms - now.wall_ms, row->deadline_ms - row->created_ms);
+    m->deadline_at = now.mono + MAX(left_ms, 0) * USEC_MS;
+    timer_set(&b->out.deadlines, &m->deadline, m->deadline_at);
+    if (row->body && row->body->len == m->len) {
+        m->body = blob_ref(row->body);
+        outbox_keep_body(b, m);
+    }
+    b->out_seq = MAX(b->out_seq, m->seq);
+    outbox_line_up(b, m, now.mono);
+    return OK;
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struct instant now)
+{
+    assert(out_state_final(state));
+    if (m->final != OUT_QUEUED) {
+        if (m->final == OUT_RECEIVED && state == OUT_READ) {
+            if (m->store_flying & OUT_STORE_FINAL)
+                m->read_late = true;
+            else
+                m->final = OUT_READ;
+        }
+        return;
+    }
+    send_stop(b, m);
+    dequeue(m);
+    step_aside(b, m, now.mono);
+    outbox_drop_body(b, m);
+    free(m->chunks);
+    m->chunks = NULL;
+    m->final = state;
+    m->final_ms = now.wall_ms;
+    m->store = OUT_STORE_FINAL;
+    timer_set(&b->out.timers, &m->timer, TIMER_IDLE);
+    timer_set(&b->out.deadlines, &m->deadline, TIMER_IDLE);
+    op_want(&b->ops, &m->op);
+}
+
+static void deadline_pass(struct bus *b, struct out_msg *m, struct instant now)
+{
+    bool maybe = m->policy == OUT_AT_MOST_ONCE && m->done_stored;
+    if (m->sent_any)
+        bus_control(b, &m->src, &m->dst, msg_abort(&m->id));
+    if (m->sent_any)
+        b->stats.sent_abort++;
+    outbox_finish(b, m, maybe ? OUT_UNKNOWN : OUT_ABORTED, now);
+}
+
+void outbox_tick(struct bus *b, struct instant now)
+{
+    struct heap_node *h;
+    while ((h = timer_fire(&b->out.deadlines, now.mono)))
+        deadline_pass(b, container_of(h, struct out_msg, deadline), now);
+    while ((h = timer_fire(&b->out.timers, now.mono))) {
+        struct out_msg *m = container_of(h, struct out_msg, timer);
+        if (m->final != OUT_QUEUED || m->store)
+            op_want(&b->ops, &m->op); /* the store failed before */
+        else if (m->state == OUT_QUEUED)
+            enqueue(b, m, now.mono);
+        else
+            send_timer(b, m, now);
+    }
+}
+
+void outbox_read_entry(struct bus *b, struct node *n, const struct ip6 *dst,
+                       const struct msg_id *id, struct instant now)
+{
+    uint64_t key = key_hash(b, ip6_node(dst), id);
+    uint64_t *recent = &b->out.reads[key % OUTBOX_READS];
+    if (*recent == key)
+        return;
+    if (n && !bucket_take(&n->reads, NODE_READS_PER_SEC, NODE_READS_PER_SEC, now.mono)) {
+        b->stats.refused_rate++;
+        return;
+    }
+    *recent = key;
+    b->stats.read++;
+    bus_note(b, BUS_STORE_OUT_READ, 0, id, dst);
+}
+
+void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
+{
+    *ret = (struct bus_status_info){.dst = m->dst,
+                                    .state = m->state,
+                                    .created_ms = m->created_ms,
+                                    .deadline_ms = m->deadline_ms,
+                                    .len = m->len};
+    if (m->state != OUT_SENDING && m->state != OUT_DONE_SENT)
+        return;
+    ret->chunks_acked = m->acked;
+    for (uint64_t i = 0; m->chunks && i < m->plan.count; i++) {
+        ret->chunks_pending += m->chunks[i].state == OUT_CHUNK_UNSENT;
+        ret->chunks_sent +=
+            m->chunks[i].state == OUT_CHUNK_SENT || m->chunks[i].state == OUT_CHUNK_LOST;
+    }
+}

@@ -1,0 +1,68 @@
+/* outbox.h - messages accepted from clients and not yet at their end.
+ *
+ * Index, limits, what the store is asked for, payloads in memory, messages that wait for another
+ * with the same id. How a message travels: send_transfer.h. Owns: every struct out_msg. A message
+ * leaves memory when its final state is durable. Thread: loop. Limits: out_* of struct bus_limits.
+ * Protocol: docs/protocol/durability.md, "Sender". */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "bus/out_msg.h"
+
+struct call;
+struct node;
+
+/* Payloads of one node that are read back ahead of their turn. */
+#define OUTBOX_READ_AHEAD 64
+/* After a failed store operation, or without memory for a transfer. */
+#define OUTBOX_RETRY (1 * USEC_SEC)
+/* READs remembered so that their copies cost no store operation. */
+#define OUTBOX_READS 16384
+
+struct outbox {
+    struct hmap by_key, by_id;
+    struct heap timers, deadlines;
+    uint64_t live, bytes;            /* accepted and not final */
+    uint64_t live_local;             /* of these: to this node, on their way to the store */
+    uint64_t kept_bytes, read_bytes; /* payloads in memory: since acceptance; read ahead */
+    uint64_t *reads;                 /* OUTBOX_READS keys */
+};
+
+MUST_CHECK int outbox_init(struct bus *b);
+void outbox_fini(struct bus *b);
+
+MUST_CHECK int outbox_send(struct bus *b, const struct bus_send *s, struct call *call,
+                           struct instant now);
+MUST_CHECK int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now);
+/* The message with this (node, id) whose turn it is; NULL: none. */
+struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct msg_id *id);
+/* The newest live one with this id. */
+struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id);
+void outbox_status(const struct out_msg *m, struct bus_status_info *ret);
+
+/* The next message of the node whose turn it is to be started, payload in memory; NULL: none, or
+ * its payload is being read. */
+struct out_msg *outbox_next(struct bus *b, struct node *n);
+/* It was started: out of the queue, its payload no longer counts as waiting. */
+void outbox_started(struct bus *b, struct out_msg *m);
+/* Back to the end of the queue: it cannot be started now. */
+void outbox_postpone(struct bus *b, struct out_msg *m, struct instant now);
+/* The end, as far as the network is concerned: state is final. */
+void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struct instant now);
+/* READ came for a message that is not live: its entry may become READ. */
+void outbox_read_entry(struct bus *b, struct node *n, const struct ip6 *dst,
+                       const struct msg_id *id, struct instant now);
+
+/* Between outbox.c and out_store.c. */
+void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now); /* durable: waits for its turn */
+void outbox_keep_body(struct bus *b,
+                      struct out_msg *m); /* in memory while it waits, if there is room */
+void outbox_drop_body(struct bus *b, struct out_msg *m);
+void outbox_free(struct bus *b, struct out_msg *m, usec_t now); /* in no line any more */
+
+bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op);
+void outbox_stored(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
+                   struct instant now);
+void outbox_tick(struct bus *b, struct instant now);

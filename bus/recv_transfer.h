@@ -1,0 +1,111 @@
+/* recv_transfer.h - messages that are arriving.
+ *
+ * A part begins with an INIT and ends as a message in the inbox, by ABORT, or by age. Nothing is
+ * acknowledged before what it says is durable: ACKs are held in the part until the store operation
+ * that covers them came back.
+ * Owns: the parts. Thread: loop. Limits: in_parts_node, in_parts_bytes, PART_ACKS_MAX.
+ * Protocol: docs/protocol/durability.md, "Receiver". */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bucket.h"
+#include "base/heap.h"
+#include "base/hmap.h"
+#include "bus/bus.h"
+#include "bus/codec.h"
+#include "bus/ops.h"
+#include "bus/sparse.h"
+
+/* A sender gives up 300 s after it began. */
+#define PART_LIFE_MS 330000
+/* CHUNK ACKs wait so long for the rest of the message, to share its commit. */
+#define PART_HOLD (50 * USEC_MS)
+/* Held CHUNK ACKs of one part; further CHUNKs are not stored and come again. */
+#define PART_ACKS_MAX 512
+/* Repeated INITs are answered once in this time; repeated DONEs of a finished message likewise. */
+#define PART_INIT_GAP (20 * USEC_MS)
+#define PART_DONE_GAP (50 * USEC_MS)
+/* DONEs of one part whose checksum is computed, per second and at once. */
+#define PART_DONES_PER_SEC 50
+#define PART_DONES_BURST   8
+
+struct held_ack {
+    uint64_t index, offset, size; /* as received */
+    uint32_t echo;
+    uint64_t version; /* durable with this version of the part */
+};
+
+struct span {
+    uint32_t offset, end; /* end 0: no such chunk yet */
+};
+
+struct part {
+    struct hnode hash; /* (node, id) */
+    struct node *node;
+    struct op op;
+    struct heap_node expire, hold;
+
+    uint64_t seq; /* of its row */
+    bool row;     /* the store was asked to write it */
+    struct msg_id id;
+    bool reply;
+    struct ip6 src, dst;
+    uint8_t src_key[MSG_KEY_BYTES];
+    int64_t recv_ms, expire_ms;
+    uint32_t len;
+
+    struct sparse data;
+    struct span *spans; /* by chunk index */
+    uint32_t n_spans, cap_spans;
+    uint32_t chunks; /* spans that are there */
+    uint64_t sizes;  /* their sum */
+    bool full;       /* every byte is there */
+
+    uint64_t version, flying, durable; /* rises with each change; what the store has */
+    bool init_held;                    /* an INIT ACK waits for the first commit */
+    uint32_t init_echo;
+    usec_t init_acked_at;
+    struct held_ack *acks;
+    uint32_t n_acks, cap_acks;
+    usec_t held_since;
+
+    struct bucket dones; /* DONEs whose checksum is looked at */
+
+    /* Between a right DONE and its commit. */
+    bool finishing;
+    bool ready_flying; /* the operation under way is the one that makes it READY */
+    uint32_t done_echo;
+    uint64_t done_count;
+    uint8_t sum[MSG_SUM_BYTES];
+    uint64_t ready_seq;
+    struct blob *body;
+
+    uint8_t topic_len;
+    uint8_t topic[];
+};
+
+struct parts {
+    struct hmap map;
+    struct heap expires, holds;
+    uint64_t count, bytes; /* bytes: announced */
+};
+
+MUST_CHECK int parts_init(struct bus *b);
+void parts_fini(struct bus *b);
+
+void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, const uint8_t *src_key,
+               const struct msg_packet *p, struct instant now);
+void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *p,
+                struct instant now);
+void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
+               const struct msg_packet *p, struct instant now);
+void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *p,
+                struct instant now);
+
+MUST_CHECK int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now);
+bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op);
+void part_stored(struct bus *b, struct part *p, const struct bus_store_result *res,
+                 struct instant now);
+void parts_tick(struct bus *b, struct instant now);
+usec_t parts_deadline(const struct bus *b);

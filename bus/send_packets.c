@@ -1,0 +1,217 @@
+/* Which packet leaves next.
+ *
+ * Nodes take turns in a ring; a node leaves it when it has nothing to send and comes back with the
+ * next event, so that no step looks at all nodes or all messages. Within a node: what was begun in
+ * one go (burst), then INITs, DONEs and probes, then chunks of the running transfers in turn, then
+ * the next message of the queue. */
+#include <string.h>
+
+#include "bus/bus_core.h"
+#include "bus/send_transfer.h"
+#include "bus/timer.h"
+
+/* --- one packet of a transfer ------------------------------------------------------------- */
+
+static struct pkt *emit_init(struct bus *b, struct out_msg *m, usec_t now)
+{
+    struct topic t = {.len = m->topic_len};
+    memcpy(t.b, m->topic, m->topic_len);
+    m->packets &= (unsigned)~OUT_SEND_INIT;
+    b->stats.retransmits += m->inits > 0;
+    if (m->inits < UINT8_MAX)
+        m->inits++;
+    m->init_at = now;
+    timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
+    b->stats.sent_init++;
+    return msg_init(&m->id, m->reply, m->len, &t);
+}
+
+static struct pkt *emit_done(struct bus *b, struct out_msg *m, usec_t now)
+{
+    m->packets &= (unsigned)~OUT_SEND_DONE;
+    b->stats.retransmits += m->dones > 0;
+    if (m->dones < UINT8_MAX)
+        m->dones++;
+    m->done_valid = m->next == m->plan.count && list_empty(&m->lost);
+    m->done_at = now;
+    if (m->state == OUT_SENDING && m->acked == m->plan.count) {
+        out_msg_set(m, OUT_DONE_SENT);
+        m->ask = OUT_ASK_DONE;
+        m->dones = 1;
+    }
+    timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
+    b->stats.sent_done++;
+    return msg_done(&m->id, m->plan.count, m->sum);
+}
+
+static struct pkt *chunk_packet(struct bus *b, const struct out_msg *m, uint64_t index)
+{
+    uint64_t offset = chunk_offset(&m->plan, index);
+    b->stats.sent_chunk++;
+    return msg_chunk(&m->id, index, offset, m->body->data + offset, chunk_size(&m->plan, index));
+}
+
+/* Chunk 0 once more, to see whether it is answered; outside of the window and its accounts. */
+static struct pkt *emit_probe(struct bus *b, struct out_msg *m, usec_t now)
+{
+    m->packets &= (unsigned)~OUT_SEND_PROBE;
+    b->stats.retransmits++;
+    m->chunks[0].sends = 2; /* its ACK is no sample of the round trip any more */
+    timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
+    return chunk_packet(b, m, 0);
+}
+
+static struct out_chunk *next_chunk(struct out_msg *m)
+{
+    struct out_chunk *c = list_first(&m->lost, struct out_chunk, link);
+    if (!c && m->next < m->plan.count)
+        c = &m->chunks[m->next++];
+    if (c)
+        list_del(&c->link);
+    return c;
+}
+
+static bool more_chunks(const struct out_msg *m)
+{
+    const struct node *n = m->node;
+    return m->next < m->plan.count || !list_empty(&m->lost) || !list_empty(&n->prep) ||
+           !list_empty(&n->queue) || n->chunks.next != n->chunks.prev;
+}
+
+static struct pkt *emit_chunk(struct bus *b, struct out_msg *m, struct out_chunk *c, usec_t now)
+{
+    struct node *n = m->node;
+    b->stats.retransmits += c->sends > 0;
+    if (c->sends < UINT8_MAX)
+        c->sends++;
+    flow_sent(&n->flow, &c->stamp, n->inflight, more_chunks(m), now);
+    c->state = OUT_CHUNK_SENT;
+    list_push_back(&n->flying, &c->link);
+    n->inflight++;
+    m->flying++;
+    m->done_valid = false;
+    if (!timer_armed(&m->timer))
+        timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
+    return chunk_packet(b, m, c->index);
+}
+
+/* Everything of a message in one go: INIT, chunks, DONE. */
+static struct pkt *emit_burst(struct bus *b, struct out_msg *m, usec_t now)
+{
+    struct pkt *p;
+    struct out_chunk *c;
+    if (m->packets & OUT_SEND_INIT)
+        return emit_init(b, m, now);
+    c = next_chunk(m);
+    if (c)
+        return emit_chunk(b, m, c, now);
+    p = emit_done(b, m, now);
+    m->node->burst = NULL;
+    send_requeue(b, m);
+    return p;
+}
+
+/* m is in node->control or node->chunks and first there. */
+static struct pkt *emit(struct bus *b, struct out_msg *m, usec_t now)
+{
+    struct pkt *p = NULL;
+    struct out_chunk *c;
+    if (m->packets & OUT_SEND_INIT)
+        p = emit_init(b, m, now);
+    else if (m->packets & OUT_SEND_PROBE)
+        p = emit_probe(b, m, now);
+    else if (m->packets & OUT_SEND_DONE)
+        p = emit_done(b, m, now);
+    else if ((c = next_chunk(m)))
+        p = emit_chunk(b, m, c, now);
+    send_requeue(b, m); /* behind the others, or out of the lists */
+    return p;
+}
+
+/* --- whose turn it is --------------------------------------------------------------------- */
+
+static bool window_open(struct bus *b, struct node *n, uint32_t chunks, usec_t now)
+{
+    if (n->inflight > 0 && n->inflight + chunks > n->flow.window)
+        return false; /* an ACK or a timer brings the node back */
+    usec_t when = flow_pace(&n->flow, now);
+    if (when <= now)
+        return true;
+    timer_set(&b->nodes.paces, &n->pace, when);
+    return false;
+}
+
+/* The next message of the queue, started; NULL: there is none, or its time has not come. */
+static struct out_msg *start_next(struct bus *b, struct node *n, struct instant now)
+{
+    if (n->n_active >= b->limits.out_transfers_node || n->unanswered >= SEND_UNANSWERED)
+        return NULL;
+    struct out_msg *m = outbox_next(b, n);
+    if (!m)
+        return NULL;
+    if (b->nodes.n_active >= b->limits.out_transfers) {
+        n->starving = true; /* the caller moves it */
+        return NULL;
+    }
+    uint64_t chunks = send_is_eager(m, now.mono) ? chunk_plan(m->len, MSG_CHUNK_DATA).count : 1;
+    if (!window_open(b, n, (uint32_t)MAX(chunks, 1), now.mono))
+        return NULL;
+    if (send_start(b, m, now) != OK) {
+        outbox_postpone(b, m, now);
+        return NULL;
+    }
+    return m;
+}
+
+static struct out_msg *choose(struct bus *b, struct node *n, struct instant now)
+{
+    if (n->burst)
+        return n->burst;
+    struct out_msg *m = list_first(&n->control, struct out_msg, send);
+    if (m)
+        return m;
+    m = list_first(&n->chunks, struct out_msg, send);
+    if (m)
+        return window_open(b, n, 1, now.mono) ? m : NULL;
+    return start_next(b, n, now);
+}
+
+/* The node leaves the ring: it has nothing to send, or may not. */
+static void leave_ring(struct bus *b, struct node *n)
+{
+    list_del(&n->ring);
+    if (n->blocked)
+        list_push_back(&b->nodes.blocked, &n->ring);
+    else if (n->starving)
+        list_push_back(&b->nodes.starved, &n->ring);
+}
+
+bool send_next(struct bus *b, struct bus_out *ret, struct instant now)
+{
+    struct node *n;
+    while ((n = list_first(&b->nodes.ring, struct node, ring))) {
+        b->nodes.looks++;
+        struct out_msg *m = choose(b, n, now);
+        if (m && b->room && !b->room(b->room_ctx, &m->dst)) {
+            n->blocked = true;
+            m = NULL;
+        }
+        if (!m) {
+            leave_ring(b, n);
+            continue;
+        }
+        m->sent_any = true;
+        ret->kind = BUS_OUT_PACKET;
+        ret->src = m->src;
+        ret->dst = m->dst;
+        ret->pkt = n->burst == m ? emit_burst(b, m, now.mono) : emit(b, m, now.mono);
+        if (!n->burst && list_linked(&n->ring)) { /* next node's turn */
+            list_del(&n->ring);
+            list_push_back(&b->nodes.ring, &n->ring);
+        }
+        if (ret->pkt)
+            return true;
+        /* No memory for it: as if it was lost on the way, its timer brings it again. */
+    }
+    return false;
+}

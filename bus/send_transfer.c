@@ -1,0 +1,531 @@
+/* One transfer at a time is in one of the states of message.h. What keeps it going:
+ *
+ *   INIT_SENT  INIT left, or everything (eager). Silence: eager, first time: chunk 0 and DONE
+ * again, not INIT, which would reset a receiver that did get it. Else INIT again. SENDING    chunks
+ * leave within the node's window; lost ones again. Five silent timers: the receiver forgot the
+ * message (it was restarted): INIT again. Five of these: large packets may not get through: smaller
+ * chunks. DONE_SENT  DONE three times; then chunk 0 as a probe. An ACK of it says that the receiver
+ * still waits for something: all chunks again. Silence says that it is complete there and the DONE
+ * ACK was lost, or that it was forgotten: only INIT can tell (at-least-once).
+ *
+ * ACKs name only the id. A reply has the id of another message, so copies of answers to an earlier
+ * reply may arrive in its transfer: see send_done_ack() and send_read(). */
+#include "bus/send_transfer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/bus_core.h"
+#include "bus/timer.h"
+
+#define DOUBLINGS_MAX 10
+
+/* --- lists and timers --------------------------------------------------------------------- */
+
+void send_requeue(struct bus *b, struct out_msg *m)
+{
+    struct node *n = m->node;
+    if (n->burst != m) {
+        list_del(&m->send);
+        if (m->packets)
+            list_push_back(&n->control, &m->send);
+        else if (m->state == OUT_SENDING && (!list_empty(&m->lost) || m->next < m->plan.count))
+            list_push_back(&n->chunks, &m->send);
+        else
+            return;
+    }
+    node_ready(&b->nodes, n);
+}
+
+usec_t send_timeout(const struct out_msg *m)
+{
+    if (m->state != OUT_INIT_SENT || !m->late_init)
+        return flow_timer(&m->node->flow, m->doublings);
+    usec_t t = SEND_LATE_INIT << MIN(m->doublings, 5);
+    return MIN(t, FLOW_TIMER_MAX);
+}
+
+static void arm(struct bus *b, struct out_msg *m, usec_t when)
+{
+    timer_set(&b->out.timers, &m->timer, when);
+}
+
+static void doubled(struct out_msg *m)
+{
+    if (m->doublings < DOUBLINGS_MAX)
+        m->doublings++;
+}
+
+static void hold_end(struct out_msg *m)
+{
+    if (m->hold)
+        m->node->inflight--;
+    m->hold = false;
+}
+
+/* It waits for something that may never come: others may start. */
+static void slot_end(struct bus *b, struct out_msg *m)
+{
+    if (!m->slot)
+        return;
+    m->slot = false;
+    m->node->n_active--;
+    b->nodes.n_active--;
+    nodes_wake(&b->nodes, &b->nodes.starved);
+    node_ready(&b->nodes, m->node);
+}
+
+/* --- chunks ------------------------------------------------------------------------------- */
+
+static void chunk_ground(struct out_msg *m, struct out_chunk *c)
+{
+    if (c->state == OUT_CHUNK_SENT) {
+        m->flying--;
+        m->node->inflight--;
+    }
+    list_del(&c->link);
+}
+
+static void chunk_lost(struct out_msg *m, struct out_chunk *c)
+{
+    chunk_ground(m, c);
+    c->state = OUT_CHUNK_LOST;
+    list_push_back(&m->lost, &c->link);
+}
+
+static void chunks_reset(struct out_msg *m, enum out_chunk_state s)
+{
+    for (uint64_t i = 0; m->chunks && i < m->plan.count; i++) {
+        chunk_ground(m, &m->chunks[i]);
+        m->chunks[i].state = s;
+    }
+    bool acked = s == OUT_CHUNK_ACKED;
+    m->next = m->acked = acked ? (uint32_t)m->plan.count : 0;
+    m->done_valid = false;
+}
+
+static int chunks_make(struct out_msg *m, uint32_t chunk_max)
+{
+    struct chunk_plan plan = chunk_plan(m->len, chunk_max);
+    struct out_chunk *v = calloc(plan.count ? plan.count : 1, sizeof(*v));
+    if (!v)
+        return ERR_NOMEM;
+    for (uint64_t i = 0; i < plan.count; i++) {
+        v[i].msg = m;
+        v[i].index = (uint16_t)i;
+    }
+    chunks_reset(m, OUT_CHUNK_UNSENT);
+    free(m->chunks);
+    m->chunks = v;
+    m->plan = plan;
+    return OK;
+}
+
+/* --- start and stop ----------------------------------------------------------------------- */
+
+bool send_is_eager(const struct out_msg *m, usec_t now)
+{
+    const struct node *n = m->node;
+    return m->len <= SEND_EAGER_MAX && m->policy == OUT_AT_LEAST_ONCE && !m->loaded &&
+           n->answered_at != 0 && now - n->answered_at <= NODE_FRESH && n->unanswered == 0;
+}
+
+int send_start(struct bus *b, struct out_msg *m, struct instant now)
+{
+    struct node *n = m->node;
+    int rc = chunks_make(m, MSG_CHUNK_DATA);
+    if (rc < 0)
+        return rc;
+    outbox_started(b, m);
+    list_push_back(&n->active, &m->link);
+    m->slot = true;
+    n->n_active++;
+    b->nodes.n_active++;
+    if (m->done_stored) { /* before a restart: the receiver may have it */
+        chunks_reset(m, OUT_CHUNK_ACKED);
+        out_msg_set(m, OUT_DONE_SENT);
+        m->ask = m->plan.count > 0 ? OUT_ASK_PROBE : OUT_ASK_LATE;
+        m->packets = m->plan.count > 0 ? OUT_SEND_PROBE : OUT_SEND_DONE;
+        m->probes = 1;
+    } else {
+        out_msg_set(m, OUT_INIT_SENT);
+        m->packets = OUT_SEND_INIT;
+        m->eager = send_is_eager(m, now.mono);
+        if (m->eager) {
+            m->packets |= OUT_SEND_DONE;
+            n->burst = m;
+        } else {
+            m->hold = true;
+            n->inflight++;
+        }
+    }
+    send_requeue(b, m);
+    return OK;
+}
+
+void send_stop(struct bus *b, struct out_msg *m)
+{
+    struct node *n = m->node;
+    if (m->state == OUT_QUEUED)
+        return;
+    if (n->burst == m)
+        n->burst = NULL;
+    chunks_reset(m, OUT_CHUNK_ACKED);
+    hold_end(m);
+    slot_end(b, m);
+    list_del(&m->send);
+    list_del(&m->link);
+    m->packets = 0;
+    node_ready(&b->nodes, n);
+}
+
+/* From the beginning: INIT, and nothing counts as sent. */
+static void restart(struct bus *b, struct out_msg *m)
+{
+    if (m->node->burst == m)
+        m->node->burst = NULL;
+    uint32_t chunk_max = m->restarts >= SEND_RESTARTS ? SEND_CHUNK_SMALL : MSG_CHUNK_DATA;
+    if (chunk_plan(m->len, chunk_max).count == m->plan.count || chunks_make(m, chunk_max) != OK)
+        chunks_reset(m, OUT_CHUNK_UNSENT);
+    hold_end(m);
+    out_msg_set(m, OUT_INIT_SENT);
+    m->packets = OUT_SEND_INIT;
+    m->dones = m->silent = 0;
+    send_requeue(b, m);
+}
+
+/* --- progress ----------------------------------------------------------------------------- */
+
+static void done_wait(struct bus *b, struct out_msg *m, enum out_ask ask)
+{
+    if (m->state != OUT_DONE_SENT)
+        out_msg_set(m, OUT_DONE_SENT);
+    m->ask = ask;
+    arm(b, m, TIMER_IDLE);
+}
+
+static void all_acked(struct bus *b, struct out_msg *m, struct instant now)
+{
+    if (m->policy == OUT_AT_MOST_ONCE && !m->done_stored) {
+        arm(b, m, TIMER_IDLE);
+        m->store |= OUT_STORE_DONE;
+        op_want(&b->ops, &m->op);
+        return;
+    }
+    if (m->done_valid) { /* it left right behind the chunks */
+        done_wait(b, m, OUT_ASK_DONE);
+        m->dones = 1;
+        arm(b, m, now.mono + send_timeout(m));
+        return;
+    }
+    m->dones = 0;
+    m->packets |= OUT_SEND_DONE;
+    send_requeue(b, m);
+}
+
+void send_done_stored(struct bus *b, struct out_msg *m, struct instant now)
+{
+    if (m->state == OUT_SENDING && m->acked == m->plan.count)
+        all_acked(b, m, now);
+}
+
+static void enter_sending(struct bus *b, struct out_msg *m, struct instant now)
+{
+    out_msg_set(m, OUT_SENDING);
+    hold_end(m);
+    m->packets &= (unsigned)~OUT_SEND_INIT;
+    m->late_init = false;
+    arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
+    if (m->acked == m->plan.count)
+        all_acked(b, m, now);
+    else
+        send_requeue(b, m);
+}
+
+static void answered(struct out_msg *m, struct instant now)
+{
+    m->node->answered_at = now.mono;
+    m->doublings = m->silent = 0;
+}
+
+void send_init_ack(struct bus *b, struct out_msg *m, struct instant now)
+{
+    if (m->state != OUT_INIT_SENT || m->inits == 0)
+        return;
+    if (m->inits == 1)
+        flow_rtt(&m->node->flow, now.mono - m->init_at, now.mono);
+    answered(m, now);
+    enter_sending(b, m, now);
+}
+
+/* The receiver still has the message open: something did not arrive. */
+static void probe_answered(struct bus *b, struct out_msg *m)
+{
+    bool init_allowed = m->policy == OUT_AT_LEAST_ONCE;
+    m->probes = m->dones = 0;
+    if (++m->rounds > SEND_ROUNDS && init_allowed) {
+        m->rounds = 0;
+        restart(b, m);
+        return;
+    }
+    m->packets = 0;
+    chunks_reset(m, OUT_CHUNK_UNSENT);
+    out_msg_set(m, OUT_SENDING);
+    arm(b, m, TIMER_IDLE);
+    send_requeue(b, m);
+}
+
+/* The oldest chunks that enough later ones overtook are sent again before their timer. */
+static void find_lost(struct bus *b, struct node *n, struct instant now)
+{
+    struct out_chunk *c;
+    while ((c = list_first(&n->flying, struct out_chunk, link)) &&
+           flow_lost(&n->flow, &c->stamp, now.mono)) {
+        chunk_lost(c->msg, c);
+        send_requeue(b, c->msg);
+    }
+}
+
+void send_chunk_ack(struct bus *b, struct out_msg *m, uint64_t index, struct instant now)
+{
+    struct node *n = m->node;
+    if (m->state == OUT_QUEUED || index >= m->plan.count)
+        return;
+    struct out_chunk *c = &m->chunks[index];
+    if (m->state == OUT_DONE_SENT) {
+        if (m->ask != OUT_ASK_DONE) {
+            answered(m, now);
+            probe_answered(b, m);
+        }
+        return;
+    }
+    bool counts = c->state == OUT_CHUNK_SENT || c->state == OUT_CHUNK_LOST;
+    if (counts) {
+        bool flying = c->state == OUT_CHUNK_SENT;
+        chunk_ground(m, c);
+        c->state = OUT_CHUNK_ACKED;
+        m->acked++;
+        answered(m, now);
+        if (flying)
+            flow_acked(&n->flow, &c->stamp, c->sends == 1, now.mono);
+    }
+    if (m->state == OUT_INIT_SENT) {
+        if (m->inits > 0) {
+            answered(m, now);
+            enter_sending(b, m, now);
+        }
+    } else if (counts) {
+        if (m->acked == m->plan.count)
+            all_acked(b, m, now);
+        else
+            arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
+    }
+    find_lost(b, n, now);
+    node_ready(&b->nodes, n);
+}
+
+void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p, struct instant now)
+{
+    if (m->state == OUT_QUEUED)
+        return;
+    /* A copy of the answer to an earlier reply with this id must not end this one. */
+    if (m->reply && p->has_sum && memcmp(p->sum, m->sum, MSG_SUM_BYTES) != 0)
+        return;
+    answered(m, now);
+    outbox_finish(b, m, OUT_RECEIVED, now);
+}
+
+/* READ says that the message is there, in whatever state we are. But the READ of an earlier reply
+ * with the same id may come while this one travels: it counts only where its own DONE ACK seems
+ * lost. */
+void send_read(struct bus *b, struct out_msg *m, struct instant now)
+{
+    bool doubtful =
+        m->reply && !m->late_init && !(m->state == OUT_DONE_SENT && m->ask != OUT_ASK_DONE);
+    if (m->final == OUT_QUEUED && (m->state == OUT_QUEUED || doubtful))
+        return;
+    m->node->answered_at = now.mono;
+    outbox_finish(b, m, OUT_READ, now);
+}
+
+/* --- silence ------------------------------------------------------------------------------ */
+
+static void init_timer(struct bus *b, struct out_msg *m)
+{
+    hold_end(m);
+    doubled(m);
+    if (m->eager && !m->eager_again) {
+        m->eager_again = true;
+        m->packets = OUT_SEND_DONE | (m->plan.count > 0 ? (unsigned)OUT_SEND_PROBE : 0);
+        send_requeue(b, m);
+    } else {
+        restart(b, m);
+    }
+}
+
+static void sending_timer(struct bus *b, struct out_msg *m, struct instant now)
+{
+    usec_t age = flow_timer(&m->node->flow, m->doublings);
+    usec_t oldest = TIMER_IDLE;
+    bool lost = false;
+    for (uint64_t i = 0; i < m->plan.count; i++) {
+        struct out_chunk *c = &m->chunks[i];
+        if (c->state != OUT_CHUNK_SENT)
+            continue;
+        if (now.mono - c->stamp.sent >= age) {
+            chunk_lost(m, c);
+            lost = true;
+        } else {
+            oldest = MIN(oldest, c->stamp.sent + age);
+        }
+    }
+    if (!lost) {
+        arm(b, m, oldest);
+        send_requeue(b, m);
+        return;
+    }
+    doubled(m);
+    if (++m->silent < SEND_SILENT) {
+        arm(b, m, oldest);
+        send_requeue(b, m);
+    } else if (m->done_stored) { /* at-most-once: no INIT any more */
+        chunks_reset(m, OUT_CHUNK_ACKED);
+        done_wait(b, m, OUT_ASK_LATE);
+        m->packets = OUT_SEND_DONE;
+        slot_end(b, m);
+        send_requeue(b, m);
+    } else {
+        if (m->restarts < SEND_RESTARTS)
+            m->restarts++;
+        restart(b, m);
+    }
+}
+
+static void probe_over(struct bus *b, struct out_msg *m, struct instant now)
+{
+    m->doublings = 0;
+    if (m->policy == OUT_AT_MOST_ONCE) {
+        m->ask = OUT_ASK_LATE;
+        m->packets = OUT_SEND_DONE;
+        slot_end(b, m);
+        send_requeue(b, m);
+    } else {
+        m->ask = OUT_ASK_WAIT;
+        arm(b, m, now.mono + SEND_READ_WAIT);
+    }
+}
+
+static void done_timer(struct bus *b, struct out_msg *m, struct instant now)
+{
+    switch (m->ask) {
+    case OUT_ASK_DONE:
+        doubled(m);
+        if (m->dones < SEND_DONES) {
+            m->packets = OUT_SEND_DONE;
+            break;
+        }
+        m->doublings = 0;
+        m->probes = 0;
+        if (m->plan.count == 0) {
+            probe_over(b, m, now);
+            return;
+        }
+        m->ask = OUT_ASK_PROBE;
+        m->packets = OUT_SEND_PROBE;
+        m->probes = 1;
+        break;
+    case OUT_ASK_PROBE:
+        doubled(m);
+        if (m->probes >= SEND_PROBES) {
+            probe_over(b, m, now);
+            return;
+        }
+        m->probes++;
+        m->packets = OUT_SEND_PROBE;
+        break;
+    case OUT_ASK_WAIT:
+        m->late_init = true;
+        m->doublings = 0;
+        slot_end(b, m);
+        restart(b, m);
+        return;
+    case OUT_ASK_LATE:
+        doubled(m);
+        m->packets = OUT_SEND_DONE;
+        break;
+    }
+    send_requeue(b, m);
+}
+
+void send_timer(struct bus *b, struct out_msg *m, struct instant now)
+{
+    struct node *n = m->node;
+    if (!n->reachable)
+        return;                     /* send_route() wakes it */
+    if (n->blocked || m->packets) { /* what it would send again has not left yet */
+        arm(b, m, now.mono + send_timeout(m));
+        return;
+    }
+    n->unanswered++;
+    switch (m->state) {
+    case OUT_INIT_SENT:
+        init_timer(b, m);
+        break;
+    case OUT_SENDING:
+        sending_timer(b, m, now);
+        break;
+    case OUT_DONE_SENT:
+        done_timer(b, m, now);
+        break;
+    case OUT_QUEUED:
+    case OUT_RECEIVED:
+    case OUT_READ:
+    case OUT_ABORTED:
+    case OUT_CANCELLED:
+    case OUT_UNKNOWN:
+        break;
+    }
+}
+
+/* --- routes ------------------------------------------------------------------------------- */
+
+/* After a silence: what waits for a long timer asks now. */
+static void ask_now(struct bus *b, struct node *n, struct instant now)
+{
+    list_foreach (l, &n->active) {
+        struct out_msg *m = list_entry(l, struct out_msg, link);
+        if (m->late_init || m->store || m->store_flying)
+            continue;
+        m->doublings = 0;
+        arm(b, m, now.mono);
+    }
+}
+
+void send_heard(struct bus *b, struct node *n, struct instant now)
+{
+    bool was_silent = n->unanswered >= SEND_UNANSWERED;
+    n->unanswered = 0;
+    if (!was_silent)
+        return;
+    ask_now(b, n, now);
+    node_ready(&b->nodes, n);
+}
+
+void send_route(struct bus *b, struct node *n, bool reachable, struct instant now)
+{
+    if (n->reachable == reachable)
+        return;
+    n->reachable = reachable;
+    if (!reachable) {
+        if (!n->blocked)
+            list_del(&n->ring);
+        n->starving = false;
+        node_want(&b->nodes, n, now.mono);
+        return;
+    }
+    node_want_stop(&b->nodes, n);
+    n->unanswered = 0;
+    ask_now(b, n, now);
+    node_ready(&b->nodes, n);
+}

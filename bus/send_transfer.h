@@ -1,0 +1,52 @@
+/* send_transfer.h - how a message is brought to its destination.
+ *
+ * What an answer or a timer means for a transfer: send_transfer.c. Which packet leaves next:
+ * send_packets.c. State in struct out_msg and struct node; window and timer in struct flow. Works
+ * with every receiver of the network. Thread: loop. Limits: out_transfers_node, out_transfers, the
+ * window. Protocol: docs/protocol/durability.md, "Sender". */
+#pragma once
+#include <stdbool.h>
+
+#include "bus/bus.h"
+#include "bus/codec.h"
+#include "bus/node.h"
+#include "bus/out_msg.h"
+
+#define SEND_EAGER_MAX   (16u * 1024) /* larger ones do not leave before the INIT ACK */
+#define SEND_SILENT      5            /* timers without an ACK, then INIT again */
+#define SEND_RESTARTS    5            /* such INITs, then smaller chunks */
+#define SEND_CHUNK_SMALL 1000
+#define SEND_DONES       3 /* silent DONEs, then the probe */
+#define SEND_PROBES      3 /* silent probes, then the message is there or lost */
+#define SEND_ROUNDS      3 /* all chunks again after an answered probe, then INIT */
+#define SEND_READ_WAIT   (2 * USEC_SEC)
+#define SEND_LATE_INIT   (1 * USEC_SEC) /* first gap of INITs to a node that may have the message */
+#define SEND_UNANSWERED  3 /* timers of a node without a packet from it, then nothing new starts */
+
+/* Any packet came from the node. */
+void send_heard(struct bus *b, struct node *n, struct instant now);
+void send_init_ack(struct bus *b, struct out_msg *m, struct instant now);
+void send_chunk_ack(struct bus *b, struct out_msg *m, uint64_t index, struct instant now);
+void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
+                   struct instant now);
+void send_read(struct bus *b, struct out_msg *m, struct instant now);
+/* The message's timer ended. */
+void send_timer(struct bus *b, struct out_msg *m, struct instant now);
+/* At-most-once: state DONE_SENT is durable, the DONE may leave. */
+void send_done_stored(struct bus *b, struct out_msg *m, struct instant now);
+/* The node's route was found or lost. */
+void send_route(struct bus *b, struct node *n, bool reachable, struct instant now);
+/* Starts a message whose payload is in memory. ERR_NOMEM: nothing changed. */
+MUST_CHECK int send_start(struct bus *b, struct out_msg *m, struct instant now);
+/* May its INIT, chunks and DONE leave in one go? */
+bool send_is_eager(const struct out_msg *m, usec_t now);
+/* Ends the transfer: out of all lists of its node. Fine when it was not started. */
+void send_stop(struct bus *b, struct out_msg *m);
+
+/* Next packet for any node; false: nothing may leave now. */
+bool send_next(struct bus *b, struct bus_out *ret, struct instant now);
+/* m has packets or chunks to send, or has none any more: into the list of its node where it
+ * belongs. */
+void send_requeue(struct bus *b, struct out_msg *m);
+/* The timer that follows a packet of m. */
+usec_t send_timeout(const struct out_msg *m);

@@ -1,0 +1,370 @@
+#include "tests/unit/bus/fake_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+void fake_store_init(struct fake_store *s)
+{
+    memset(s, 0, sizeof(*s));
+    list_init(&s->waiting);
+    list_init(&s->results);
+    rng_init_seeded(&s->rng, 1);
+    assert(hmap_init(&s->out, &s->rng) == OK && hmap_init(&s->in, &s->rng) == OK &&
+           hmap_init(&s->seen, &s->rng) == OK);
+}
+
+static uint64_t id_hash(const struct hmap *m, const struct msg_id *id)
+{
+    return hmap_hash(m, id->b, MSG_ID_BYTES);
+}
+
+static bool id_eq(const struct msg_id *a, const struct msg_id *b)
+{
+    return memcmp(a->b, b->b, MSG_ID_BYTES) == 0;
+}
+
+struct fake_out *fake_out_find(const struct fake_store *s, const struct msg_id *id, uint64_t node)
+{
+    struct fake_out *best = NULL;
+    uint64_t hash = id_hash(&s->out, id);
+    for (struct hnode *h = hmap_first(&s->out, hash); h; h = hmap_next(h, hash)) {
+        struct fake_out *o = container_of(h, struct fake_out, by_id);
+        if (id_eq(&o->row.id, id) && (node == 0 || ip6_node(&o->row.dst) == node))
+            if (!best || o->row.seq > best->row.seq)
+                best = o;
+    }
+    return best;
+}
+
+struct fake_in *fake_in_find(const struct fake_store *s, const struct msg_id *id, uint64_t node,
+                             bool ready)
+{
+    uint64_t hash = id_hash(&s->in, id);
+    for (struct hnode *h = hmap_first(&s->in, hash); h; h = hmap_next(h, hash)) {
+        struct fake_in *i = container_of(h, struct fake_in, by_id);
+        if (id_eq(&i->row.id, id) && ip6_node(&i->row.src) == node &&
+            (i->row.state == IN_READY) == ready)
+            return i;
+    }
+    return NULL;
+}
+
+bool fake_seen_has(const struct fake_store *s, const struct msg_id *id, uint64_t node)
+{
+    uint64_t hash = id_hash(&s->seen, id);
+    for (struct hnode *h = hmap_first(&s->seen, hash); h; h = hmap_next(h, hash)) {
+        struct fake_seen *e = container_of(h, struct fake_seen, by_id);
+        if (id_eq(&e->row.id, id) && e->row.node == node)
+            return true;
+    }
+    return false;
+}
+
+static struct fake_out *out_by_seq(const struct fake_store *s, const struct msg_id *id,
+                                   uint64_t seq)
+{
+    uint64_t hash = id_hash(&s->out, id);
+    for (struct hnode *h = hmap_first(&s->out, hash); h; h = hmap_next(h, hash)) {
+        struct fake_out *o = container_of(h, struct fake_out, by_id);
+        if (o->row.seq == seq)
+            return o;
+    }
+    return NULL;
+}
+
+static struct fake_in *in_by_seq(const struct fake_store *s, const struct msg_id *id, uint64_t seq)
+{
+    uint64_t hash = id_hash(&s->in, id);
+    for (struct hnode *h = hmap_first(&s->in, hash); h; h = hmap_next(h, hash)) {
+        struct fake_in *i = container_of(h, struct fake_in, by_id);
+        if (i->row.seq == seq)
+            return i;
+    }
+    return NULL;
+}
+
+static void in_free(struct fake_store *s, struct fake_in *i)
+{
+    hmap_del(&s->in, &i->by_id);
+    blob_unref(i->body);
+    free(i->got);
+    free(i);
+}
+
+static void op_free(struct fake_op *o)
+{
+    list_del(&o->link);
+    blob_unref(o->out_body);
+    blob_unref(o->in_body);
+    blob_unref(o->res.body);
+    free(o->got);
+    free(o);
+}
+
+static void list_clear(struct list *l)
+{
+    struct fake_op *o;
+    while ((o = list_first(l, struct fake_op, link)))
+        op_free(o);
+}
+
+void fake_store_crash(struct fake_store *s)
+{
+    list_clear(&s->waiting);
+    list_clear(&s->results);
+}
+
+void fake_store_fini(struct fake_store *s)
+{
+    fake_store_crash(s);
+    for (size_t i = 0; i <= s->out.mask; i++)
+        for (struct hnode *h = s->out.slots[i], *n; h; h = n) {
+            n = h->next;
+            blob_unref(container_of(h, struct fake_out, by_id)->body);
+            free(container_of(h, struct fake_out, by_id));
+        }
+    for (size_t i = 0; i <= s->in.mask; i++)
+        while (s->in.slots[i])
+            in_free(s, container_of(s->in.slots[i], struct fake_in, by_id));
+    for (size_t i = 0; i <= s->seen.mask; i++)
+        for (struct hnode *h = s->seen.slots[i], *n; h; h = n) {
+            n = h->next;
+            free(container_of(h, struct fake_seen, by_id));
+        }
+    hmap_fini(&s->out);
+    hmap_fini(&s->in);
+    hmap_fini(&s->seen);
+}
+
+void fake_store_add(struct fake_store *s, const struct bus_store_op *op, usec_t commit_at)
+{
+    struct fake_op *o = calloc(1, sizeof(*o));
+    o->op = *op;
+    o->out_body = blob_ref(op->out.body);
+    o->in_body = blob_ref(op->in.body);
+    if (op->in.got_len > 0) {
+        o->got = malloc(op->in.got_len);
+        memcpy(o->got, op->in.got, op->in.got_len);
+    }
+    struct fake_op *last =
+        list_empty(&s->waiting) ? NULL : list_entry(s->waiting.prev, struct fake_op, link);
+    o->commit_at = last ? MAX(last->commit_at, commit_at) : commit_at; /* in order */
+    o->res.tag = op->tag;
+    list_push_back(&s->waiting, &o->link);
+    s->ops++;
+}
+
+usec_t fake_store_deadline(const struct fake_store *s)
+{
+    if (!list_empty(&s->results))
+        return 0;
+    return list_empty(&s->waiting) ? USEC_NEVER
+                                   : list_entry(s->waiting.next, struct fake_op, link)->commit_at;
+}
+
+static void in_put(struct fake_store *s, struct fake_op *o)
+{
+    struct fake_in *i = in_by_seq(s, &o->op.in.id, o->op.in.seq);
+    if (i) {
+        assert(o->op.in.state != IN_READY && i->row.state != IN_READY);
+        blob_unref(i->body);
+        free(i->got);
+    } else {
+        i = calloc(1, sizeof(*i));
+        hmap_add(&s->in, &i->by_id, id_hash(&s->in, &o->op.in.id));
+    }
+    i->row = o->op.in;
+    i->body = blob_ref(o->in_body);
+    i->got = o->got;
+    o->got = NULL;
+    i->row.body = i->body;
+    i->row.got = i->got;
+    s->in_seq = MAX(s->in_seq, i->row.seq);
+}
+
+static void out_put(struct fake_store *s, struct fake_op *o)
+{
+    assert(o->op.out.seq > s->out_seq);
+    s->out_seq = o->op.out.seq;
+    struct fake_out *r = calloc(1, sizeof(*r));
+    r->row = o->op.out;
+    r->body = blob_ref(o->out_body);
+    r->row.body = NULL;
+    hmap_add(&s->out, &r->by_id, id_hash(&s->out, &r->row.id));
+    s->puts++;
+}
+
+static void seen_put(struct fake_store *s, const struct bus_seen_row *row)
+{
+    uint64_t hash = id_hash(&s->seen, &row->id);
+    for (struct hnode *h = hmap_first(&s->seen, hash); h; h = hmap_next(h, hash)) {
+        struct fake_seen *e = container_of(h, struct fake_seen, by_id);
+        if (id_eq(&e->row.id, &row->id) && e->row.node == row->node && e->row.reply == row->reply &&
+            memcmp(e->row.sum, row->sum, MSG_SUM_BYTES) == 0) {
+            e->row = *row;
+            return;
+        }
+    }
+    struct fake_seen *e = calloc(1, sizeof(*e));
+    e->row = *row;
+    hmap_add(&s->seen, &e->by_id, hash);
+}
+
+static void apply(struct fake_store *s, struct fake_op *o)
+{
+    const struct bus_store_op *op = &o->op;
+    struct fake_out *out;
+    struct fake_in *in;
+    switch (op->kind) {
+    case BUS_STORE_OUT_PUT:
+        out_put(s, o);
+        if (op->has_in)
+            in_put(s, o);
+        break;
+    case BUS_STORE_OUT_STATE:
+        out = out_by_seq(s, &op->out.id, op->out.seq);
+        assert(out && !out_state_final(out->row.state));
+        out->row.state = op->out.state;
+        out->row.final_ms = op->out.final_ms;
+        if (out_state_final(op->out.state)) {
+            blob_unref(out->body);
+            out->body = NULL;
+        }
+        break;
+    case BUS_STORE_OUT_READ:
+        out = fake_out_find(s, &op->out.id, ip6_node(&op->out.dst));
+        if (out && out->row.state == OUT_RECEIVED)
+            out->row.state = OUT_READ;
+        break;
+    case BUS_STORE_OUT_BODY:
+        out = out_by_seq(s, &op->out.id, op->out.seq);
+        assert(out);
+        o->res.body = blob_ref(out->body);
+        o->res.rc = out->body ? OK : ERR_NOENT;
+        break;
+    case BUS_STORE_OUT_FIND:
+        out = fake_out_find(s, &op->out.id, 0);
+        o->res.rc = out ? OK : ERR_NOENT;
+        if (out)
+            o->res.out = out->row;
+        break;
+    case BUS_STORE_IN_PART:
+        in_put(s, o);
+        s->part_writes++;
+        break;
+    case BUS_STORE_IN_READY:
+        if (op->part_seq && (in = in_by_seq(s, &op->in.id, op->part_seq)))
+            in_free(s, in);
+        in_put(s, o);
+        seen_put(s, &op->seen);
+        s->readies++;
+        break;
+    case BUS_STORE_IN_TAKE:
+    case BUS_STORE_IN_BODY:
+        in = in_by_seq(s, &op->in.id, op->in.seq);
+        o->res.rc = in ? OK : ERR_NOENT;
+        if (in && (op->want_body || op->kind == BUS_STORE_IN_BODY))
+            o->res.body = blob_ref(in->body);
+        if (in && op->kind == BUS_STORE_IN_TAKE) {
+            assert(in->row.state == IN_READY);
+            in_free(s, in);
+        }
+        break;
+    case BUS_STORE_IN_DROP:
+        in = in_by_seq(s, &op->in.id, op->in.seq);
+        if (in) {
+            assert(in->row.state != IN_READY);
+            in_free(s, in);
+        }
+        break;
+    case BUS_STORE_SWEEP:
+        break;
+    }
+}
+
+void fake_store_commit(struct fake_store *s, usec_t now)
+{
+    struct fake_op *o;
+    s->commits += fake_store_deadline(s) <= now;
+    while ((o = list_first(&s->waiting, struct fake_op, link)) && o->commit_at <= now) {
+        list_del(&o->link);
+        if (s->fail_next > 0) {
+            s->fail_next--;
+            o->res.rc = ERR_IO;
+        } else {
+            apply(s, o);
+        }
+        list_push_back(&s->results, &o->link);
+    }
+}
+
+bool fake_store_result(struct fake_store *s, struct bus_store_result *ret)
+{
+    struct fake_op *o = list_first(&s->results, struct fake_op, link);
+    if (o && o->done) {
+        op_free(o);
+        o = list_first(&s->results, struct fake_op, link);
+    }
+    if (!o)
+        return false;
+    o->done = true;
+    *ret = o->res;
+    return true;
+}
+
+static int by_out_seq(const void *a, const void *b)
+{
+    const struct fake_out *const *x = (const struct fake_out *const *)a;
+    const struct fake_out *const *y = (const struct fake_out *const *)b;
+    return (*x)->row.seq < (*y)->row.seq ? -1 : 1;
+}
+
+static int by_in_seq(const void *a, const void *b)
+{
+    const struct fake_in *const *x = (const struct fake_in *const *)a;
+    const struct fake_in *const *y = (const struct fake_in *const *)b;
+    return (*x)->row.seq < (*y)->row.seq ? -1 : 1;
+}
+
+void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
+{
+    struct fake_out **out = calloc(s->out.count + 1, sizeof(struct fake_out *));
+    struct fake_in **in = calloc(s->in.count + 1, sizeof(struct fake_in *));
+    size_t n = 0;
+    for (size_t i = 0; i <= s->out.mask; i++)
+        for (struct hnode *h = s->out.slots[i]; h; h = h->next)
+            if (!out_state_final(container_of(h, struct fake_out, by_id)->row.state))
+                out[n++] = container_of(h, struct fake_out, by_id);
+    qsort(out, n, sizeof(struct fake_out *), by_out_seq);
+    for (size_t i = 0; i < n; i++)
+        assert(bus_load_out(b, &out[i]->row, now) == OK);
+    n = 0;
+    for (size_t i = 0; i <= s->in.mask; i++)
+        for (struct hnode *h = s->in.slots[i]; h; h = h->next)
+            in[n++] = container_of(h, struct fake_in, by_id);
+    qsort(in, n, sizeof(struct fake_in *), by_in_seq);
+    for (size_t i = 0; i < n; i++) {
+        struct bus_in_row row = in[i]->row;
+        if (row.state == IN_READY)
+            row.body = NULL;
+        assert(bus_load_in(b, &row, now) == OK);
+    }
+    for (size_t i = 0; i <= s->seen.mask; i++)
+        for (struct hnode *h = s->seen.slots[i]; h; h = h->next)
+            assert(bus_load_seen(b, &container_of(h, struct fake_seen, by_id)->row, now) == OK);
+    bus_load_end(b, s->out_seq, s->in_seq, now);
+    free(out);
+    free(in);
+}
+
+size_t fake_ready_count(const struct fake_store *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i <= s->in.mask; i++)
+        for (struct hnode *h = s->in.slots[i]; h; h = h->next)
+            n += container_of(h, struct fake_in, by_id)->row.state == IN_READY;
+    return n;
+}
