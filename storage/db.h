@@ -1,0 +1,77 @@
+/* db.h - one connection to the database, its prepared statements, and SQLite's errors as ours.
+ *
+ * Thread: one at a time per connection. Internal to storage/. */
+#pragma once
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+
+/* X(name, sql): what the writer runs, prepared once per connection. The queries repeat the literal
+ * condition of a partial index: that is what makes the planner use it. */
+#define STMT_LIST(X)                                                                               \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
+    X(COMMIT, "COMMIT")                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                        \
+    X(GUARD, "SAVEPOINT op")                                                                       \
+    X(UNDO, "ROLLBACK TO op")                                                                      \
+    X(RELEASE, "RELEASE op")                                                                       \
+    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)")            \
+    X(OUT_PUT_BODY, "INSERT INTO outbody(seq,body) VALUES(?,?)")                                   \
+    X(OUT_STATE, "UPDATE outbox SET state=?2, final_ms=?3 WHERE seq=?1")                           \
+    X(OUT_DROP_BODY, "DELETE FROM outbody WHERE seq=?")                                            \
+    X(OUT_READ, "UPDATE outbox SET state=5 WHERE seq=(SELECT seq FROM outbox WHERE id=?1 AND "     \
+                "state=4 AND substr(dst,1,8)=?2 ORDER BY seq LIMIT 1)")                            \
+    X(OUT_BODY, "SELECT body FROM outbody WHERE seq=?")                                            \
+    X(OUT_FIND, "SELECT " OUT_COLUMNS " FROM outbox WHERE id=? ORDER BY seq DESC LIMIT 1")         \
+    X(IN_PUT, "INSERT INTO inbox(" IN_COLUMNS ",body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")      \
+    X(IN_PART,                                                                                     \
+      "INSERT OR REPLACE INTO inbox(" IN_COLUMNS ",body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
+    X(IN_DROP, "DELETE FROM inbox WHERE seq=?")                                                    \
+    X(IN_BODY, "SELECT body FROM inbox WHERE seq=?")                                               \
+    X(SEEN_PUT, "INSERT OR REPLACE INTO seen(" SEEN_COLUMNS ",seq) VALUES(?,?,?,?,?,?,?,?)")       \
+    X(SWEEP_OUT, "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE final_ms IS NOT "  \
+                 "NULL AND created_ms<?1 ORDER BY created_ms LIMIT ?2)")                           \
+    X(SWEEP_SEEN, "DELETE FROM seen WHERE (expire_ms,seq) IN (SELECT expire_ms,seq FROM seen "     \
+                  "WHERE expire_ms<?1 ORDER BY expire_ms,seq LIMIT ?2)")                           \
+    X(TOP, "UPDATE meta SET v=?2 WHERE k=?1")
+
+/* In the order in which row.c binds and reads them. */
+#define OUT_COLUMNS                                                                                \
+    "seq,id,src,dst,reply,state,policy,created_ms,deadline_ms,final_ms,len,sum,topic"
+#define IN_COLUMNS                                                                                 \
+    "seq,state,src,dst,src_key,id,reply,recv_ms,expire_ms,len,sum,topic,chunks_seen,got"
+#define SEEN_COLUMNS "expire_ms,node,id,reply,sum,len,count"
+
+enum stmt {
+#define X(name, sql) STMT_##name,
+    STMT_LIST(X)
+#undef X
+        STMT_END
+};
+
+struct db {
+    sqlite3 *h;                 /* NULL: closed */
+    sqlite3_stmt *st[STMT_END]; /* NULL before db_prepare() */
+};
+
+/* Opens an existing file (an empty one is fine) and sets what belongs to the connection, not to the
+ * file. Nothing is written. Closing never checkpoints unless db_close_checkpointed() is asked to.
+ * On failure d is closed. */
+MUST_CHECK int db_open(struct db *d, const char *path, int busy_ms);
+MUST_CHECK int db_prepare(struct db *d);
+void db_close(struct db *d); /* fine when closed */
+void db_close_checkpointed(
+    struct db *d); /* also moves the log into the database, if it is the last */
+
+MUST_CHECK int db_exec(struct db *d, const char *sql);
+/* First column of the first row as a number; ERR_NOENT without a row. */
+MUST_CHECK int db_int(struct db *d, const char *sql, int64_t *ret);
+
+/* SQLite's result as ERR_*; OK for SQLITE_OK, _ROW and _DONE. */
+int db_err(const struct db *d, int sqlite_rc);
+/* Does this error concern one statement, with the transaction intact? */
+bool db_err_is_local(const struct db *d, int sqlite_rc);
+/* What SQLite says about the last error; lends until the next call on d. */
+const char *db_err_text(const struct db *d);

@@ -1,0 +1,128 @@
+/* load.c - all rows, once, before the threads start. */
+#include "base/err.h"
+#include "storage/internal.h"
+#include "storage/row.h"
+
+#define LOG_TARGET "storage"
+
+struct load {
+    struct db *d;
+    const struct store_visitor *v;
+    sqlite3_stmt *body;   /* of the table at hand, by seq */
+    uint64_t budget_left; /* bytes of bodies */
+};
+
+static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret)
+{
+    return db_err(d, sqlite3_prepare_v2(d->h, sql, -1, ret, NULL));
+}
+
+static int load_body(struct load *l, uint64_t seq, struct blob **ret)
+{
+    struct row_wr w = row_wr_of(l->body);
+    row_put_u64(&w, seq);
+    int e = w.rc == SQLITE_OK ? sqlite3_step(l->body) : w.rc;
+    int rc = db_err(l->d, e);
+    if (e == SQLITE_ROW) {
+        struct row_rd r = row_rd_of(l->body);
+        rc = row_blob(&r, ret);
+    }
+    (void)sqlite3_reset(l->body); /* repeats e */
+    return rc;
+}
+
+/* Before its body is read: is there room? The first one that does not fit ends it for all, so that
+ * what is in memory is the front of the queue. */
+static bool take_budget(struct load *l, uint64_t len)
+{
+    bool fits = len < l->budget_left;
+    l->budget_left = fits ? l->budget_left - len : 0;
+    return fits;
+}
+
+static int bad_row(const char *table, uint64_t seq)
+{
+    log_error("damaged row", "table=%s seq=%llu", table, (unsigned long long)seq);
+    return ERR_CORRUPT;
+}
+
+static int visit_out(struct load *l, sqlite3_stmt *st)
+{
+    struct store_out row = {.seq = 0};
+    struct row_rd r = row_rd_of(st);
+    row_out(&r, &row);
+    if (r.bad)
+        return bad_row("outbox", row.seq);
+    int rc = take_budget(l, row.len) ? load_body(l, row.seq, &row.body) : OK;
+    if (rc == OK)
+        rc = l->v->out(l->v->ctx, &row);
+    blob_unref(row.body);
+    return rc;
+}
+
+static int visit_in(struct load *l, sqlite3_stmt *st)
+{
+    struct store_in row = {.seq = 0};
+    struct row_rd r = row_rd_of(st);
+    int rc = row_in(&r, &row);
+    if (rc == OK && r.bad)
+        rc = bad_row("inbox", row.seq);
+    bool part = row.state < STORE_IN_COMPLETE;
+    if (rc == OK && (part || take_budget(l, row.len)))
+        rc = load_body(l, row.seq, &row.body);
+    if (rc == OK)
+        rc = l->v->in(l->v->ctx, &row);
+    blob_unref(row.body);
+    blob_unref(row.got);
+    return rc;
+}
+
+static int visit_seen(struct load *l, sqlite3_stmt *st)
+{
+    struct store_seen row = {.node = 0};
+    struct row_rd r = row_rd_of(st);
+    row_seen(&r, &row);
+    return r.bad ? bad_row("seen", row.node) : l->v->seen(l->v->ctx, &row);
+}
+
+/* `from` is bound to the only parameter of sql, if it has one. */
+static int each(struct load *l, const char *sql, int64_t from, const char *body_sql,
+                int (*visit)(struct load *l, sqlite3_stmt *st))
+{
+    sqlite3_stmt *st = NULL;
+    l->body = NULL;
+    int rc = prepare(l->d, sql, &st);
+    if (rc == OK && body_sql)
+        rc = prepare(l->d, body_sql, &l->body);
+    if (rc == OK && sqlite3_bind_parameter_count(st) == 1)
+        rc = db_err(l->d, sqlite3_bind_int64(st, 1, from));
+    while (rc == OK) {
+        int e = sqlite3_step(st);
+        if (e == SQLITE_DONE)
+            break;
+        rc = e == SQLITE_ROW ? visit(l, st) : db_err(l->d, e);
+    }
+    (void)sqlite3_finalize(l->body); /* the errors were taken from the steps */
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget, int64_t now_ms,
+               uint64_t *ret_out_seq, uint64_t *ret_in_seq)
+{
+    struct load l = {.d = &s->db, .v = v, .budget_left = body_budget};
+    int rc = each(&l, "SELECT " OUT_COLUMNS " FROM outbox WHERE state<4 ORDER BY seq", 0,
+                  "SELECT body FROM outbody WHERE seq=?", visit_out);
+    if (rc == OK)
+        rc = each(&l, "SELECT " IN_COLUMNS " FROM inbox ORDER BY seq", 0,
+                  "SELECT body FROM inbox WHERE seq=?", visit_in);
+    if (rc == OK)
+        rc =
+            each(&l, "SELECT " SEEN_COLUMNS " FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",
+                 now_ms, NULL, visit_seen);
+    if (rc < 0)
+        return rc;
+    *ret_out_seq = s->out_seq;
+    *ret_in_seq = s->in_seq;
+    return OK;
+}

@@ -1,0 +1,268 @@
+/* op.c - what each operation does to the database.
+ *
+ * An operation of several statements runs the one first that can fail for a reason of its own (a
+ * seq that is there already), so that nothing needs undoing in the usual case; where a later one
+ * fails that way all the same, OP_PARTIAL lets the writer run the group again under savepoints. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "storage/internal.h"
+#include "storage/row.h"
+
+struct run {
+    struct db *d;
+    struct store_op *op;
+    int e;        /* SQLite's result so far */
+    bool changed; /* a statement of this operation has succeeded */
+};
+
+static struct row_wr run_bind(const struct run *r, enum stmt n)
+{
+    return row_wr_of(r->d->st[n]);
+}
+
+/* Runs a bound statement that returns no row, unless something failed before. */
+static void run_step(struct run *r, const struct row_wr *w)
+{
+    if (r->e == SQLITE_OK)
+        r->e = w->rc;
+    if (r->e != SQLITE_OK)
+        return;
+    int e = sqlite3_step(w->st);
+    (void)sqlite3_reset(w->st); /* repeats e */
+    if (e != SQLITE_DONE)
+        r->e = e;
+    else
+        r->changed = true;
+}
+
+static int64_t run_changes(const struct run *r)
+{
+    return r->e == SQLITE_OK ? sqlite3_changes64(r->d->h) : 0;
+}
+
+/* A statement with nothing but a seq. */
+static void run_seq(struct run *r, enum stmt n, uint64_t seq)
+{
+    struct row_wr w = run_bind(r, n);
+    row_put_u64(&w, seq);
+    run_step(r, &w);
+}
+
+static void run_in(struct run *r, enum stmt n)
+{
+    struct row_wr w = run_bind(r, n);
+    row_put_in(&w, &r->op->in);
+    row_put_blob(&w, r->op->in.body);
+    run_step(r, &w);
+}
+
+static void out_put(struct run *r)
+{
+    const struct store_out *o = &r->op->out;
+    struct row_wr w = run_bind(r, STMT_OUT_PUT);
+    row_put_out(&w, o);
+    run_step(r, &w);
+    if (o->body && o->state < STORE_OUT_FINAL) {
+        w = run_bind(r, STMT_OUT_PUT_BODY);
+        row_put_u64(&w, o->seq);
+        row_put_blob(&w, o->body);
+        run_step(r, &w);
+    }
+    if (r->op->has_in)
+        run_in(r, STMT_IN_PUT);
+}
+
+static int out_state(struct run *r)
+{
+    const struct store_out *o = &r->op->out;
+    struct row_wr w = run_bind(r, STMT_OUT_STATE);
+    row_put_u64(&w, o->seq);
+    row_put_int(&w, o->state);
+    if (o->state < STORE_OUT_FINAL)
+        row_put_blob(&w, NULL);
+    else
+        row_put_int(&w, o->final_ms);
+    run_step(r, &w);
+    if (run_changes(r) == 0)
+        return ERR_NOENT;
+    if (o->state >= STORE_OUT_FINAL)
+        run_seq(r, STMT_OUT_DROP_BODY, o->seq);
+    return OK;
+}
+
+static void out_read(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_OUT_READ);
+    row_put_id(&w, r->op->out.id);
+    row_put_bytes(&w, r->op->out.dst.b, 8); /* the /64 */
+    run_step(r, &w);
+}
+
+static int out_find(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_OUT_FIND);
+    row_put_id(&w, r->op->out.id);
+    r->e = w.rc;
+    if (r->e != SQLITE_OK)
+        return OK;
+    int rc = OK;
+    int e = sqlite3_step(w.st);
+    if (e == SQLITE_ROW) {
+        struct row_rd rd = row_rd_of(w.st);
+        struct store_out o = {.body = NULL};
+        row_out(&rd, &o);
+        o.body = r->op->out.body; /* the caller's, whatever it is */
+        if (rd.bad)
+            rc = ERR_CORRUPT;
+        else
+            r->op->out = o;
+    } else if (e == SQLITE_DONE) {
+        rc = ERR_NOENT;
+    } else {
+        r->e = e;
+    }
+    (void)sqlite3_reset(w.st); /* repeats e */
+    return rc;
+}
+
+static int read_body(struct run *r, enum stmt n, uint64_t seq)
+{
+    struct row_wr w = run_bind(r, n);
+    row_put_u64(&w, seq);
+    r->e = w.rc;
+    if (r->e != SQLITE_OK)
+        return OK;
+    int rc = OK;
+    int e = sqlite3_step(w.st);
+    if (e == SQLITE_ROW) {
+        struct row_rd rd = row_rd_of(w.st);
+        rc = row_blob(&rd, &r->op->body);
+    } else if (e == SQLITE_DONE) {
+        rc = ERR_NOENT;
+    } else {
+        r->e = e;
+    }
+    (void)sqlite3_reset(w.st); /* repeats e */
+    return rc;
+}
+
+static void in_ready(struct run *r)
+{
+    struct store_op *op = r->op;
+    run_in(r, STMT_IN_PUT);
+    if (op->has_seen) {
+        struct row_wr w = run_bind(r, STMT_SEEN_PUT);
+        row_put_seen(&w, &op->seen);
+        row_put_u64(&w, op->in.seq);
+        run_step(r, &w);
+    }
+    if (op->part_seq != 0)
+        run_seq(r, STMT_IN_DROP, op->part_seq);
+}
+
+static int in_take(struct run *r)
+{
+    int rc = OK;
+    if (r->op->want_body)
+        rc = read_body(r, STMT_IN_BODY, r->op->in.seq);
+    if (rc < 0 || r->e != SQLITE_OK)
+        return rc;
+    run_seq(r, STMT_IN_DROP, r->op->in.seq);
+    return run_changes(r) == 0 ? ERR_NOENT : OK;
+}
+
+static void sweep(struct run *r)
+{
+    const struct {
+        enum stmt n;
+        int64_t before_ms;
+    } part[] = {{STMT_SWEEP_OUT, r->op->before_ms}, {STMT_SWEEP_SEEN, r->op->now_ms}};
+    for (size_t i = 0; i < ARRAY_LEN(part); i++) {
+        struct row_wr w = run_bind(r, part[i].n);
+        row_put_int(&w, part[i].before_ms);
+        row_put_int(&w, STORE_SWEEP_ROWS);
+        run_step(r, &w);
+        uint32_t gone = (uint32_t)run_changes(r);
+        r->op->swept = MAX(r->op->swept, gone);
+    }
+}
+
+static int dispatch(struct run *r)
+{
+    switch (r->op->kind) {
+    case STORE_OUT_PUT:
+        out_put(r);
+        return OK;
+    case STORE_OUT_STATE:
+        return out_state(r);
+    case STORE_OUT_READ:
+        out_read(r);
+        return OK;
+    case STORE_OUT_BODY:
+        return read_body(r, STMT_OUT_BODY, r->op->out.seq);
+    case STORE_OUT_FIND:
+        return out_find(r);
+    case STORE_IN_PART:
+        run_in(r, STMT_IN_PART);
+        return OK;
+    case STORE_IN_READY:
+        in_ready(r);
+        return OK;
+    case STORE_IN_TAKE:
+        return in_take(r);
+    case STORE_IN_BODY:
+        return read_body(r, STMT_IN_BODY, r->op->in.seq);
+    case STORE_IN_DROP:
+        run_seq(r, STMT_IN_DROP, r->op->in.seq);
+        return OK;
+    case STORE_SWEEP:
+        sweep(r);
+        return OK;
+    }
+    assert(false); /* kind is one of the above */
+    return ERR_INVAL;
+}
+
+static void raise_tops(const struct store_op *op, struct op_tops *tops)
+{
+    bool puts_out = op->kind == STORE_OUT_PUT;
+    bool puts_in =
+        op->kind == STORE_IN_PART || op->kind == STORE_IN_READY || (puts_out && op->has_in);
+    if (puts_out)
+        tops->out_seq = MAX(tops->out_seq, op->out.seq);
+    if (puts_in)
+        tops->in_seq = MAX(tops->in_seq, op->in.seq);
+}
+
+enum op_end op_run(struct db *d, struct store_op *op, struct op_tops *tops)
+{
+    struct run r = {.d = d, .op = op, .e = SQLITE_OK, .changed = false};
+    op->rc = dispatch(&r);
+    if (r.e != SQLITE_OK) {
+        op->rc = db_err(d, r.e);
+        if (!db_err_is_local(d, r.e))
+            return OP_FATAL;
+        return r.changed ? OP_PARTIAL : OP_DONE;
+    }
+    if (op->rc == OK)
+        raise_tops(op, tops);
+    return OP_DONE;
+}
+
+void op_forget(struct store_op *op)
+{
+    blob_unref(op->body);
+    op->body = NULL;
+    op->swept = 0;
+}
+
+size_t op_bytes(const struct store_op *op)
+{
+    size_t n = sizeof(*op);
+    const struct blob *const blobs[] = {op->out.body, op->in.body, op->in.got};
+    for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
+        n += blobs[i] ? blobs[i]->len : 0;
+    return n;
+}

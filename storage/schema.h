@@ -1,0 +1,20 @@
+/* schema.h - the tables, how they came to be what they are, and whose they are.
+ * Internal to storage/. */
+#pragma once
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "storage/db.h"
+#include "storage/store.h"
+
+/* Brings an opened file to the present version. ERR_UNSUPPORTED: another program's file, or a later
+ * version's; nothing was changed. ERR_CORRUPT: damaged, or (check) something is wrong anywhere in
+ * it. *ret_version: what was found in the file, set with ERR_UNSUPPORTED too (0: not ours at all).
+ */
+MUST_CHECK int schema_setup(struct db *d, bool check, int64_t *ret_version);
+
+/* Enters the owner in a new store, compares it in an old one. ERR_PERM fills other (key in hex and
+ * the text, if there was one). */
+#define SCHEMA_OWNER_MAX 200
+MUST_CHECK int schema_owner(struct db *d, const struct store_conf *c,
+                            char other[static SCHEMA_OWNER_MAX]);

@@ -1,0 +1,170 @@
+/* store.h - what survives a restart: outbox, inbox, remembered ids, in one SQLite database.
+ *
+ * Operations are submitted from the loop, run by the one writer thread in the order of submission,
+ * committed in groups (one sync for everything that queued up meanwhile) and come back through the
+ * mailbox of the loop, in order, with their result. An operation that came back with OK is on disk.
+ * A commit that fails reports its error for every operation of the group; the database is reopened
+ * and nothing of that group is retried.
+ *
+ * Owns: the database file, its threads (writer, checkpoint). Thread: as said at each function.
+ * Never: knows what a message means. docs/protocol/durability.md. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/clock.h"
+#include "base/ip6.h"
+#include "base/macros.h"
+#include "base/mailbox.h"
+
+/* One group commit takes what is queued, up to these. */
+#define STORE_BATCH_OPS   256
+#define STORE_BATCH_BYTES ((size_t)4 * 1024 * 1024)
+#define STORE_BATCH_USEC  5000
+/* The checkpoint thread: PASSIVE above the first or every STORE_CHECKPOINT_USEC, RESTART (which
+ * holds up the writer) above the second, TRUNCATE after STORE_IDLE_USEC without a commit. */
+#define STORE_WAL_PASSIVE     (32ull * 1024 * 1024)
+#define STORE_WAL_RESTART     (256ull * 1024 * 1024)
+#define STORE_CHECKPOINT_USEC (10 * USEC_SEC)
+#define STORE_IDLE_USEC       (10 * USEC_SEC)
+/* Rows of each table that one STORE_SWEEP removes. */
+#define STORE_SWEEP_ROWS 1000
+/* A database that could not be reopened is tried again at the next operation after this. */
+#define STORE_REOPEN_USEC USEC_SEC
+
+struct store;
+
+#define STORE_TOPIC_MAX   255
+#define STORE_OUT_FINAL   4 /* lowest final state of an outgoing message */
+#define STORE_IN_COMPLETE 2 /* state of an incoming message that is no PART any more */
+
+struct store_out {
+    uint64_t seq;
+    uint8_t id[8];
+    struct ip6 src, dst;
+    bool reply;
+    int state, policy; /* numbers of docs/protocol/durability.md, "Schema" */
+    int64_t created_ms, deadline_ms, final_ms;
+    uint64_t len;
+    uint8_t sum[32];
+    uint8_t topic[STORE_TOPIC_MAX];
+    uint8_t topic_len;
+    struct blob *body; /* NULL: none */
+};
+struct store_in {
+    uint64_t seq;
+    int state;
+    struct ip6 src, dst;
+    uint8_t src_key[32];
+    uint8_t id[8];
+    bool reply;
+    int64_t recv_ms, expire_ms;
+    uint64_t len;
+    uint8_t sum[32];
+    uint8_t topic[STORE_TOPIC_MAX];
+    uint8_t topic_len;
+    struct blob *body;
+    struct blob *got; /* byte ranges of a PART */
+    uint64_t chunks_seen;
+};
+struct store_seen {
+    uint64_t node;
+    uint8_t id[8];
+    bool reply;
+    uint8_t sum[32];
+    uint64_t len, count;
+    int64_t expire_ms;
+};
+
+enum store_kind {
+    STORE_OUT_PUT,   /* insert out; has_in: insert in too */
+    STORE_OUT_STATE, /* out.seq: state, final_ms; a final state drops the body. ERR_NOENT */
+    STORE_OUT_READ, /* state 4 -> 5 of the oldest such entry out.id to the /64 of out.dst, if any */
+    STORE_OUT_BODY, /* -> body of out.seq. ERR_NOENT */
+    STORE_OUT_FIND, /* -> out: newest entry with out.id, without body. ERR_NOENT */
+    STORE_IN_PART,  /* upsert in by in.seq */
+    STORE_IN_READY, /* delete in row part_seq (0: none), insert in; has_seen: insert seen */
+    STORE_IN_TAKE,  /* delete in.seq; want_body: -> body. ERR_NOENT */
+    STORE_IN_BODY,  /* -> body of in.seq. ERR_NOENT */
+    STORE_IN_DROP,  /* delete in.seq, if there */
+    STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
+                    at most STORE_SWEEP_ROWS of each; -> swept */
+};
+
+struct store_op {
+    struct mail mail; /* first */
+    enum store_kind kind;
+    uint64_t tag; /* the caller's */
+    struct store_out out;
+    struct store_in in;
+    struct store_seen seen;
+    uint64_t part_seq;
+    bool has_in, has_seen, want_body;
+    int64_t before_ms, now_ms;
+    /* result */
+    int rc; /* OK; this operation alone: ERR_NOENT, ERR_EXIST (seq used before), ERR_TOOBIG,
+               ERR_NOMEM; its whole group: ERR_IO, ERR_NOSPACE, ERR_CORRUPT, ERR_NOMEM, ERR_BUSY
+               (another program keeps the database locked) */
+    struct blob *body; /* of the reads; NULL for a row stored without one */
+    uint32_t swept;    /* rows that went, of the table of which more went */
+};
+struct store_op *store_op_new(enum store_kind kind); /* zeroed; NULL: out of memory */
+void store_op_free(struct store_op *op);             /* with all blobs in it; NULL is fine */
+
+/* The numbers above, for tests that cannot wait for them. */
+struct store_pace {
+    uint64_t wal_passive, wal_restart;
+    usec_t checkpoint_usec, idle_usec;
+};
+
+struct store_conf {
+    const char *dir; /* state directory; made (0700) if missing; locked against a second node */
+    uint8_t owner_key[32];  /* the node's public key: a store of another key is refused */
+    const char *owner_text; /* its address, kept beside the key for the message of a later refusal;
+                               NULL: none */
+    bool no_check;          /* leave out the check of the whole file at the start */
+    const struct store_pace *pace; /* of the checkpoints; NULL: STORE_WAL_PASSIVE and so on */
+    struct mailbox *results; /* gets every submitted op back; thread-safe, outlives the store */
+};
+
+/* Opens, checks, migrates; no thread yet. *ret_text (a buffer of the store module, valid until the
+ * next call) tells a person what is wrong: the path, the other node's address, what to do.
+ * ERR_BUSY: another node runs on it. ERR_PERM: belongs to another key. ERR_CORRUPT: the damaged
+ * file is kept aside under a new name that the text tells, and nothing is opened; as long as it
+ * lies there and nothing took its place, every later call says so again: the operator decides.
+ * ERR_UNSUPPORTED: not ours, or of a later version; left alone. */
+MUST_CHECK int store_open(const struct store_conf *c, struct store **ret, const char **ret_text);
+
+/* Between open and start: all rows in the order of seq, live ones only (out: state < 4; in: all).
+ * A visitor's error stops and is returned. Bodies of READY and QUEUED rows come only while their
+ * sum is below body_budget bytes, else NULL. PART bodies always. Pointers are lent for the call.
+ * Rows of seen that expired before now_ms are left out; others may come twice (equal but for
+ * expire_ms). ret_out_seq, ret_in_seq: the highest numbers that were ever stored, also of rows long
+ * gone. ERR_CORRUPT: a row that this program did not write. */
+struct store_visitor {
+    int (*out)(void *ctx, const struct store_out *row);
+    int (*in)(void *ctx, const struct store_in *row);
+    int (*seen)(void *ctx, const struct store_seen *row);
+    void *ctx;
+};
+MUST_CHECK int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget,
+                          int64_t now_ms, uint64_t *ret_out_seq, uint64_t *ret_in_seq);
+MUST_CHECK int store_start(struct store *s); /* starts the threads */
+
+void store_submit(struct store *s, struct store_op *op); /* loop; takes op */
+
+/* Commits what was submitted, hands back all results, ends the threads, closes. */
+void store_close(struct store *s);
+
+struct store_stats {
+    uint64_t ops, commits, commit_failures, statement_failures, checkpoints;
+    uint64_t commit_usec_total, commit_usec_max, batch_max;
+    uint64_t queued; /* now */
+    uint64_t wal_bytes;
+    uint64_t reopens, checkpoint_failures;
+    int rc; /* OK; or why everything fails until the database can be opened again, or, with
+               ERR_CORRUPT, until the next start */
+};
+void store_stats(struct store *s, struct store_stats *ret); /* any thread */
