@@ -1,0 +1,351 @@
+#include "api/api.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/calls.h"
+#include "api/json_admin.h"
+#include "base/err.h"
+#include "base/rng.h"
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+#define EXTRA_MAX 4
+
+static void add_field(struct http_header *fields, size_t *count, const char *name,
+                      const char *value)
+{
+    assert(*count < EXTRA_MAX);
+    fields[(*count)++] = (struct http_header){name, value};
+}
+
+static void answer(struct api *a, const struct asked *q, unsigned status, const char *content_type,
+                   const void *body, size_t len, const struct http_header *more)
+{
+    struct http_header fields[EXTRA_MAX];
+    struct http_response r = {
+        .status = status,
+        .content_type = content_type,
+        .body = body,
+        .body_len = len,
+        .extra = fields,
+    };
+
+    if (status == 429 || status == 503 || status == 507)
+        add_field(fields, &r.extra_count, "retry-after", "1");
+    if (more)
+        add_field(fields, &r.extra_count, more->name, more->value);
+    if (q->origin) {
+        add_field(fields, &r.extra_count, "access-control-allow-origin", q->origin);
+        add_field(fields, &r.extra_count, "vary", "origin");
+    }
+    /* False: the client went away a moment ago, and nobody waits for this answer. */
+    (void)http_answer(a->server, q->id, &r);
+}
+
+void answer_empty(struct api *a, const struct asked *q, unsigned status)
+{
+    answer(a, q, status, NULL, NULL, 0, NULL);
+}
+
+void answer_text(struct api *a, const struct asked *q, unsigned status, const char *text)
+{
+    answer(a, q, status, "text/plain; charset=utf-8", text, strlen(text), NULL);
+}
+
+void answer_json(struct api *a, const struct asked *q, unsigned status, const void *json,
+                 size_t len)
+{
+    answer(a, q, status, "application/json", json, len, NULL);
+}
+
+void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o)
+{
+    if (o->bad)
+        answer_error(a, q, ERR_NOMEM);
+    else
+        answer_json(a, q, status, o->p, o->len);
+    json_out_fini(o);
+}
+
+void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f)
+{
+    if (*f->text)
+        answer_text(a, q, f->status, f->text);
+    else
+        answer_empty(a, q, f->status);
+}
+
+void answer_error(struct api *a, const struct asked *q, int rc)
+{
+    switch (rc) {
+    case ERR_LIMIT:
+        answer_text(a, q, 429, "too many messages: a limit is reached");
+        break;
+    case ERR_NOSPACE:
+        answer_text(a, q, 507, "no space left for messages");
+        break;
+    case ERR_TOOBIG:
+        answer_text(a, q, 413, "the message is longer than allowed");
+        break;
+    case ERR_INVAL:
+        answer_text(a, q, 400, "the message cannot be sent to this destination");
+        break;
+    default:
+        answer_text(a, q, 503, err_str(rc));
+        break;
+    }
+}
+
+void answer_bad_param(struct api *a, const struct asked *q, const struct match *m, const char *why)
+{
+    char text[PARAM_MAX + 128];
+
+    (void)snprintf(text, sizeof(text), "Invalid URL: Cannot parse `%s` with value `%s`: %s",
+                   m->param_name, m->param, why); /* may be cut: for people */
+    answer_text(a, q, 400, text);
+}
+
+bool body_is_json(struct api *a, const struct asked *q, const struct http_request *r)
+{
+    if (json_content_type(r->content_type))
+        return true;
+    answer_text(a, q, 415, "Expected request with `Content-Type: application/json`");
+    return false;
+}
+
+/* --- requests that wait ---------------------------------------------------------------------- */
+
+static struct pending *pending_find(struct api *a, http_id id)
+{
+    uint64_t hash = hmap_hash(&a->pending, &id, sizeof(id));
+
+    for (struct hnode *n = hmap_first(&a->pending, hash); n; n = hmap_next(n, hash)) {
+        struct pending *p = container_of(n, struct pending, node);
+        if (p->asked.id == id)
+            return p;
+    }
+    return NULL;
+}
+
+int pending_add(struct api *a, const struct asked *q, enum pending_kind kind)
+{
+    struct pending *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return ERR_NOMEM;
+    p->asked = *q;
+    p->kind = kind;
+    hmap_add(&a->pending, &p->node, hmap_hash(&a->pending, &q->id, sizeof(q->id)));
+    a->stats.pending++;
+    return OK;
+}
+
+static void pending_remove(struct api *a, struct pending *p)
+{
+    hmap_del(&a->pending, &p->node);
+    a->stats.pending--;
+    free(p);
+}
+
+void pending_drop(struct api *a, http_id id)
+{
+    struct pending *p = pending_find(a, id);
+
+    if (p)
+        pending_remove(a, p);
+}
+
+void api_bus_answer(struct api *a, const struct bus_out *out)
+{
+    struct pending *p = pending_find(a, out->client);
+    struct pending found;
+
+    if (!p)
+        return; /* the client went away */
+    if (p->kind == PENDING_SEND_WAIT && out->kind == BUS_OUT_ACCEPTED && out->rc == OK)
+        return; /* durable; now the reply */
+    found = *p;
+    pending_remove(a, p);
+    message_answer(a, &found.asked, found.kind, out);
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+static void dispatch(struct api *a, const struct asked *q, const struct http_request *r,
+                     const struct match *m)
+{
+    switch (m->call) {
+    case CALL_INFO:
+        answer_json(a, q, 200, a->info.p, a->info.len);
+        break;
+    case CALL_PEERS:
+        call_peers(a, q);
+        break;
+    case CALL_PEER_ADD:
+        call_peer_add(a, q, r);
+        break;
+    case CALL_PEER_DELETE:
+        call_peer_delete(a, q, m);
+        break;
+    case CALL_ROUTES_SELECTED:
+    case CALL_ROUTES_FALLBACK:
+    case CALL_ROUTES_QUERIED:
+        call_routes(a, q, m->call);
+        break;
+    case CALL_PUBKEY:
+        call_pubkey(a, q, m);
+        break;
+    case CALL_TAKE:
+        call_take(a, q, r, false);
+        break;
+    case CALL_LOOK:
+        call_take(a, q, r, true);
+        break;
+    case CALL_SEND:
+        call_send(a, q, r);
+        break;
+    case CALL_REPLY:
+        call_reply(a, q, r, m);
+        break;
+    case CALL_STATUS:
+        call_status(a, q, m);
+        break;
+    }
+}
+
+/* A browser asks whether a page of another origin may ask: only those of the configuration may. */
+static void answer_preflight(struct api *a, const struct asked *q)
+{
+    const struct http_header fields[] = {
+        {"access-control-allow-origin", q->origin},
+        {"access-control-allow-methods", "GET, HEAD, POST, PUT, DELETE"},
+        {"access-control-allow-headers", "content-type, authorization"},
+        {"vary", "origin"},
+    };
+    struct http_response r = {.status = 204, .extra = fields, .extra_count = ARRAY_LEN(fields)};
+
+    (void)http_answer(a->server, q->id, &r); /* false: the client went away */
+}
+
+static void refuse(struct api *a, const struct asked *q, const struct guard_verdict *v)
+{
+    const struct http_header bearer = {"www-authenticate", "Bearer realm=\"mycelium\""};
+
+    if (v->status == 401)
+        a->stats.refused_token++;
+    else
+        a->stats.refused_guard++;
+    answer(a, q, v->status, "text/plain; charset=utf-8", v->text, strlen(v->text),
+           v->status == 401 ? &bearer : NULL);
+}
+
+static void on_request(void *ctx, const struct http_request *r)
+{
+    struct api *a = ctx;
+    struct guard_verdict v = guard_check(&a->guard, r);
+    struct asked q = {.id = r->id, .origin = v.origin};
+    struct http_header allow = {"allow", NULL};
+    struct match m;
+    char text[96];
+
+    if (v.status) {
+        refuse(a, &q, &v);
+        return;
+    }
+    if (a->stopping) {
+        answer_text(a, &q, 503, "stopping");
+        return;
+    }
+    switch (table_match(r->method, r->path, &m)) {
+    case OK:
+        dispatch(a, &q, r, &m);
+        break;
+    case ERR_UNSUPPORTED:
+        allow.value = m.allow;
+        if (r->method == HTTP_OPTIONS && q.origin)
+            answer_preflight(a, &q);
+        else
+            answer(a, &q, 405, NULL, NULL, 0, &allow);
+        break;
+    case ERR_INVAL:
+        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m.param_name);
+        answer_text(a, &q, 400, text); /* not cut: the name is ours */
+        break;
+    default:
+        answer_empty(a, &q, 404);
+        break;
+    }
+}
+
+static void on_gone(void *ctx, http_id id)
+{
+    struct api *a = ctx;
+
+    pending_drop(a, id);
+    bus_forget_client(a->conf.bus, id);
+    a->conf.kick(a->conf.ctx);
+}
+
+/* --- public ---------------------------------------------------------------------------------- */
+
+int api_new(const struct api_conf *c, struct api **ret)
+{
+    struct api *a = calloc(1, sizeof(*a));
+    struct rng rng;
+    int rc;
+
+    if (!a)
+        return ERR_NOMEM;
+    rng_init_system(&rng);
+    rc = hmap_init(&a->pending, &rng);
+    if (rc < 0) {
+        free(a);
+        return rc;
+    }
+    a->conf = *c;
+    a->guard = (struct guard_conf){.hosts = c->hosts, .origins = c->origins};
+    json_info(&a->info, &c->self_key, c->start_wall_s);
+    if (a->info.bad) {
+        api_free(a);
+        return ERR_NOMEM;
+    }
+    *ret = a;
+    return OK;
+}
+
+void api_free(struct api *a)
+{
+    size_t slot;
+    struct hnode *n;
+
+    if (!a)
+        return;
+    while (slot = 0, (n = hmap_each(&a->pending, &slot, NULL)) != NULL)
+        pending_remove(a, container_of(n, struct pending, node));
+    hmap_fini(&a->pending);
+    json_out_fini(&a->info);
+    free(a);
+}
+
+struct http_handler api_handler(struct api *a)
+{
+    return (struct http_handler){.request = on_request, .gone = on_gone, .ctx = a};
+}
+
+void api_attach(struct api *a, struct http_server *s)
+{
+    a->server = s;
+}
+
+void api_stop(struct api *a)
+{
+    a->stopping = true;
+}
+
+void api_stats(const struct api *a, struct api_stats *ret)
+{
+    *ret = a->stats;
+}

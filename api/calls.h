@@ -1,0 +1,75 @@
+/* calls.h - inside of api/: one request on its way through a call, and how it is answered.
+ *
+ * A call either answers with one of the answer_*() below or keeps the request with pending_add()
+ * until the bus answers. Private to api.c, node_calls.c and message_calls.c. */
+#pragma once
+#include "api/api.h"
+#include "api/guard.h"
+#include "api/json_in.h"
+#include "api/json_out.h"
+#include "api/table.h"
+#include "base/hmap.h"
+
+/* What a waiting request asked for: decides what the answers of the bus mean to it. */
+enum pending_kind {
+    PENDING_TAKE,      /* leaves by: TAKEN */
+    PENDING_LOOK,      /* HEAD; leaves by: TAKEN */
+    PENDING_SEND,      /* leaves by: ACCEPTED */
+    PENDING_SEND_WAIT, /* leaves by: ACCEPTED that failed, TAKEN (reply or time-out) */
+    PENDING_REPLY,     /* leaves by: ACCEPTED */
+    PENDING_STATUS,    /* leaves by: STATUS */
+};
+
+/* One request. */
+struct asked {
+    http_id id;
+    const char *origin; /* allowed foreign origin, to be named in the answer; or NULL */
+};
+
+struct pending {
+    struct hnode node;
+    struct asked asked;
+    enum pending_kind kind;
+};
+
+struct api {
+    struct api_conf conf;
+    struct guard_conf guard;
+    struct http_server *server;
+    struct hmap pending;  /* by http_id */
+    struct json_out info; /* the answer to GET /admin: it never changes */
+    struct api_stats stats;
+    bool stopping;
+};
+
+void answer_empty(struct api *a, const struct asked *q, unsigned status);
+void answer_text(struct api *a, const struct asked *q, unsigned status, const char *text);
+void answer_json(struct api *a, const struct asked *q, unsigned status, const void *json,
+                 size_t len);
+/* The text that was built, or 503 when memory ran out; frees it. */
+void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o);
+void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f);
+/* What an ERR_* of the bus means to a client. */
+void answer_error(struct api *a, const struct asked *q, int rc);
+/* 400 with "Invalid URL: Cannot parse ..." */
+void answer_bad_param(struct api *a, const struct asked *q, const struct match *m, const char *why);
+/* False, answered with 415: the body is not said to be JSON. */
+bool body_is_json(struct api *a, const struct asked *q, const struct http_request *r);
+
+/* ERR_NOMEM. */
+MUST_CHECK int pending_add(struct api *a, const struct asked *q, enum pending_kind kind);
+void pending_drop(struct api *a, http_id id); /* fine when there is none */
+
+void call_peers(struct api *a, const struct asked *q);
+void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r);
+void call_peer_delete(struct api *a, const struct asked *q, const struct match *m);
+void call_routes(struct api *a, const struct asked *q, enum call which);
+void call_pubkey(struct api *a, const struct asked *q, const struct match *m);
+
+void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look);
+void call_send(struct api *a, const struct asked *q, const struct http_request *r);
+void call_reply(struct api *a, const struct asked *q, const struct http_request *r,
+                const struct match *m);
+void call_status(struct api *a, const struct asked *q, const struct match *m);
+void message_answer(struct api *a, const struct asked *q, enum pending_kind kind,
+                    const struct bus_out *out);

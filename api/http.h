@@ -1,0 +1,104 @@
+/* http.h - the HTTP server as the routes see it: requests in, answers out, nothing of the library.
+ *
+ * Implemented by http_lws.c, the only file here that includes libwebsockets. A request is a handle
+ * that stays valid until it was answered or `gone` was called for it, so that an answer may come
+ * much later (durable before answered, long polls) without holding anything up.
+ * Thread: loop. Protocol: docs/protocol/api.md, "HTTP rules". */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+struct uv_loop_s;
+struct http_server;
+
+/* Names one request; never used twice. 0: none. */
+typedef uint64_t http_id;
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_OTHER
+};
+
+struct http_request {
+    http_id id;
+    enum http_method method;
+    const char *path;         /* still percent-encoded, without query; borrowed for the call */
+    const char *query;        /* behind '?', still encoded; "" if none */
+    const char *content_type; /* "" if none */
+    const char *host, *origin, *referer, *user_agent, *sec_fetch_site; /* NULL: header missing */
+    bool forwarded;         /* Forwarded, X-Forwarded-For or Via is there: a proxy is in front */
+    bool loopback;          /* the remote address is a loopback address */
+    const char *local_addr; /* numeric, without port: the address the request came in on */
+    uint16_t local_port;
+    const uint8_t *body;
+    size_t body_len;
+};
+
+struct http_handler {
+    /* One whole request. The handler answers now or later with http_answer(). */
+    void (*request)(void *ctx, const struct http_request *r);
+    /* The client went away before the answer. */
+    void (*gone)(void *ctx, http_id id);
+    void *ctx;
+};
+
+/* What clients can make grow or hold, per server. The defaults are those of http_limits_default().
+ */
+struct http_limits {
+    uint32_t connections;      /* 2048; more: 503 with retry-after, connection closed */
+    uint32_t connections_peer; /* 64: without a finished request, from one address that is not
+                                  loopback; more: closed */
+    uint64_t body_bytes;       /* 128 MiB: bodies under way, all connections; more: 503 */
+    uint32_t head_ms;          /* 10,000: from the first byte of a request to its empty line; 408 */
+    uint32_t body_ms;   /* 30,000: without a byte of the body; 408. Also for taking an answer */
+    uint32_t idle_ms;   /* 75,000: without a request; closed */
+    uint32_t linger_ms; /* 2,000: reading on behind a refusal, so that it arrives */
+};
+void http_limits_default(struct http_limits *l);
+
+struct http_conf {
+    struct uv_loop_s *loop;
+    const char *addr; /* numeric, e.g. "127.0.0.1" or "::1" */
+    uint16_t port;    /* 0: the system chooses (tests) */
+    size_t max_body;  /* bytes: 413 above */
+    struct http_handler handler;
+    const struct http_limits *limits; /* borrowed for the call; NULL: defaults */
+};
+/* ERR_IO with errno set: the address is taken, ... ERR_INVAL: not a numeric address. */
+MUST_CHECK int http_server_new(const struct http_conf *c, struct http_server **ret);
+uint16_t http_server_port(const struct http_server *s);
+/* Open requests are dropped; no more calls to the handler. Not from inside the handler. The loop
+ * has to run on until its handles are closed. */
+void http_server_free(struct http_server *s);
+
+struct http_header {
+    const char *name, *value; /* lower-case name */
+};
+struct http_response {
+    unsigned status;
+    const char *content_type; /* NULL: no body */
+    const void *body;         /* borrowed (copied) */
+    size_t body_len;
+    const struct http_header *extra;
+    size_t extra_count;
+};
+/* Sends the answer; the id is over. False: the client is gone already. */
+bool http_answer(struct http_server *s, http_id id, const struct http_response *r);
+
+struct http_stats {
+    uint64_t connections, requests, answers[6]; /* by first digit of the status */
+    uint64_t refused_body, refused_header, refused_connections;
+    uint64_t timeouts;   /* 408, idle connections closed */
+    uint64_t body_bytes; /* held now */
+    uint32_t open_connections, open_requests;
+};
+void http_stats(const struct http_server *s, struct http_stats *ret);

@@ -1,0 +1,101 @@
+/* http_conn.h - one connection of the HTTP server: bytes -> requests -> answers -> bytes.
+ *
+ * Private to http_conn.c (what a connection does) and http_lws.c (what carries it). The carrier
+ * calls conn_adopted(), conn_read(), conn_writable(), conn_free(); the connection calls
+ * carrier_*().
+ *
+ * While a request is with the handler, or an answer waits for the socket, further bytes are stashed
+ * and above STASH_MAX not read, so that pipelined requests cost bounded memory and are answered in
+ * order. Answers given inside the handler are gathered and written once per wake-up. */
+#pragma once
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "api/http.h"
+#include "api/http1.h"
+#include "base/clock.h"
+#include "base/ip6.h"
+#include "base/list.h"
+
+#define STASH_MAX    4096  /* bytes behind an unanswered request, then reading stops */
+#define OUT_BYTES    65536 /* answers gathered in one wake-up */
+#define OUT_HEADROOM 64    /* in front of what is given to carrier_write() */
+#define SLOT_BITS    12    /* of a http_id: the place of the connection */
+#define SLOTS        (1 << SLOT_BITS)
+
+struct lws;
+struct lws_context;
+struct lws_vhost;
+struct http_listen;
+
+/* What a connection waits for, and until when. */
+enum phase {
+    PHASE_IDLE,   /* a request;                leaves by: first byte, idle_ms */
+    PHASE_HEAD,   /* rest of a head;           leaves by: empty line, head_ms */
+    PHASE_BODY,   /* rest of a body;           leaves by: last byte, body_ms without one */
+    PHASE_OPEN,   /* the handler's answer;     leaves by: http_answer() */
+    PHASE_WRITE,  /* the client takes answers; leaves by: all taken, body_ms */
+    PHASE_LINGER, /* refused, reading on;      leaves by: client closes, linger_ms */
+};
+
+struct http_conn {
+    struct list link; /* of server->conns */
+    struct http_server *server;
+    struct lws *wsi;
+    struct http1 in;
+    uint8_t *stash;
+    size_t stash_len;
+    http_id open; /* the request with the handler; 0: none */
+    uint16_t slot;
+    enum phase phase;
+    usec_t deadline;
+    struct ip6 peer;
+    char local_addr[INET6_ADDRSTRLEN];
+    uint16_t local_port;
+    bool loopback;
+    bool refused;                    /* above the limit: only told so */
+    bool served;                     /* one request was finished */
+    bool head_only, keep_alive, old; /* of the request under way */
+    bool close_soon;                 /* once everything is written */
+    bool linger, shut;
+    bool reading_off;
+};
+
+struct http_server {
+    struct http_limits limits;
+    struct http_handler handler;
+    size_t max_body;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct http_listen *listen;
+    struct list conns;
+    struct http1_pool pool;
+    struct http_stats stats;
+    struct http_conn *slots[SLOTS];
+    uint16_t free_slots[SLOTS];
+    uint32_t free_count;
+    uint64_t seq;                /* of requests */
+    struct http_conn *gathering; /* its answers go into `out` */
+    size_t out_used;
+    time_t date_s;
+    char date[HTTP1_DATE_MAX];
+    uint8_t out[OUT_HEADROOM + OUT_BYTES];
+};
+
+/* The carrier. */
+bool carrier_write(struct http_conn *c, uint8_t *bytes, size_t len); /* all, now or buffered */
+bool carrier_blocked(const struct http_conn *c); /* part of what was written is still buffered */
+void carrier_want_writable(struct http_conn *c); /* conn_writable() once everything is written */
+bool carrier_reading(struct http_conn *c, bool on);
+void carrier_shutdown(struct http_conn *c, int how); /* as shutdown() */
+
+/* What happened to the connection. False: close it. */
+bool conn_adopted(struct http_conn *c);
+bool conn_read(struct http_conn *c, const uint8_t *in, size_t len); /* borrows */
+bool conn_writable(struct http_conn *c);
+void conn_expired(struct http_conn *c); /* its deadline has passed */
+/* It is closed. Tells the handler when a request was open; frees c. */
+void conn_free(struct http_conn *c);

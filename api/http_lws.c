@@ -1,0 +1,379 @@
+/* The HTTP server on libwebsockets and libuv.
+ *
+ * libwebsockets 4.1 carries the connections (buffering of what the kernel does not take, flow
+ * control, later TLS and WebSocket) in its "raw-skt" role. Its HTTP role is not used: the routes
+ * need a path as it was sent ("%2F" is no slash), chunked bodies, and a status for every refusal.
+ * Requests are read by http1.c; what a connection does with them is in http_conn.c. */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ERR_STATE openssl_err_state /* a type in headers that come along, an error code in ours */
+#include <libwebsockets.h>
+#undef ERR_STATE
+
+#include "api/http.h"
+#include "api/http_conn.h"
+#include "api/http_listen.h"
+#include "base/err.h"
+#include "base/ip6.h"
+
+#define LOG_TARGET "api"
+#include "base/log.h"
+
+#define READ_BYTES  32768 /* most that one wake-up reads from a connection */
+#define REFUSE_MAX  64    /* connections above the limit that are told so */
+#define TICK_MS_MAX 1000
+
+static_assert(OUT_HEADROOM >= LWS_PRE, "room that the library wants in front of what it writes");
+
+void http_limits_default(struct http_limits *l)
+{
+    *l = (struct http_limits){
+        .connections = 2048,
+        .connections_peer = 64,
+        .body_bytes = 128u << 20,
+        .head_ms = 10000,
+        .body_ms = 30000,
+        .idle_ms = 75000,
+        .linger_ms = 2000,
+    };
+}
+
+/* --- carrying a connection -------------------------------------------------------------------- */
+
+bool carrier_write(struct http_conn *c, uint8_t *bytes, size_t len)
+{
+    return lws_write(c->wsi, bytes, len, LWS_WRITE_RAW) >= 0;
+}
+
+bool carrier_blocked(const struct http_conn *c)
+{
+    return lws_partial_buffered(c->wsi) != 0;
+}
+
+void carrier_want_writable(struct http_conn *c)
+{
+    (void)lws_callback_on_writable(c->wsi); /* fails only for sockets that are closed */
+}
+
+bool carrier_reading(struct http_conn *c, bool on)
+{
+    return lws_rx_flow_control(c->wsi, on) >= 0;
+}
+
+void carrier_shutdown(struct http_conn *c, int how)
+{
+    (void)shutdown(lws_get_socket_fd(c->wsi), how); /* the peer may have gone already */
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    struct http_conn *c = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    bool ok = true;
+
+    (void)user;
+    if (!c)
+        return 0;
+    if (reason == LWS_CALLBACK_RAW_CLOSE || reason == LWS_CALLBACK_WSI_DESTROY) {
+        lws_set_opaque_user_data(wsi, NULL);
+        conn_free(c);
+        return 0;
+    }
+    if (!c->server)
+        return 0; /* the server is going away: so will the connection */
+    if (reason == LWS_CALLBACK_RAW_ADOPT) {
+        c->wsi = wsi;
+        ok = conn_adopted(c);
+    } else if (reason == LWS_CALLBACK_RAW_RX) {
+        ok = conn_read(c, in, len);
+    } else if (reason == LWS_CALLBACK_RAW_WRITEABLE) {
+        ok = conn_writable(c);
+    }
+    return ok ? 0 : -1;
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "mycelium-http", .callback = on_event, .tx_packet_size = 1 << 20},
+    {.name = NULL},
+};
+
+static void on_log(int level, const char *line)
+{
+    static struct log_budget budget = LOG_BUDGET_INIT;
+    size_t len = strcspn(line, "\n");
+
+    (void)level; /* only errors are asked for */
+    log_remote(LOG_LEVEL_WARN, &budget, usec_now(), "libwebsockets", "text=\"%.*s\"", (int)len,
+               line);
+}
+
+/* On a loop that is not its own the library closes everything when its context is destroyed (which
+ * must happen once only), but keeps the context's memory. One per listener and process: the leak
+ * checker need not tell. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LEAKS_KNOWN
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define LEAKS_KNOWN
+#endif
+#ifdef LEAKS_KNOWN
+#include <sanitizer/lsan_interface.h>
+#endif
+
+static void leaks_known(bool on)
+{
+#ifdef LEAKS_KNOWN
+    if (on)
+        __lsan_disable();
+    else
+        __lsan_enable();
+#else
+    (void)on;
+#endif
+}
+
+static int context_new(struct http_server *s, struct uv_loop_s *loop)
+{
+    void *loops[] = {loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN,
+        .foreign_loops = loops,
+        .pt_serv_buf_size = READ_BYTES,
+        .vhost_name = "api",
+    };
+
+    lws_set_log_level(LLL_ERR, on_log);
+    leaks_known(true);
+    s->context = lws_create_context(&info);
+    if (s->context)
+        s->vhost = lws_create_vhost(s->context, &info);
+    leaks_known(false);
+    return s->vhost ? OK : ERR_NOMEM;
+}
+
+/* --- accepting ------------------------------------------------------------------------------- */
+
+static struct ip6 address_of(const struct sockaddr *a)
+{
+    struct ip6 r = {{0}};
+
+    if (a->sa_family == AF_INET) {
+        r.b[10] = r.b[11] = 0xff;
+        memcpy(r.b + 12, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
+    } else if (a->sa_family == AF_INET6) {
+        memcpy(r.b, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, 16);
+    }
+    return r;
+}
+
+static bool is_mapped(const struct ip6 *a)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return memcmp(a->b, prefix, sizeof(prefix)) == 0;
+}
+
+static bool is_loopback(const struct ip6 *a)
+{
+    static const struct ip6 one = {{[15] = 1}};
+
+    return ip6_eq(a, &one) || (is_mapped(a) && a->b[12] == 127);
+}
+
+static bool peer_has_room(const struct http_server *s, const struct http_conn *c)
+{
+    uint32_t n = 0;
+
+    if (c->loopback)
+        return true;
+    list_foreach (i, &s->conns) {
+        const struct http_conn *other = list_entry(i, struct http_conn, link);
+        n += !other->served && ip6_eq(&other->peer, &c->peer);
+    }
+    return n < s->limits.connections_peer;
+}
+
+static void conn_local(struct http_conn *c, int fd)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof(ss);
+    struct ip6 a;
+
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+        return; /* no name: nothing matches it */
+    a = address_of((struct sockaddr *)&ss);
+    if (is_mapped(&a))
+        (void)inet_ntop(AF_INET, a.b + 12, c->local_addr, sizeof(c->local_addr));
+    else
+        (void)inet_ntop(AF_INET6, a.b, c->local_addr, sizeof(c->local_addr));
+    c->local_port =
+        ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&ss)->sin_port
+                                      : ((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
+}
+
+static struct http_conn *conn_new(struct http_server *s, int fd, const struct sockaddr *peer)
+{
+    struct http_conn *c;
+
+    if (s->free_count == 0 || s->stats.open_connections >= s->limits.connections + REFUSE_MAX)
+        return NULL;
+    c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->peer = address_of(peer);
+    c->loopback = is_loopback(&c->peer);
+    c->refused = s->stats.open_connections >= s->limits.connections;
+    if (!peer_has_room(s, c)) {
+        free(c);
+        return NULL;
+    }
+    conn_local(c, fd);
+    http1_init(&c->in, s->max_body, &s->pool);
+    c->server = s;
+    c->slot = s->free_slots[--s->free_count];
+    s->slots[c->slot] = c;
+    list_push_back(&s->conns, &c->link);
+    s->stats.open_connections++;
+    return c;
+}
+
+static void on_accepted(void *ctx, int fd, const struct sockaddr *peer)
+{
+    struct http_server *s = ctx;
+    struct http_conn *c = conn_new(s, fd, peer);
+    uint16_t slot = c ? c->slot : 0;
+    lws_adopt_desc_t desc = {
+        .vh = s->vhost,
+        .type = LWS_ADOPT_SOCKET,
+        .fd = {.sockfd = fd},
+        .vh_prot_name = protocols[0].name,
+        .opaque = c,
+    };
+
+    if (!c) {
+        s->stats.refused_connections++;
+        close(fd);
+        return;
+    }
+    if (c->refused)
+        s->stats.refused_connections++;
+    else
+        s->stats.connections++;
+    c->phase = PHASE_IDLE;
+    c->deadline = USEC_NEVER;
+    /* On failure the library has closed the socket and told on_event(), which freed c and its slot;
+     * or it could not make anything of it, and both are still ours. */
+    if (!lws_adopt_descriptor_vhost_via_info(&desc) && s->slots[slot] == c) {
+        conn_free(c);
+        close(fd);
+    }
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+static void on_tick(void *ctx)
+{
+    struct http_server *s = ctx;
+    usec_t now = usec_now();
+
+    list_foreach_safe (i, &s->conns) {
+        struct http_conn *c = list_entry(i, struct http_conn, link);
+        if (c->wsi && now >= c->deadline)
+            conn_expired(c);
+    }
+}
+
+static uint32_t tick_ms(const struct http_limits *l)
+{
+    uint32_t least = MIN(MIN(l->head_ms, l->body_ms), MIN(l->idle_ms, l->linger_ms));
+
+    return MAX(MIN(least / 4, TICK_MS_MAX), 10);
+}
+
+/* --- public ---------------------------------------------------------------------------------- */
+
+static void on_closed(void *ctx)
+{
+    free(ctx);
+}
+
+int http_server_new(const struct http_conf *c, struct http_server **ret)
+{
+    struct http_server *s = calloc(1, sizeof(*s));
+    struct http_listen_conf lc;
+    int rc;
+
+    if (!s)
+        return ERR_NOMEM;
+    list_init(&s->conns);
+    s->handler = c->handler;
+    s->max_body = c->max_body;
+    if (c->limits)
+        s->limits = *c->limits;
+    else
+        http_limits_default(&s->limits);
+    s->limits.connections = MIN(s->limits.connections, SLOTS - REFUSE_MAX);
+    s->pool.max = MAX(s->limits.body_bytes, s->max_body);
+    for (uint32_t i = 0; i < SLOTS; i++)
+        s->free_slots[s->free_count++] = (uint16_t)(SLOTS - 1 - i);
+    lc = (struct http_listen_conf){
+        .loop = c->loop,
+        .addr = c->addr,
+        .port = c->port,
+        .tick_ms = tick_ms(&s->limits),
+        .accepted = on_accepted,
+        .tick = on_tick,
+        .closed = on_closed,
+        .ctx = s,
+    };
+    rc = http_listen_new(&lc, &s->listen);
+    if (rc < 0) {
+        int saved = errno;
+        free(s);
+        errno = saved;
+        return rc;
+    }
+    rc = context_new(s, c->loop);
+    if (rc < 0) {
+        http_server_free(s);
+        return rc;
+    }
+    *ret = s;
+    return OK;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+    return http_listen_port(s->listen);
+}
+
+void http_server_free(struct http_server *s)
+{
+    if (!s)
+        return;
+    list_foreach_safe (i, &s->conns) {
+        struct http_conn *c = list_entry(i, struct http_conn, link);
+        list_del(&c->link);
+        http1_fini(&c->in);
+        c->server = NULL; /* freed when the library closes it, which it does below */
+    }
+    if (s->context)
+        lws_context_destroy(s->context);
+    http_listen_close(s->listen); /* frees s */
+}
+
+void http_stats(const struct http_server *s, struct http_stats *ret)
+{
+    *ret = s->stats;
+    ret->body_bytes = s->pool.used;
+}

@@ -1,0 +1,171 @@
+#include "api/json_admin.h"
+
+#include <string.h>
+
+#include "api/json_in.h"
+#include "base/err.h"
+
+void json_info(struct json_out *o, const struct pubkey *key, int64_t start_wall_s)
+{
+    struct ip6 self = address_of_key(key);
+    struct subnet net = subnet_of_node(&self);
+    char text[SUBNET_STR_MAX];
+
+    json_put(o, "{\"nodeSubnet\":\"");
+    json_put(o, subnet_str(&net, text));
+    json_put(o, "\",\"nodeIp\":");
+    json_ip(o, &self);
+    json_put(o, ",\"nodePubkey\":");
+    json_hex(o, key->b, KEY_BYTES);
+    json_put(o, ",\"nodeStartTime\":");
+    json_u64(o, start_wall_s > 0 ? (uint64_t)start_wall_s : 0);
+    json_put(o, "}");
+}
+
+void json_pubkey(struct json_out *o, const struct pubkey *key)
+{
+    json_put(o, "{\"publicKey\":");
+    json_hex(o, key->b, KEY_BYTES);
+    json_put(o, "}");
+}
+
+/* Entries behind the first. */
+static void comma(struct json_out *o)
+{
+    if (o->len > 0 && o->p[o->len - 1] == '}')
+        json_put(o, ",");
+}
+
+static uint64_t seconds_between(usec_t from, usec_t to)
+{
+    return to > from ? (uint64_t)((to - from) / USEC_SEC) : 0;
+}
+
+static const char *type_str(enum peer_type t)
+{
+    switch (t) {
+    case PEER_STATIC:
+        return "static";
+    case PEER_INBOUND:
+        return "inbound";
+    case PEER_DISCOVERED:
+        return "linkLocalDiscovery";
+    }
+    return "";
+}
+
+static const char *state_str(enum peer_state s)
+{
+    switch (s) {
+    case PEER_UP:
+        return "alive";
+    case PEER_DIALING:
+        return "connecting";
+    case PEER_IDLE:
+    case PEER_BACKOFF:
+        return "dead";
+    }
+    return "";
+}
+
+static void json_endpoint(struct json_out *o, const struct endpoint *e)
+{
+    char text[ENDPOINT_STR_MAX];
+
+    json_put(o, "{\"proto\":\"");
+    json_put(o, endpoint_proto_str(e->proto));
+    if (e->proto == PROTO_VSOCK) {
+        json_put(o, "\",\"addr\":{\"vsock\":{\"cid\":");
+        json_u64(o, e->cid);
+        json_put(o, ",\"port\":");
+        json_u64(o, e->vsock_port);
+        json_put(o, "}}}");
+        return;
+    }
+    json_put(o, "\",\"addr\":{\"socket\":");
+    json_quoted(o, endpoint_addr_str(e, text));
+    json_put(o, "}}");
+}
+
+void json_peer(struct json_out *o, const struct peer_info *p, usec_t now)
+{
+    comma(o);
+    json_put(o, "{\"endpoint\":");
+    json_endpoint(o, &p->endpoint);
+    json_put(o, ",\"type\":\"");
+    json_put(o, type_str(p->type));
+    json_put(o, "\",\"connectionState\":\"");
+    json_put(o, state_str(p->state));
+    json_put(o, "\",\"txBytes\":");
+    json_u64(o, p->tx_bytes);
+    json_put(o, ",\"rxBytes\":");
+    json_u64(o, p->rx_bytes);
+    json_put(o, ",\"discovered\":");
+    json_u64(o, seconds_between(p->discovered, now));
+    json_put(o, ",\"lastConnected\":");
+    if (p->last_connected == USEC_NEVER)
+        json_put(o, "null");
+    else
+        json_u64(o, seconds_between(p->last_connected, now));
+    json_put(o, "}");
+}
+
+static void json_subnet(struct json_out *o, const struct subnet *s)
+{
+    char text[SUBNET_STR_MAX];
+
+    json_put(o, "{\"subnet\":\"");
+    json_put(o, subnet_str(s, text));
+}
+
+void json_route(struct json_out *o, const struct route_info *r)
+{
+    comma(o);
+    json_subnet(o, &r->subnet);
+    json_put(o, "\",\"nextHop\":");
+    json_quoted(o, r->next_hop);
+    json_put(o, ",\"metric\":");
+    if (r->metric == METRIC_INFINITE)
+        json_put(o, "\"infinite\"");
+    else
+        json_u64(o, r->metric);
+    json_put(o, ",\"seqno\":");
+    json_u64(o, r->seqno);
+    json_put(o, "}");
+}
+
+void json_query(struct json_out *o, const struct subnet *s, usec_t ends, usec_t now)
+{
+    comma(o);
+    json_subnet(o, s);
+    json_put(o, "\",\"expiration\":\"");
+    json_u64(o, seconds_between(now, ends));
+    json_put(o, "\"}");
+}
+
+int endpoint_body_read(const uint8_t *json, size_t len, struct endpoint *ret,
+                       struct json_fault *fault)
+{
+    json_t *root = json_read(json, len, fault);
+    const char *text = NULL;
+    json_t *v;
+    int rc;
+
+    if (!root)
+        return ERR_INVAL;
+    v = json_object_get(root, "endpoint"); /* NULL for what is no object, too */
+    if (!json_is_object(root))
+        rc = json_wrong_type(fault, "", root, "an object with endpoint");
+    else if (!v)
+        rc = json_missing(fault, "endpoint");
+    else if (!json_is_string(v))
+        rc = json_wrong_type(fault, "endpoint", v, "a string");
+    else if (strlen(json_string_value(v)) != json_string_length(v))
+        rc = json_wrong_shape(fault, "endpoint", "zero byte"); /* jansson refuses it before */
+    else
+        rc = endpoint_parse(json_string_value(v), ret, &text);
+    if (rc < 0 && text)
+        rc = json_refuse(fault, 400, text);
+    json_decref(root);
+    return rc;
+}

@@ -1,0 +1,215 @@
+#include "api/query.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int percent_decode(const char *text, size_t len, bool plus, char *ret, size_t cap, size_t *ret_len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '%' && len - i > 2 && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+            c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        if (n == cap)
+            return ERR_TOOBIG;
+        ret[n++] = c;
+    }
+    *ret_len = n;
+    return OK;
+}
+
+bool query_next(const char **at, struct query_pair *ret)
+{
+    const char *p = *at + strspn(*at, "&");
+    size_t len = strcspn(p, "&");
+    size_t key = 0;
+
+    if (len == 0)
+        return false;
+    *at = p + len;
+    while (key < len && p[key] != '=')
+        key++;
+    if (percent_decode(p, key, true, ret->key, sizeof(ret->key), &ret->key_len) < 0)
+        ret->key_len = 0; /* longer than any that is known */
+    ret->value = key < len ? p + key + 1 : p + len;
+    ret->value_len = key < len ? len - key - 1 : 0;
+    return true;
+}
+
+static bool key_is(const struct query_pair *p, const char *key)
+{
+    return p->key_len == strlen(key) && memcmp(p->key, key, p->key_len) == 0;
+}
+
+const char *b64_error_str(const struct b64_error *e, char buf[static B64_TEXT_MAX])
+{
+    switch (e->fault) {
+    case B64_SYMBOL:
+        (void)snprintf(buf, B64_TEXT_MAX, "Invalid symbol %u, offset %zu.", e->symbol, e->offset);
+        break; /* fits, as below: two numbers */
+    case B64_LAST_SYMBOL:
+        (void)snprintf(buf, B64_TEXT_MAX, "Invalid last symbol %u, offset %zu.", e->symbol,
+                       e->offset);
+        break;
+    case B64_LENGTH:
+        (void)snprintf(buf, B64_TEXT_MAX, "Invalid input length: %zu", e->offset);
+        break;
+    case B64_PADDING:
+    case B64_OK:
+        (void)snprintf(buf, B64_TEXT_MAX, "Invalid padding");
+        break;
+    }
+    return buf;
+}
+
+static int refuse(char *text, const char *key, const char *why)
+{
+    (void)snprintf(text, QUERY_TEXT_MAX, "Failed to deserialize query string: %s: %s", key, why);
+    return ERR_INVAL; /* a cut text is still a text */
+}
+
+static int twice(char *text, const char *key)
+{
+    (void)snprintf(text, QUERY_TEXT_MAX, "Failed to deserialize query string: duplicate field `%s`",
+                   key);
+    return ERR_INVAL;
+}
+
+static int read_u64(const char *s, size_t len, uint64_t *ret, const char **why)
+{
+    uint64_t n = 0;
+
+    if (len == 0) {
+        *why = "cannot parse integer from empty string";
+        return ERR_INVAL;
+    }
+    if (*s == '+' && len > 1) {
+        s++;
+        len--;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9') {
+            *why = "invalid digit found in string";
+            return ERR_INVAL;
+        }
+        if (n > (UINT64_MAX - (uint64_t)(s[i] - '0')) / 10) {
+            *why = "number too large to fit in target type";
+            return ERR_INVAL;
+        }
+        n = n * 10 + (uint64_t)(s[i] - '0');
+    }
+    *ret = n;
+    return OK;
+}
+
+/* Decodes a value and reads a number from it. */
+static int read_number(const struct query_pair *p, const char *key, uint64_t *ret, char *text)
+{
+    char v[QUERY_VALUE_MAX];
+    const char *why = "number too large to fit in target type";
+    size_t len;
+
+    if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) < 0 ||
+        read_u64(v, len, ret, &why) < 0)
+        return refuse(text, key, why);
+    return OK;
+}
+
+static int read_bool(const struct query_pair *p, const char *key, bool *ret, char *text)
+{
+    char v[8];
+    size_t len;
+
+    if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) == OK) {
+        if (len == 4 && memcmp(v, "true", 4) == 0) {
+            *ret = true;
+            return OK;
+        }
+        if (len == 5 && memcmp(v, "false", 5) == 0) {
+            *ret = false;
+            return OK;
+        }
+    }
+    return refuse(text, key, "provided string was not `true` or `false`");
+}
+
+static int read_topic(const struct query_pair *p, const char *key, struct topic *ret, char *text)
+{
+    char v[QUERY_VALUE_MAX], why[B64_TEXT_MAX];
+    uint8_t bytes[QUERY_VALUE_MAX];
+    struct b64_error e;
+    size_t len, n;
+    int rc;
+
+    if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) < 0)
+        return refuse(text, key, "topic is longer than 255 bytes");
+    rc = b64_decode(v, len, bytes, sizeof(bytes), &n, &e);
+    if (rc == ERR_INVAL)
+        return refuse(text, key, b64_error_str(&e, why));
+    if (rc < 0 || n > MSG_TOPIC_MAX)
+        return refuse(text, key, "topic is longer than 255 bytes");
+    ret->len = (uint8_t)n;
+    memcpy(ret->b, bytes, n);
+    return OK;
+}
+
+int take_query_read(const char *query, struct take_query *ret, char text[static QUERY_TEXT_MAX])
+{
+    struct take_query q = {0};
+    bool has_peek = false, has_timeout = false;
+    struct query_pair p;
+    int rc = OK;
+
+    while (rc == OK && query_next(&query, &p)) {
+        if (key_is(&p, "peek")) {
+            rc = has_peek ? twice(text, "peek") : read_bool(&p, "peek", &q.peek, text);
+            has_peek = true;
+        } else if (key_is(&p, "timeout")) {
+            rc = has_timeout ? twice(text, "timeout")
+                             : read_number(&p, "timeout", &q.timeout_s, text);
+            has_timeout = true;
+        } else if (key_is(&p, "topic")) {
+            rc = q.has_topic ? twice(text, "topic") : read_topic(&p, "topic", &q.topic, text);
+            q.has_topic = true;
+        }
+    }
+    if (rc == OK)
+        *ret = q;
+    return rc;
+}
+
+int send_query_read(const char *query, struct send_query *ret, char text[static QUERY_TEXT_MAX])
+{
+    struct send_query q = {0};
+    struct query_pair p;
+    int rc = OK;
+
+    while (rc == OK && query_next(&query, &p)) {
+        if (!key_is(&p, "reply_timeout"))
+            continue;
+        rc = q.has_reply_timeout ? twice(text, "reply_timeout")
+                                 : read_number(&p, "reply_timeout", &q.reply_timeout_s, text);
+        q.has_reply_timeout = true;
+    }
+    if (rc == OK)
+        *ret = q;
+    return rc;
+}

@@ -1,0 +1,96 @@
+#include "api/table.h"
+
+#include <string.h>
+
+#include "api/query.h"
+#include "base/err.h"
+
+#define PREFIX "/api/v1"
+
+/* One method of a path. */
+struct entry {
+    enum http_method method;
+    enum call call;
+};
+
+struct path {
+    const char *text;  /* behind the prefix; ends in a slash when a parameter follows */
+    const char *param; /* its name, or "" */
+    const char *allow;
+    struct entry entries[3]; /* HEAD, where it is not the same as GET */
+    size_t count;
+};
+
+static const struct path paths[] = {
+    {"/admin", "", "GET,HEAD", {{HTTP_GET, CALL_INFO}}, 1},
+    {"/admin/peers", "", "GET,HEAD,POST", {{HTTP_GET, CALL_PEERS}, {HTTP_POST, CALL_PEER_ADD}}, 2},
+    {"/admin/peers/", "endpoint", "DELETE", {{HTTP_DELETE, CALL_PEER_DELETE}}, 1},
+    {"/admin/routes/selected", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_SELECTED}}, 1},
+    {"/admin/routes/fallback", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_FALLBACK}}, 1},
+    {"/admin/routes/queried", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_QUERIED}}, 1},
+    {"/pubkey/", "ip", "GET,HEAD", {{HTTP_GET, CALL_PUBKEY}}, 1},
+    {"/messages",
+     "",
+     "GET,HEAD,POST",
+     {{HTTP_GET, CALL_TAKE}, {HTTP_HEAD, CALL_LOOK}, {HTTP_POST, CALL_SEND}},
+     3},
+    {"/messages/reply/", "id", "POST", {{HTTP_POST, CALL_REPLY}}, 1},
+    {"/messages/status/", "id", "GET,HEAD", {{HTTP_GET, CALL_STATUS}}, 1},
+};
+
+static int read_param(const struct path *p, const char *text, struct match *ret)
+{
+    int rc = percent_decode(text, strlen(text), false, ret->param, PARAM_MAX, &ret->param_len);
+
+    ret->param_name = p->param;
+    if (rc < 0 || !utf8_valid(ret->param, ret->param_len) ||
+        memchr(ret->param, '\0', ret->param_len))
+        return ERR_INVAL;
+    ret->param[ret->param_len] = '\0';
+    return OK;
+}
+
+static const struct path *find(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        const struct path *p = &paths[i];
+        size_t len = strlen(p->text);
+        if (!*p->param && strcmp(path, p->text) == 0)
+            return p;
+        if (*p->param && strncmp(path, p->text, len) == 0 && path[len] != '\0' &&
+            !strchr(path + len, '/'))
+            return p;
+    }
+    return NULL;
+}
+
+static const struct entry *find_method(const struct path *p, enum http_method method)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->entries[i].method == method)
+            return &p->entries[i];
+    return NULL;
+}
+
+int table_match(enum http_method method, const char *path, struct match *ret)
+{
+    const struct path *p;
+    const struct entry *e;
+
+    if (strncmp(path, PREFIX, sizeof(PREFIX) - 1) != 0)
+        return ERR_NOENT;
+    p = find(path + sizeof(PREFIX) - 1);
+    if (!p)
+        return ERR_NOENT;
+    ret->allow = p->allow;
+    ret->param_name = "";
+    ret->param_len = 0;
+    ret->param[0] = '\0';
+    e = find_method(p, method);
+    if (!e && method == HTTP_HEAD)
+        e = find_method(p, HTTP_GET);
+    if (!e)
+        return ERR_UNSUPPORTED;
+    ret->call = e->call;
+    return *p->param ? read_param(p, path + (sizeof(PREFIX) - 1) + strlen(p->text), ret) : OK;
+}

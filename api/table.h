@@ -1,0 +1,41 @@
+/* table.h - which call a path and a method name.
+ *
+ * Paths are compared as they were sent: only a parameter is unescaped, one time, after the path was
+ * split, so that "%2F" is how a slash inside a parameter is written. No trailing slash.
+ * Protocol: docs/protocol/api.md, "HTTP rules" and "Calls". */
+#pragma once
+#include <stddef.h>
+
+#include "api/http.h"
+#include "base/macros.h"
+
+enum call {
+    CALL_INFO,
+    CALL_PEERS,
+    CALL_PEER_ADD,
+    CALL_PEER_DELETE,
+    CALL_ROUTES_SELECTED,
+    CALL_ROUTES_FALLBACK,
+    CALL_ROUTES_QUERIED,
+    CALL_PUBKEY,
+    CALL_TAKE,
+    CALL_LOOK, /* HEAD /messages */
+    CALL_SEND,
+    CALL_REPLY,
+    CALL_STATUS,
+};
+
+#define PARAM_MAX 512 /* bytes, unescaped; longer ones are refused with 400 */
+
+struct match {
+    enum call call;
+    const char *allow;      /* ERR_UNSUPPORTED: the methods that the path has */
+    const char *param_name; /* "" if the path has none */
+    char param[PARAM_MAX + 1];
+    size_t param_len;
+};
+
+/* ERR_NOENT: no such path (404). ERR_UNSUPPORTED: not this method (405), ret->allow is set.
+ * ERR_INVAL: the parameter is not UTF-8, has a zero byte or is too long (400); param_name is set.
+ */
+MUST_CHECK int table_match(enum http_method method, const char *path, struct match *ret);

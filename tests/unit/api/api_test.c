@@ -1,0 +1,571 @@
+/* The calls from request to answer, with a bus, a router and an HTTP server that only write down
+ * what they are asked. Peers are the real ones. */
+#include "api/api.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "tests/unit/unit.h"
+
+static struct {
+    struct api *api;
+    struct peers *peers;
+    struct rng rng;
+    http_id next_id;
+    /* the last answer, by http_answer() */
+    http_id answered;
+    unsigned status;
+    char type[64], body[4096], fields[512];
+    size_t body_len;
+    /* what the bus was asked */
+    struct bus_send send;
+    struct bus_take take;
+    struct msg_id status_id;
+    char payload[64];
+    bus_client client, forgotten;
+    int rc; /* its answer at once */
+    unsigned kicks;
+    bool known; /* does the router know the key? */
+} t;
+
+/* --- the others ------------------------------------------------------------------------------ */
+
+bool http_answer(struct http_server *s, http_id id, const struct http_response *r)
+{
+    (void)s;
+    assert_int_equal(t.answered, 0); /* one answer for each request */
+    t.answered = id;
+    t.status = r->status;
+    t.fields[0] = '\0';
+    for (size_t i = 0; i < r->extra_count; i++) {
+        size_t n = strlen(t.fields);
+        (void)snprintf(t.fields + n, sizeof(t.fields) - n, "%s: %s\n", r->extra[i].name,
+                       r->extra[i].value);
+    }
+    (void)snprintf(t.type, sizeof(t.type), "%s", r->content_type ? r->content_type : "");
+    t.body_len = r->content_type ? r->body_len : 0;
+    assert_true(t.body_len < sizeof(t.body));
+    if (t.body_len > 0)
+        memcpy(t.body, r->body, t.body_len);
+    t.body[t.body_len] = '\0';
+    return true;
+}
+
+int bus_send(struct bus *b, const struct bus_send *m, bus_client client, struct instant now)
+{
+    (void)b;
+    (void)now;
+    t.send = *m;
+    t.send.payload = NULL; /* borrowed */
+    (void)snprintf(t.payload, sizeof(t.payload), "%.*s", (int)m->payload->len,
+                   (const char *)m->payload->data);
+    t.client = client;
+    return t.rc;
+}
+
+int bus_take(struct bus *b, const struct bus_take *w, bus_client client, struct instant now)
+{
+    (void)b;
+    (void)now;
+    t.take = *w;
+    t.client = client;
+    return t.rc;
+}
+
+int bus_status(struct bus *b, const struct msg_id *id, bus_client client, struct instant now)
+{
+    (void)b;
+    (void)now;
+    t.status_id = *id;
+    t.client = client;
+    return t.rc;
+}
+
+void bus_forget_client(struct bus *b, bus_client client)
+{
+    (void)b;
+    t.forgotten = client;
+}
+
+int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey *ret)
+{
+    (void)r;
+    (void)addr;
+    memset(ret->b, 0x11, sizeof(ret->b));
+    return t.known ? OK : ERR_NOENT;
+}
+
+void router_each_selected(const struct router *r, route_visit *v, void *ctx)
+{
+    const struct route_info i = {
+        .subnet = {.net = {{4}}, .plen = 64}, .next_hop = "A", .metric = 7};
+    (void)r;
+    v(ctx, &i);
+    v(ctx, &i);
+}
+
+void router_each_fallback(const struct router *r, route_visit *v, void *ctx)
+{
+    (void)r;
+    (void)v;
+    (void)ctx;
+}
+
+void router_each_query(const struct router *r, query_visit *v, void *ctx)
+{
+    const struct subnet s = {.net = {{4}}, .plen = 64};
+    (void)r;
+    v(ctx, &s, usec_now() + 10 * USEC_SEC + USEC_SEC / 2);
+}
+
+static void kick(void *ctx)
+{
+    (void)ctx;
+    t.kicks++;
+}
+
+/* --- asking ---------------------------------------------------------------------------------- */
+
+static http_id ask_request(struct http_request *r)
+{
+    struct http_handler h = api_handler(t.api);
+    r->id = ++t.next_id;
+    t.answered = 0;
+    t.status = 0;
+    h.request(h.ctx, r);
+    return r->id;
+}
+
+static http_id ask_as(enum http_method method, const char *target, const char *type,
+                      const char *body)
+{
+    char path[512];
+    const char *mark = strchr(target, '?');
+    (void)snprintf(path, sizeof(path), "/api/v1%.*s",
+                   (int)(mark ? mark - target : (ptrdiff_t)strlen(target)), target);
+    struct http_request r = {
+        .method = method,
+        .path = path,
+        .query = mark ? mark + 1 : "",
+        .content_type = type,
+        .loopback = true,
+        .local_addr = "127.0.0.1",
+        .local_port = 8989,
+        .body = (const uint8_t *)body,
+        .body_len = strlen(body),
+    };
+    return ask_request(&r);
+}
+
+static http_id ask(enum http_method method, const char *target, const char *body)
+{
+    return ask_as(method, target, "application/json", body);
+}
+
+static void expect(unsigned status, const char *body)
+{
+    assert_int_equal(t.answered, t.next_id);
+    assert_int_equal(t.status, status);
+    assert_string_equal(t.body, body);
+    if (*body == '\0')
+        assert_string_equal(t.type, "");
+    else
+        assert_string_equal(t.type, *body == '{' || *body == '[' ? "application/json"
+                                                                 : "text/plain; charset=utf-8");
+}
+
+static void expect_begin(unsigned status, const char *begin)
+{
+    assert_int_equal(t.answered, t.next_id);
+    assert_int_equal(t.status, status);
+    assert_true(strncmp(t.body, begin, strlen(begin)) == 0);
+}
+
+static void bus_says(struct bus_out out)
+{
+    out.client = t.client;
+    api_bus_answer(t.api, &out);
+}
+
+static uint32_t pending(void)
+{
+    struct api_stats s;
+    api_stats(t.api, &s);
+    return s.pending;
+}
+
+static const char *const origins[] = {"https://panel.example", NULL};
+
+static int setup(void **state)
+{
+    (void)state;
+    struct api_conf c = {
+        .origins = origins,
+        .start_wall_s = 1795367275,
+        .kick = kick,
+    };
+    memset(&t, 0, sizeof(t));
+    rng_init_seeded(&t.rng, 1);
+    assert_int_equal(peers_new(&t.rng, &t.peers), OK);
+    assert_int_equal(hex_decode("8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f",
+                                64, c.self_key.b, KEY_BYTES),
+                     OK);
+    c.peers = t.peers;
+    assert_int_equal(api_new(&c, &t.api), OK);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    api_free(t.api);
+    peers_free(t.peers);
+    return 0;
+}
+
+/* --- tests ----------------------------------------------------------------------------------- */
+
+#define MESSAGE "{\"dst\":{\"ip\":\"437::1\"},\"topic\":\"dGVzdA==\",\"payload\":\"aGVsbG8=\"}"
+static const struct msg_id some_id = {{0xb7, 0x13, 0x83, 0x3c, 0x2f, 0x94, 0x78, 0xce}};
+
+static void test_info(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/admin", "");
+    assert_int_equal(t.status, 200);
+    assert_int_equal(t.body_len, 197);
+    ask(HTTP_HEAD, "/admin", "");
+    assert_int_equal(t.status, 200);
+    ask(HTTP_POST, "/admin", "");
+    expect(405, "");
+    assert_string_equal(t.fields, "allow: GET,HEAD\n");
+    ask(HTTP_OPTIONS, "/admin/peers", "");
+    expect(405, "");
+    assert_string_equal(t.fields, "allow: GET,HEAD,POST\n");
+    ask(HTTP_GET, "/admin/", "");
+    expect(404, "");
+}
+
+static void test_peers(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/admin/peers", "");
+    expect(200, "[]");
+    ask(HTTP_POST, "/admin/peers", "{\"endpoint\":\"tcp://127.0.0.1:1\"}");
+    expect(204, "");
+    assert_int_equal(t.kicks, 1);
+    ask(HTTP_POST, "/admin/peers", "{\"endpoint\":\"tcp://127.0.0.1:1\"}");
+    expect(409, "A peer identified by that endpoint already exists");
+    ask(HTTP_GET, "/admin/peers", "");
+    expect_begin(200, "[{\"endpoint\":{\"proto\":\"tcp\",\"addr\":{\"socket\":\"127.0.0.1:1\"}},"
+                      "\"type\":\"static\",\"connectionState\":\"");
+    ask(HTTP_POST, "/admin/peers", "{\"endpoint\":\"127.0.0.1:9651\"}");
+    expect(400, "missing leading protocol identifier");
+    ask(HTTP_POST, "/admin/peers", "{}");
+    assert_int_equal(t.status, 422);
+    ask(HTTP_POST, "/admin/peers", "");
+    assert_int_equal(t.status, 400);
+    ask_as(HTTP_POST, "/admin/peers", "text/plain", "{\"endpoint\":\"tcp://127.0.0.1:2\"}");
+    expect(415, "Expected request with `Content-Type: application/json`");
+    ask_as(HTTP_POST, "/admin/peers", "", "{}");
+    expect(415, "Expected request with `Content-Type: application/json`");
+    ask(HTTP_DELETE, "/admin/peers/tcp%3A%2F%2F127.0.0.1%3A1", "");
+    expect(204, "");
+    ask(HTTP_DELETE, "/admin/peers/tcp%3A%2F%2F127.0.0.1%3A1", "");
+    expect(404, "A peer identified by that endpoint does not exist");
+    ask(HTTP_DELETE, "/admin/peers/tcp://127.0.0.1:1", "");
+    expect(404, "");
+    ask(HTTP_DELETE, "/admin/peers/foo", "");
+    expect(400, "missing leading protocol identifier");
+    ask(HTTP_DELETE, "/admin/peers/%ff", "");
+    expect(400, "Invalid URL: Invalid UTF-8 in `endpoint`");
+}
+
+static void test_routes(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/admin/routes/selected", "");
+    expect(200, "[{\"subnet\":\"400::/64\",\"nextHop\":\"A\",\"metric\":7,\"seqno\":0},"
+                "{\"subnet\":\"400::/64\",\"nextHop\":\"A\",\"metric\":7,\"seqno\":0}]");
+    ask(HTTP_GET, "/admin/routes/fallback", "");
+    expect(200, "[]");
+    ask(HTTP_GET, "/admin/routes/queried", "");
+    expect(200, "[{\"subnet\":\"400::/64\",\"expiration\":\"10\"}]");
+}
+
+static void test_pubkey(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/pubkey/437:5106:5530:1589::1", "");
+    expect(404, "");
+    t.known = true;
+    ask(HTTP_GET, "/pubkey/437:5106:5530:1589::1", "");
+    expect(200, "{\"publicKey\":"
+                "\"1111111111111111111111111111111111111111111111111111111111111111\"}");
+    ask(HTTP_GET, "/pubkey/430:9364:d8d8:84a9::5", "");
+    expect(200, "{\"publicKey\":"
+                "\"8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f\"}");
+    ask(HTTP_GET, "/pubkey/zz", "");
+    expect(400, "Invalid URL: Cannot parse `ip` with value `zz`: invalid IP address syntax");
+    ask(HTTP_GET, "/pubkey/1.2.3.4", "");
+    expect(404, "");
+}
+
+static void test_send(void **state)
+{
+    (void)state;
+    ask(HTTP_POST, "/messages?foo=1", MESSAGE);
+    assert_int_equal(t.answered, 0); /* not before it is durable */
+    assert_int_equal(pending(), 1);
+    assert_int_equal(t.kicks, 1);
+    assert_string_equal(t.payload, "hello");
+    assert_int_equal(t.send.topic.len, 4);
+    assert_int_equal(t.send.dst.b[1], 0x37);
+    assert_int_equal(t.send.reply_wait_ms, 0);
+    assert_false(t.send.reply);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = OK, .id = some_id});
+    expect(201, "{\"id\":\"b713833c2f9478ce\"}");
+    assert_int_equal(pending(), 0);
+    t.answered = 0;
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = OK, .id = some_id});
+    assert_int_equal(t.answered, 0); /* nobody waits any more */
+
+    ask(HTTP_POST, "/messages", MESSAGE);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = ERR_IO});
+    expect_begin(503, "");
+    assert_string_equal(t.fields, "retry-after: 1\n");
+    ask(HTTP_POST, "/messages", MESSAGE);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = ERR_NOSPACE});
+    assert_int_equal(t.status, 507);
+}
+
+static void test_send_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int rc;
+        unsigned status;
+    } v[] = {{ERR_LIMIT, 429},
+             {ERR_NOSPACE, 507},
+             {ERR_TOOBIG, 413},
+             {ERR_INVAL, 400},
+             {ERR_NOMEM, 503}};
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        t.rc = v[i].rc;
+        ask(HTTP_POST, "/messages", MESSAGE);
+        assert_int_equal(t.answered, t.next_id);
+        assert_int_equal(t.status, v[i].status);
+        assert_int_equal(pending(), 0);
+    }
+    t.client = 0;
+    ask(HTTP_POST, "/messages?reply_timeout=x", "also bad"); /* the query goes before the body */
+    expect_begin(400, "Failed to deserialize query string: reply_timeout: ");
+    ask_as(HTTP_POST, "/messages", "text/plain", MESSAGE);
+    assert_int_equal(t.status, 415);
+    ask(HTTP_POST, "/messages", "{}");
+    assert_int_equal(t.status, 422);
+    ask(HTTP_POST, "/messages", "{\"dst\":{\"ip\":\"1.2.3.4\"},\"payload\":\"\"}");
+    expect_begin(400, "dst.ip: ");
+    assert_int_equal(t.client, 0); /* the bus saw none of them */
+}
+
+static void test_send_and_wait(void **state)
+{
+    (void)state;
+    struct blob *payload = blob_copy("x", 1);
+    struct bus_message reply = {.id = some_id, .payload = payload, .reply = true};
+    ask(HTTP_POST, "/messages?reply_timeout=2", MESSAGE);
+    assert_int_equal(t.send.reply_wait_ms, 2000);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = OK, .id = some_id});
+    assert_int_equal(t.answered, 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN, .id = some_id, .message = &reply});
+    expect_begin(200, "{\"id\":\"b713833c2f9478ce\",\"srcIp\":");
+
+    ask(HTTP_POST, "/messages?reply_timeout=0", MESSAGE);
+    assert_true(t.send.reply_wait_ms > 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = OK, .id = some_id});
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN, .id = some_id});
+    expect(408, "{\"id\":\"b713833c2f9478ce\"}");
+
+    ask(HTTP_POST, "/messages?reply_timeout=2", MESSAGE);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = ERR_IO});
+    assert_int_equal(t.status, 503);
+    assert_int_equal(pending(), 0);
+    blob_unref(payload);
+}
+
+static void test_take(void **state)
+{
+    (void)state;
+    struct blob *payload = blob_copy("hello", 5);
+    struct bus_message m = {.id = some_id, .payload = payload};
+    ask(HTTP_GET, "/messages", "");
+    assert_true(t.take.any_topic);
+    assert_false(t.take.peek);
+    assert_int_equal(t.take.wait_ms, 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN, .message = &m});
+    expect_begin(200, "{\"id\":\"b713833c2f9478ce\"");
+    assert_non_null(strstr(t.body, ",\"dstPk\":\"8f40c5ad"));
+    ask(HTTP_GET, "/messages?peek=true&timeout=5&topic=", "");
+    assert_false(t.take.any_topic);
+    assert_int_equal(t.take.topic.len, 0);
+    assert_true(t.take.peek);
+    assert_int_equal(t.take.wait_ms, 5000);
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN});
+    expect(204, "");
+    ask(HTTP_GET, "/messages?timeout=18446744073709551615", "");
+    assert_true(t.take.wait_ms > 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN, .rc = ERR_IO});
+    assert_int_equal(t.status, 503);
+    ask(HTTP_GET, "/messages?peek=1", "");
+    assert_int_equal(t.status, 400);
+    /* HEAD looks and never takes */
+    ask(HTTP_HEAD, "/messages?timeout=5", "");
+    assert_true(t.take.peek);
+    assert_int_equal(t.take.wait_ms, 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN, .message = &m});
+    expect(200, "");
+    ask(HTTP_HEAD, "/messages", "");
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN});
+    expect(204, "");
+    t.rc = ERR_LIMIT;
+    ask(HTTP_GET, "/messages?timeout=5", "");
+    assert_int_equal(t.status, 429);
+    blob_unref(payload);
+}
+
+static void test_reply(void **state)
+{
+    (void)state;
+    ask(HTTP_POST, "/messages/reply/0011223344556677", MESSAGE);
+    assert_true(t.send.reply);
+    assert_memory_equal(t.send.reply_to.b, "\x00\x11\x22\x33\x44\x55\x66\x77", 8);
+    assert_int_equal(t.answered, 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = OK, .id = some_id});
+    expect(204, "");
+    ask(HTTP_POST, "/messages/reply/00", "bad");
+    expect(400, "Invalid URL: Cannot parse `id` with value `00`: Message ID is 16 characters long");
+    ask(HTTP_POST, "/messages/reply/0011223344556677", "{}");
+    assert_int_equal(t.status, 422);
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    struct bus_status_info s = {.state = OUT_RECEIVED, .created_ms = 1000, .deadline_ms = 2000};
+    ask(HTTP_GET, "/messages/status/B713833C2F9478CE", "");
+    assert_memory_equal(t.status_id.b, some_id.b, 8);
+    bus_says((struct bus_out){.kind = BUS_OUT_STATUS, .status = &s});
+    expect(200,
+           "{\"dst\":\"::\",\"state\":\"received\",\"created\":1,\"deadline\":2,\"msgLen\":0}");
+    ask(HTTP_GET, "/messages/status/0000000000000000", "");
+    bus_says((struct bus_out){.kind = BUS_OUT_STATUS, .rc = ERR_NOENT});
+    expect(404, "");
+    ask(HTTP_GET, "/messages/status/zz00000000000000", "");
+    assert_int_equal(t.status, 400);
+    ask(HTTP_GET, "/messages/status/0000000000000000", "");
+    bus_says((struct bus_out){.kind = BUS_OUT_STATUS, .rc = ERR_IO});
+    assert_int_equal(t.status, 503);
+}
+
+static void test_gone(void **state)
+{
+    (void)state;
+    struct http_handler h = api_handler(t.api);
+    http_id id = ask(HTTP_GET, "/messages?timeout=5", "");
+    assert_int_equal(pending(), 1);
+    h.gone(h.ctx, id);
+    assert_int_equal(t.forgotten, t.client);
+    assert_int_equal(pending(), 0);
+    bus_says((struct bus_out){.kind = BUS_OUT_TAKEN});
+    assert_int_equal(t.answered, 0);
+    ask(HTTP_GET, "/messages?timeout=5", ""); /* still waiting when everything ends */
+}
+
+static void test_guard(void **state)
+{
+    (void)state;
+    struct http_request r = {
+        .method = HTTP_GET,
+        .path = "/api/v1/messages",
+        .query = "",
+        .content_type = "",
+        .host = "evil.example",
+        .loopback = true,
+        .local_addr = "127.0.0.1",
+    };
+    ask_request(&r);
+    expect(403, "host not allowed");
+    assert_int_equal(t.client, 0); /* nothing was taken */
+    r.host = "localhost:8989";
+    r.origin = "http://evil.example";
+    ask_request(&r);
+    expect(403, "origin not allowed");
+    r.loopback = false;
+    ask_request(&r);
+    assert_int_equal(t.status, 401);
+    assert_string_equal(t.fields, "www-authenticate: Bearer realm=\"mycelium\"\n");
+    struct api_stats s;
+    api_stats(t.api, &s);
+    assert_int_equal(s.refused_guard, 2);
+    assert_int_equal(s.refused_token, 1);
+}
+
+static void test_cors(void **state)
+{
+    (void)state;
+    struct http_request r = {
+        .method = HTTP_OPTIONS,
+        .path = "/api/v1/messages",
+        .query = "",
+        .content_type = "",
+        .host = "localhost:8989",
+        .origin = "https://panel.example",
+        .loopback = true,
+        .local_addr = "127.0.0.1",
+    };
+    ask_request(&r);
+    expect(204, "");
+    assert_non_null(strstr(t.fields, "access-control-allow-origin: https://panel.example\n"));
+    assert_non_null(strstr(t.fields, "access-control-allow-methods: "));
+    r.method = HTTP_GET;
+    r.path = "/api/v1/admin";
+    ask_request(&r);
+    assert_int_equal(t.status, 200);
+    assert_string_equal(t.fields,
+                        "access-control-allow-origin: https://panel.example\nvary: origin\n");
+    r.origin = "http://localhost:8989"; /* its own: needs no permission, and OPTIONS stays 405 */
+    r.method = HTTP_OPTIONS;
+    ask_request(&r);
+    expect(405, "");
+}
+
+static void test_stopping(void **state)
+{
+    (void)state;
+    http_id waiting = ask(HTTP_POST, "/messages", MESSAGE);
+    bus_client client = t.client;
+    api_stop(t.api);
+    ask(HTTP_GET, "/admin", "");
+    expect(503, "stopping");
+    t.answered = 0;
+    t.client = client; /* what was accepted before is still answered */
+    bus_says((struct bus_out){.kind = BUS_OUT_ACCEPTED, .rc = OK, .id = some_id});
+    assert_int_equal(t.answered, waiting);
+    assert_int_equal(t.status, 201);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_info),  TEST(test_peers),        TEST(test_routes),        TEST(test_pubkey),
+        TEST(test_send),  TEST(test_send_refused), TEST(test_send_and_wait), TEST(test_take),
+        TEST(test_reply), TEST(test_status),       TEST(test_gone),          TEST(test_guard),
+        TEST(test_cors),  TEST(test_stopping),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+#include "api/table.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "tests/unit/unit.h"
+
+static void test_calls(void **state)
+{
+    (void)state;
+    static const struct {
+        enum http_method method;
+        const char *path;
+        enum call call;
+        const char *param;
+    } v[] = {
+        {HTTP_GET, "/api/v1/admin", CALL_INFO, ""},
+        {HTTP_HEAD, "/api/v1/admin", CALL_INFO, ""},
+        {HTTP_GET, "/api/v1/admin/peers", CALL_PEERS, ""},
+        {HTTP_POST, "/api/v1/admin/peers", CALL_PEER_ADD, ""},
+        {HTTP_DELETE, "/api/v1/admin/peers/tcp%3A%2F%2F127.0.0.1%3A1", CALL_PEER_DELETE,
+         "tcp://127.0.0.1:1"},
+        {HTTP_DELETE, "/api/v1/admin/peers/foo", CALL_PEER_DELETE, "foo"},
+        {HTTP_DELETE, "/api/v1/admin/peers/a%252Fb+c", CALL_PEER_DELETE, "a%2Fb+c"},
+        {HTTP_GET, "/api/v1/admin/routes/selected", CALL_ROUTES_SELECTED, ""},
+        {HTTP_GET, "/api/v1/admin/routes/fallback", CALL_ROUTES_FALLBACK, ""},
+        {HTTP_GET, "/api/v1/admin/routes/queried", CALL_ROUTES_QUERIED, ""},
+        {HTTP_GET, "/api/v1/pubkey/400::1", CALL_PUBKEY, "400::1"},
+        {HTTP_GET, "/api/v1/messages", CALL_TAKE, ""},
+        {HTTP_HEAD, "/api/v1/messages", CALL_LOOK, ""},
+        {HTTP_POST, "/api/v1/messages", CALL_SEND, ""},
+        {HTTP_POST, "/api/v1/messages/reply/0011223344556677", CALL_REPLY, "0011223344556677"},
+        {HTTP_GET, "/api/v1/messages/status/00", CALL_STATUS, "00"},
+    };
+    struct match m;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        assert_int_equal(table_match(v[i].method, v[i].path, &m), OK);
+        assert_int_equal(m.call, v[i].call);
+        assert_string_equal(m.param, v[i].param);
+        assert_int_equal(m.param_len, strlen(v[i].param));
+    }
+}
+
+static void test_no_path(void **state)
+{
+    (void)state;
+    static const char *const v[] = {"/",
+                                    "",
+                                    "*",
+                                    "/api/v1",
+                                    "/api/v1/",
+                                    "/metrics",
+                                    "/api/v1/admin/",
+                                    "/api/v1/Admin",
+                                    "/api/v1/%61dmin",
+                                    "/api/v1/admin/peers/",
+                                    "/api/v1/admin/peers/tcp://127.0.0.1:1",
+                                    "/api/v1/admin/peers/a/b",
+                                    "//api/v1/admin",
+                                    "/api/v1/messages/status",
+                                    "/api/v1/messages/status/",
+                                    "/api/v1/messages/x"};
+    struct match m;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        assert_int_equal(table_match(HTTP_GET, v[i], &m), ERR_NOENT);
+}
+
+static void test_wrong_method(void **state)
+{
+    (void)state;
+    static const struct {
+        enum http_method method;
+        const char *path, *allow;
+    } v[] = {
+        {HTTP_OPTIONS, "/api/v1/admin/peers", "GET,HEAD,POST"},
+        {HTTP_POST, "/api/v1/admin", "GET,HEAD"},
+        {HTTP_OTHER, "/api/v1/messages", "GET,HEAD,POST"},
+        {HTTP_GET, "/api/v1/admin/peers/x", "DELETE"},
+        {HTTP_HEAD, "/api/v1/admin/peers/x", "DELETE"},
+        {HTTP_PUT, "/api/v1/messages/reply/x", "POST"},
+        {HTTP_DELETE, "/api/v1/messages/status/x", "GET,HEAD"},
+    };
+    struct match m;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        assert_int_equal(table_match(v[i].method, v[i].path, &m), ERR_UNSUPPORTED);
+        assert_string_equal(m.allow, v[i].allow);
+    }
+}
+
+static void test_bad_param(void **state)
+{
+    (void)state;
+    char path[PARAM_MAX + 64] = "/api/v1/admin/peers/";
+    size_t at = strlen(path);
+    struct match m;
+    assert_int_equal(table_match(HTTP_DELETE, "/api/v1/admin/peers/%ff", &m), ERR_INVAL);
+    assert_string_equal(m.param_name, "endpoint");
+    assert_int_equal(table_match(HTTP_DELETE, "/api/v1/admin/peers/a%00b", &m), ERR_INVAL);
+    memset(path + at, 'a', PARAM_MAX + 1);
+    assert_int_equal(table_match(HTTP_DELETE, path, &m), ERR_INVAL);
+    path[at + PARAM_MAX] = '\0';
+    assert_int_equal(table_match(HTTP_DELETE, path, &m), OK);
+    assert_int_equal(m.param_len, PARAM_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_no_path),
+        cmocka_unit_test(test_wrong_method),
+        cmocka_unit_test(test_bad_param),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
