@@ -1,0 +1,128 @@
+#include "clients/call.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "clients/escape.h"
+
+#define REASON_MAX 400
+
+int command_fail(const char *fmt, ...)
+{
+    va_list ap;
+    fputs("Error: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return 1;
+}
+
+int command_fail_shape(const char *what)
+{
+    return command_fail("cannot %s: the node's answer has an unexpected form", what);
+}
+
+int command_flush(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return command_fail(
+            "cannot write to standard output: %s",
+            strerror(errno)); /* NOLINT(concurrency-mt-unsafe): commands have one thread */
+    return 0;
+}
+
+static void tell_no_answer(const struct api_target *t, const struct call_args *a, int rc)
+{
+    bool v6 = strchr(t->host, ':') != NULL;
+    const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
+    const char *why = rc == ERR_IO        ? "no connection; is it running?"
+                      : rc == ERR_CLOSED  ? "it closed the connection without an answer"
+                      : rc == ERR_TIMEOUT ? "no answer in time"
+                                          : err_str(rc);
+    command_fail("cannot %s: node at http://%s%s%s:%u: %s", a->what, open, t->host, close, t->port,
+                 why);
+}
+
+static const char *status_text(unsigned status)
+{
+    switch (status) {
+    case 400:
+        return "bad request";
+    case 401:
+        return "not authorised";
+    case 403:
+        return "forbidden";
+    case 404:
+        return "not found";
+    case 405:
+        return "method not allowed";
+    case 409:
+        return "conflict";
+    case 413:
+        return "too large";
+    case 429:
+        return "too many requests";
+    case 500:
+        return "internal error";
+    case 503:
+        return "not available";
+    case 507:
+        return "storage is full";
+    default:
+        return "refused";
+    }
+}
+
+/* The node's own words, when it had any that fit on a line. */
+static void tell_refusal(const struct call_args *a, const struct http_reply *r)
+{
+    char reason[REASON_MAX + 4];
+    size_t n = MIN(r->body_len, (size_t)REASON_MAX);
+    memcpy(reason, r->body, n);
+    strcpy(reason + n, r->body_len > n ? "..." : "");
+    while (n > 0 && (reason[n - 1] == '\n' || reason[n - 1] == '\r'))
+        reason[--n] = '\0';
+    text_make_printable(reason);
+    command_fail("cannot %s: %u %s", a->what, r->status,
+                 reason[0] ? reason : status_text(r->status));
+}
+
+int api_call(const struct api_target *t, const struct call_args *a, struct http_reply *ret)
+{
+    struct http_reply r = {0};
+    char path[2048];
+    int rc = ERR_TOOBIG;
+    if (snprintf(path, sizeof(path), "/api/v1%s", a->path) < (int)sizeof(path))
+        rc = http_request(t->host, t->port, a->method ? a->method : "GET", path, a->body,
+                          a->body_len, a->wait_s, &r);
+    if (rc != OK) {
+        tell_no_answer(t, a, rc);
+        return rc;
+    }
+    if ((r.status < 200 || r.status > 299) && (a->accept == 0 || r.status != a->accept)) {
+        tell_refusal(a, &r);
+        http_reply_fini(&r);
+        return ERR_INVAL;
+    }
+    *ret = r;
+    return OK;
+}
+
+int api_call_json(const struct api_target *t, const struct call_args *a, json_t **ret)
+{
+    struct http_reply r = {0};
+    int rc = api_call(t, a, &r);
+    if (rc != OK)
+        return rc;
+    *ret = json_loadb(r.body, r.body_len, JSON_DECODE_ANY, NULL);
+    http_reply_fini(&r);
+    if (*ret)
+        return OK;
+    command_fail_shape(a->what);
+    return ERR_MALFORMED;
+}

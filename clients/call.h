@@ -1,0 +1,32 @@
+/* call.h - one API call of a command: asks the node, checks the answer, says what went wrong. */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "clients/commands.h"
+#include "clients/http_client.h"
+
+struct call_args {
+    const char *method; /* NULL: GET */
+    const char *path;   /* behind /api/v1 */
+    const char *body;   /* JSON; NULL: none */
+    size_t body_len;
+    uint64_t wait_s;  /* how long the node may take by our wish */
+    unsigned accept;  /* a status that is no failure besides 2xx; 0: none */
+    const char *what; /* for the message: "list the peers" */
+};
+
+/* OK with an answer to be freed, or an error that has been told on standard error. */
+MUST_CHECK int api_call(const struct api_target *t, const struct call_args *a,
+                        struct http_reply *ret);
+/* The same, and the answer parsed. */
+MUST_CHECK int api_call_json(const struct api_target *t, const struct call_args *a, json_t **ret);
+
+/* One line on standard error, beginning with "Error: ". Returns 1, the exit status. */
+int command_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The answer had another shape than expected. Returns 1. */
+int command_fail_shape(const char *what);
+/* Writes out what standard output still holds: 0, or 1 when it could not be written. */
+MUST_CHECK int command_flush(void);

@@ -1,0 +1,55 @@
+/* commands.h - the commands that talk to a running node over its REST API.
+ *
+ * They use nothing of the daemon: an address in, text out. Each returns the exit status and has
+ * written one line to standard error when it is not 0. Surface: docs/protocol/api.md, "Command
+ * line". */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+
+struct api_target {
+    const char *host; /* numeric or "localhost" */
+    uint16_t port;
+};
+
+struct send_args {
+    const char *destination; /* 64 hex digits: a public key; else an address in 400::/7 */
+    const char *message;     /* NULL with msg_path */
+    const char *topic;       /* NULL: none */
+    const char *msg_path;    /* wins over message */
+    const char *reply_to;    /* NULL: not a reply */
+    bool wait;
+    bool has_timeout;
+    uint64_t timeout_s;
+};
+int command_message_send(const struct api_target *t, const struct send_args *a);
+
+struct receive_args {
+    const char *topic, *msg_path;
+    bool raw;
+    bool has_timeout;
+    uint64_t timeout_s;
+};
+int command_message_receive(const struct api_target *t, const struct receive_args *a);
+
+int command_peers_list(const struct api_target *t, bool json);
+int command_peers_add(const struct api_target *t, char *const *endpoints, size_t n);
+int command_peers_remove(const struct api_target *t, char *const *endpoints, size_t n);
+
+enum route_list { ROUTES_SELECTED, ROUTES_FALLBACK, ROUTES_QUERIED };
+int command_routes(const struct api_target *t, enum route_list which, bool json);
+
+int command_stats_packets(const struct api_target *t, bool json);
+
+int command_proxy_list(const struct api_target *t, bool json);
+int command_proxy_connect(const struct api_target *t, const char *remote,
+                          bool json); /* NULL: any */
+int command_proxy_disconnect(const struct api_target *t);
+int command_proxy_probe(const struct api_target *t, bool start);
+
+/* Asks a running node for its public key. Says nothing on standard error. ERR_* of http_request(),
+ * ERR_MALFORMED for an answer of another form. */
+MUST_CHECK int node_pubkey_ask(const struct api_target *t, uint8_t ret_key[static 32]);

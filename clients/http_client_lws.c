@@ -1,0 +1,311 @@
+/* One request, one libwebsockets context, one connection; http_request() drives the loop until the
+ * answer is there or the deadline passes.
+ *
+ * Time: the library's own timeouts cover a whole phase (the upload of a body counts as one), so
+ * they are put out of reach and one timer of ours takes their place. It is set again with every
+ * piece sent or received: 30 s without progress, and once the request is out, 30 s more than the
+ * wait the caller asked the server for.
+ *
+ * Early answers: a server may refuse a body before it has read all of it. While a body is being
+ * sent the library leaves arriving bytes alone, so we look at the socket ourselves, stop sending
+ * and let it read the answer. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/http_client.h"
+
+#define ERR_STATE openssl_err_state /* a type in headers that come along, an error code in ours */
+#include <libwebsockets.h>
+#undef ERR_STATE
+
+#include "base/err.h"
+
+#define REPLY_MAX ((size_t)128 * 1024 * 1024)
+/* The library builds the request line in 2048 bytes and cuts it there. */
+#define PATH_MAX_BYTES 1900
+#define IDLE_S         30
+/* Behind every wait: a year and more. */
+#define LIBRARY_TIMEOUT_S 0x3fffffff
+/* Small enough to go into a writable socket whole: what the library has to keep for later would be
+ * sent before it looks at an early answer. */
+#define SEND_PIECE 8192
+#define READ_PIECE 65536
+
+struct call {
+    struct lws_context *context;
+    struct lws *wsi;
+    lws_sorted_usec_list_t deadline;
+    const char *body;
+    size_t body_len, sent;
+    uint64_t wait_s;
+    bool connected; /* the request head has been asked for */
+    bool sending;   /* parts of the body are still ours */
+    bool done;      /* rc is final */
+    int rc;
+    struct http_reply reply;
+    size_t reply_cap;
+    unsigned char piece[LWS_PRE + READ_PIECE];
+};
+
+static void call_finish(struct call *c, int rc)
+{
+    if (!c->done) {
+        c->done = true;
+        c->rc = rc;
+    }
+}
+
+static void on_deadline(lws_sorted_usec_list_t *sul)
+{
+    call_finish(container_of(sul, struct call, deadline), ERR_TIMEOUT);
+}
+
+static void deadline_set(struct call *c, uint64_t seconds)
+{
+    if (seconds > LIBRARY_TIMEOUT_S)
+        seconds = LIBRARY_TIMEOUT_S;
+    lws_sul_schedule(c->context, 0, &c->deadline, on_deadline,
+                     (lws_usec_t)seconds * LWS_USEC_PER_SEC);
+}
+
+static void sending_stop(struct call *c)
+{
+    c->sending = false;
+    lws_client_http_body_pending(c->wsi, 0);
+    deadline_set(c, c->wait_s + IDLE_S);
+}
+
+static bool answer_waits(struct call *c)
+{
+    struct pollfd p = {.fd = lws_get_socket_fd(c->wsi), .events = POLLIN};
+    return p.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
+}
+
+/* Headers of a request with a body, or nothing to add. */
+static int on_request_head(struct call *c, unsigned char **p, size_t room)
+{
+    char len_text[24];
+    c->connected = true;
+    if (!c->body) {
+        deadline_set(c, c->wait_s + IDLE_S);
+        return 0;
+    }
+    unsigned char *end = *p + room;
+    int n = snprintf(len_text, sizeof(len_text), "%zu", c->body_len);
+    if (lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
+                                     (const unsigned char *)"application/json", 16, p, end) ||
+        lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH,
+                                     (const unsigned char *)len_text, n, p, end))
+        return -1;
+    c->sending = true;
+    lws_client_http_body_pending(c->wsi, 1);
+    lws_callback_on_writable(c->wsi);
+    return 0;
+}
+
+static int on_writable(struct call *c)
+{
+    if (!c->sending)
+        return 0;
+    if (answer_waits(c)) {
+        sending_stop(c);
+        return 0;
+    }
+    size_t n = MIN(c->body_len - c->sent, (size_t)SEND_PIECE);
+    bool last = c->sent + n == c->body_len;
+    memcpy(c->piece + LWS_PRE, c->body + c->sent, n);
+    c->sent += n;
+    /* A short count cannot happen: the library keeps what the socket does not take. An error may
+     * mean that the node refused and closed; its answer may be there to be read all the same. */
+    if (lws_write(c->wsi, c->piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+        last = true;
+    if (last) {
+        sending_stop(c);
+    } else {
+        deadline_set(c, IDLE_S);
+        lws_callback_on_writable(c->wsi);
+    }
+    return 0;
+}
+
+static int on_answer_head(struct call *c)
+{
+    c->reply.status = lws_http_client_http_response(c->wsi);
+    deadline_set(c, IDLE_S);
+    /* These have no body whatever the headers say, and need not announce that. */
+    if (c->reply.status == 204 || c->reply.status == 304) {
+        call_finish(c, OK);
+        return -1; /* closes */
+    }
+    return 0;
+}
+
+/* Keeps one byte more than the body for the closing zero. */
+static int reply_grow(struct call *c, size_t more)
+{
+    size_t need = c->reply.body_len + more + 1, cap = c->reply_cap ? c->reply_cap : 4096;
+    if (more > REPLY_MAX || need > REPLY_MAX + 1)
+        return ERR_TOOBIG;
+    if (need <= c->reply_cap)
+        return OK;
+    while (cap < need)
+        cap *= 2;
+    char *body = realloc(c->reply.body, cap);
+    if (!body)
+        return ERR_NOMEM;
+    c->reply.body = body;
+    c->reply_cap = cap;
+    return OK;
+}
+
+static int on_answer_bytes(struct call *c, const char *bytes, size_t len)
+{
+    int rc = reply_grow(c, len);
+    if (rc != OK) {
+        call_finish(c, rc);
+        return -1;
+    }
+    memcpy(c->reply.body + c->reply.body_len, bytes, len);
+    c->reply.body_len += len;
+    deadline_set(c, IDLE_S);
+    return 0;
+}
+
+static int on_readable(struct call *c)
+{
+    char *p = (char *)c->piece + LWS_PRE;
+    int len = READ_PIECE;
+    return lws_http_client_read(c->wsi, &p, &len) < 0 ? -1 : 0;
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    struct call *c = lws_context_user(lws_get_context(wsi));
+    (void)user;
+    if (!c || c->done)
+        return 0;
+    switch ((int)reason) { /* int: most of the library's events are for others */
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+        c->wsi = wsi;
+        return on_request_head(c, in, len);
+    case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
+        return on_writable(c);
+    case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+        return on_answer_head(c);
+    case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
+        return on_readable(c);
+    case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
+        return on_answer_bytes(c, in, len);
+    case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
+        call_finish(c, OK);
+        return -1; /* one connection, one request */
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+        call_finish(c, c->connected ? ERR_CLOSED : ERR_IO);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "http", .callback = on_event},
+    {.name = NULL},
+};
+
+static int call_open(struct call *c)
+{
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = protocols,
+        .user = c,
+        .timeout_secs = LIBRARY_TIMEOUT_S,
+        .timeout_secs_ah_idle = LIBRARY_TIMEOUT_S,
+        .connect_timeout_secs = IDLE_S,
+        .fd_limit_per_thread = 8, /* else tables are sized by the limit on open files */
+    };
+    lws_set_log_level(0, NULL);
+    /* The library would send everything through what these name. */
+    unsetenv("http_proxy");  /* NOLINT(concurrency-mt-unsafe): commands have one thread */
+    unsetenv("socks_proxy"); /* NOLINT(concurrency-mt-unsafe): as above */
+    c->context = lws_create_context(&info);
+    return c->context ? OK : ERR_NOMEM;
+}
+
+static int call_start(struct call *c, const char *host, uint16_t port, const char *method,
+                      const char *path)
+{
+    char host_header[96];
+    struct in6_addr ip6;
+    size_t bare = strcspn(host, "%"); /* a zone is no part of the header */
+    if (strlen(path) > PATH_MAX_BYTES || bare > 64)
+        return ERR_TOOBIG;
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1"; /* the node's default address, whatever comes first in hosts */
+    bool v6 = inet_pton(AF_INET6, host, &ip6) == 1 || host[strcspn(host, "%")] == '%';
+    snprintf(host_header, sizeof(host_header), v6 ? "[%.*s]:%u" : "%.*s:%u",
+             (int)strcspn(host, "%"), host, port);
+    struct lws_client_connect_info info = {
+        .context = c->context,
+        .address = host,
+        .port = port,
+        .path = path,
+        .host = host_header,
+        .method = method,
+        .protocol = protocols[0].name,
+        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+        .pwsi = &c->wsi,
+    };
+    deadline_set(c, IDLE_S);
+    if (!lws_client_connect_via_info(&info))
+        call_finish(c, ERR_IO);
+    return OK;
+}
+
+int http_request(const char *host, uint16_t port, const char *method, const char *path,
+                 const char *body, size_t body_len, uint64_t wait_s, struct http_reply *ret)
+{
+    struct call *c = calloc(1, sizeof(*c));
+    if (!c)
+        return ERR_NOMEM;
+    c->body = body_len ? body : NULL;
+    c->body_len = body_len;
+    c->wait_s = wait_s;
+    int rc = call_open(c);
+    if (rc == OK)
+        rc = call_start(c, host, port, method, path);
+    while (rc == OK && !c->done) {
+        if (lws_service(c->context, 0) < 0)
+            call_finish(c, ERR_IO);
+        else if (!c->done && c->sending && answer_waits(c))
+            sending_stop(c);
+    }
+    if (rc == OK)
+        rc = c->rc;
+    if (rc == OK)
+        rc = reply_grow(c, 0);
+    if (c->context) {
+        c->done = true; /* what the library still tells while it closes is of no interest */
+        lws_sul_cancel(&c->deadline);
+        lws_context_destroy(c->context);
+    }
+    if (rc == OK) {
+        c->reply.body[c->reply.body_len] = '\0';
+        *ret = c->reply;
+    } else {
+        free(c->reply.body);
+    }
+    free(c);
+    return rc;
+}
+
+void http_reply_fini(struct http_reply *r)
+{
+    free(r->body);
+    *r = (struct http_reply){0};
+}

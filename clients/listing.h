@@ -1,0 +1,14 @@
+/* listing.h - lists of the API shown as they came or as a table. */
+#pragma once
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+#include "clients/call.h"
+
+/* Prints the node's answer and a line feed. Returns the exit status. */
+MUST_CHECK int listing_body(const struct api_target *t, const struct call_args *a);
+/* An array of objects, one row each, one column per key; keys NULL: an array of plain values.
+ * Returns the exit status. */
+MUST_CHECK int listing_table(const char *what, json_t *list, const char *const *heads,
+                             const char *const *keys, size_t columns);

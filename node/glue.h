@@ -1,0 +1,81 @@
+/* glue.h - the parts of the running node, as the files of node/ share them.
+ *
+ * One struct, one thread. Each file connects two neighbours and nothing else:
+ *   node.c       start, stop, the pump that drains the cores
+ *   links_glue.c links <-> peers and router
+ *   store_glue.c bus <-> store
+ * The cores never see each other; what they have to say to each other passes through here. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "api/api.h"
+#include "api/http.h"
+#include "base/clock.h"
+#include "base/hmap.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/rng.h"
+#include "bus/bus.h"
+#include "node/options.h"
+#include "router/identity.h"
+#include "router/link/tcp.h"
+#include "router/peers.h"
+#include "router/router.h"
+#include "storage/store.h"
+
+/* Outputs applied in one turn of the loop before sockets get their turn again. */
+#define PUMP_BUDGET 8192
+/* Bodies of stored messages read into memory at start; the rest is read when needed. */
+#define LOAD_BODY_BYTES (16ull * 1024 * 1024)
+
+/* One open link and what stands for it in the router and the peer manager. */
+struct node_link {
+    struct hnode by_peer; /* in node.links */
+    struct list all;      /* in node.all_links */
+    struct list dirty;    /* in node.dirty_links: to be flushed and counted */
+    struct link *link;
+    peer_id peer;
+    peer_entry entry;
+};
+
+struct node {
+    const struct options *options;
+    uv_loop_t loop;
+    uv_prepare_t pump;   /* before the loop would sleep: drain the cores */
+    uv_idle_t again;     /* keeps the loop awake while the pump has work left */
+    uv_timer_t deadline; /* the earliest deadline of the cores */
+    uv_async_t stored;   /* the store has results */
+    uv_signal_t sigint, sigterm, sighup, sigusr1;
+    bool stopping;
+
+    struct rng rng;
+    struct identity *identity;
+    struct router *router;
+    struct peers *peers;
+    struct tcp *tcp;
+    struct hmap links; /* peer_id -> struct node_link */
+    struct list all_links, dirty_links;
+    struct bus *bus;
+    struct store *store;
+    struct mailbox results;
+    struct api *api;
+    struct http_server *http;
+    struct log_budget malformed_log;
+};
+
+/* links_glue.c */
+MUST_CHECK int links_start(struct node *n); /* listens; says why not */
+void links_stop(struct node *n);
+void links_send(struct node *n, peer_id peer, struct pkt *p, bool control); /* takes p */
+void links_close_peer(struct node *n, peer_id peer, const char *why);
+bool links_room(void *ctx, const struct ip6 *dst); /* a bus_room; ctx: struct node */
+void links_apply(struct node *n, const struct peers_out *out);
+void links_flush(struct node *n);
+
+/* store_glue.c */
+MUST_CHECK int store_glue_load(struct node *n);
+void store_glue_submit(struct node *n, const struct bus_store_op *op);
+void store_glue_results(struct node *n);

@@ -1,0 +1,124 @@
+/* main.c - what the command line asks for: the node, or one command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "clients/commands.h"
+#include "node/inspect.h"
+#include "node/logging.h"
+#include "node/node.h"
+#include "node/options.h"
+
+/* Where a node listens on every address, this machine reaches it on loopback. */
+static struct api_target target_of(const struct listen_addr *a)
+{
+    struct api_target t = {.host = a->host, .port = a->port};
+    if (strcmp(a->host, "0.0.0.0") == 0)
+        t.host = "127.0.0.1";
+    else if (strcmp(a->host, "::") == 0)
+        t.host = "::1";
+    return t;
+}
+
+static int ask_node(const struct listen_addr *api, uint8_t ret_key[static KEY_BYTES])
+{
+    const struct api_target t = target_of(api);
+    return node_pubkey_ask(&t, ret_key);
+}
+
+static int run_send(const struct options *o, const struct api_target *t)
+{
+    const struct send_args a = {
+        .destination = o->destination,
+        .message = o->message,
+        .topic = o->topic,
+        .msg_path = o->msg_path,
+        .reply_to = o->reply_to,
+        .wait = o->wait,
+        .has_timeout = o->has_timeout,
+        .timeout_s = o->timeout_s,
+    };
+    return command_message_send(t, &a);
+}
+
+static int run_receive(const struct options *o, const struct api_target *t)
+{
+    const struct receive_args a = {
+        .topic = o->topic,
+        .msg_path = o->msg_path,
+        .raw = o->raw,
+        .has_timeout = o->has_timeout,
+        .timeout_s = o->timeout_s,
+    };
+    return command_message_receive(t, &a);
+}
+
+static int run_proxy_connect(const struct options *o, const struct api_target *t)
+{
+    struct listen_addr remote;
+    if (o->remote && (listen_addr_parse(o->remote, &remote) || remote.off)) {
+        fprintf(stderr, "Error: --remote needs an address and a port\n");
+        return 1;
+    }
+    return command_proxy_connect(t, o->remote, o->json);
+}
+
+static int run_command(const struct options *o)
+{
+    const struct api_target t = target_of(&o->api_addr);
+    if (o->api_addr.off && o->command != CMD_INSPECT && o->command != CMD_GENERATE_KEYS &&
+        o->command != CMD_NODE) {
+        fprintf(stderr, "Error: this command needs the API of a node, and --api-addr is off\n");
+        return 1;
+    }
+    switch (o->command) {
+    case CMD_NODE:
+        logging_unserved(o);
+        return node_run(o);
+    case CMD_INSPECT:
+        return command_inspect(o, ask_node);
+    case CMD_GENERATE_KEYS:
+        return command_generate_keys(o);
+    case CMD_MESSAGE_SEND:
+        return run_send(o, &t);
+    case CMD_MESSAGE_RECEIVE:
+        return run_receive(o, &t);
+    case CMD_PEERS_LIST:
+        return command_peers_list(&t, o->json);
+    case CMD_PEERS_ADD:
+        return command_peers_add(&t, o->args, o->args_count);
+    case CMD_PEERS_REMOVE:
+        return command_peers_remove(&t, o->args, o->args_count);
+    case CMD_ROUTES_SELECTED:
+        return command_routes(&t, ROUTES_SELECTED, o->json);
+    case CMD_ROUTES_FALLBACK:
+        return command_routes(&t, ROUTES_FALLBACK, o->json);
+    case CMD_ROUTES_QUERIED:
+        return command_routes(&t, ROUTES_QUERIED, o->json);
+    case CMD_STATS_PACKETS:
+        return command_stats_packets(&t, o->json);
+    case CMD_PROXY_LIST:
+        return command_proxy_list(&t, o->json);
+    case CMD_PROXY_CONNECT:
+        return run_proxy_connect(o, &t);
+    case CMD_PROXY_DISCONNECT:
+        return command_proxy_disconnect(&t);
+    case CMD_PROXY_PROBE_START:
+        return command_proxy_probe(&t, true);
+    case CMD_PROXY_PROBE_STOP:
+        return command_proxy_probe(&t, false);
+    case CMD_COUNT:
+        break;
+    }
+    return 2; /* the parser gives no other command */
+}
+
+int main(int argc, char **argv)
+{
+    static struct options options; /* holds many peers: too much for a stack */
+    int status = 2;
+    if (options_parse(argc, argv, &options, &status) != OK)
+        return status;
+    logging_setup(&options);
+    return run_command(&options);
+}

@@ -1,0 +1,225 @@
+/* store_glue.c - the bus asks for durability in its own words; the store answers in its own.
+ *
+ * Both sides declare the records they need, so that neither knows the other; here they are copied
+ * field by field. */
+#include "node/glue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define LOG_TARGET "store"
+
+static_assert(MSG_TOPIC_MAX == STORE_TOPIC_MAX, "topics of the bus and of the store");
+
+static void out_to_store(const struct bus_out_row *r, struct store_out *s)
+{
+    s->seq = r->seq;
+    memcpy(s->id, r->id.b, sizeof(s->id));
+    s->src = r->src;
+    s->dst = r->dst;
+    s->reply = r->reply;
+    s->state = (int)r->state;
+    s->policy = (int)r->policy;
+    s->created_ms = r->created_ms;
+    s->deadline_ms = r->deadline_ms;
+    s->final_ms = r->final_ms;
+    s->len = r->len;
+    memcpy(s->sum, r->sum, sizeof(s->sum));
+    s->topic_len = r->topic.len;
+    memcpy(s->topic, r->topic.b, r->topic.len);
+    s->body = blob_ref(r->body);
+}
+
+static void out_from_store(const struct store_out *s, struct bus_out_row *r)
+{
+    memset(r, 0, sizeof(*r));
+    r->seq = s->seq;
+    memcpy(r->id.b, s->id, sizeof(r->id.b));
+    r->src = s->src;
+    r->dst = s->dst;
+    r->reply = s->reply;
+    r->state = (enum out_state)s->state;
+    r->policy = (enum out_policy)s->policy;
+    r->created_ms = s->created_ms;
+    r->deadline_ms = s->deadline_ms;
+    r->final_ms = s->final_ms;
+    r->len = s->len;
+    memcpy(r->sum, s->sum, sizeof(r->sum));
+    r->topic.len = s->topic_len;
+    memcpy(r->topic.b, s->topic, s->topic_len);
+    r->body = s->body;
+}
+
+static int in_to_store(const struct bus_in_row *r, struct store_in *s)
+{
+    s->seq = r->seq;
+    s->state = (int)r->state;
+    s->src = r->src;
+    s->dst = r->dst;
+    memcpy(s->src_key, r->src_key, sizeof(s->src_key));
+    memcpy(s->id, r->id.b, sizeof(s->id));
+    s->reply = r->reply;
+    s->recv_ms = r->recv_ms;
+    s->expire_ms = r->expire_ms;
+    s->len = r->len;
+    memcpy(s->sum, r->sum, sizeof(s->sum));
+    s->topic_len = r->topic.len;
+    memcpy(s->topic, r->topic.b, r->topic.len);
+    s->chunks_seen = r->chunks_seen;
+    s->body = blob_ref(r->body);
+    if (r->got_len > 0) {
+        s->got = blob_copy(r->got, r->got_len);
+        if (!s->got)
+            return ERR_NOMEM;
+    }
+    return OK;
+}
+
+static void in_from_store(const struct store_in *s, struct bus_in_row *r)
+{
+    memset(r, 0, sizeof(*r));
+    r->seq = s->seq;
+    r->state = (enum in_state)s->state;
+    r->src = s->src;
+    r->dst = s->dst;
+    memcpy(r->src_key, s->src_key, sizeof(r->src_key));
+    memcpy(r->id.b, s->id, sizeof(r->id.b));
+    r->reply = s->reply;
+    r->recv_ms = s->recv_ms;
+    r->expire_ms = s->expire_ms;
+    r->len = s->len;
+    memcpy(r->sum, s->sum, sizeof(r->sum));
+    r->topic.len = s->topic_len;
+    memcpy(r->topic.b, s->topic, s->topic_len);
+    r->chunks_seen = s->chunks_seen;
+    r->body = s->body;
+    r->got = s->got ? s->got->data : NULL;
+    r->got_len = s->got ? s->got->len : 0;
+}
+
+static void seen_to_store(const struct bus_seen_row *r, struct store_seen *s)
+{
+    s->node = r->node;
+    memcpy(s->id, r->id.b, sizeof(s->id));
+    s->reply = r->reply;
+    memcpy(s->sum, r->sum, sizeof(s->sum));
+    s->len = r->len;
+    s->count = r->count;
+    s->expire_ms = r->expire_ms;
+}
+
+static int load_out(void *ctx, const struct store_out *row)
+{
+    struct node *n = ctx;
+    struct bus_out_row r;
+    out_from_store(row, &r);
+    return bus_load_out(n->bus, &r, instant_now());
+}
+
+static int load_in(void *ctx, const struct store_in *row)
+{
+    struct node *n = ctx;
+    struct bus_in_row r;
+    in_from_store(row, &r);
+    return bus_load_in(n->bus, &r, instant_now());
+}
+
+static int load_seen(void *ctx, const struct store_seen *row)
+{
+    struct node *n = ctx;
+    struct bus_seen_row r = {
+        .node = row->node,
+        .reply = row->reply,
+        .len = row->len,
+        .count = row->count,
+        .expire_ms = row->expire_ms,
+    };
+    memcpy(r.id.b, row->id, sizeof(r.id.b));
+    memcpy(r.sum, row->sum, sizeof(r.sum));
+    return bus_load_seen(n->bus, &r, instant_now());
+}
+
+int store_glue_load(struct node *n)
+{
+    struct store_visitor v = {.out = load_out, .in = load_in, .seen = load_seen, .ctx = n};
+    uint64_t out_seq = 0, in_seq = 0;
+    struct instant now = instant_now();
+    int rc = store_load(n->store, &v, LOAD_BODY_BYTES, now.wall_ms, &out_seq, &in_seq);
+    if (rc != OK)
+        return rc;
+    bus_load_end(n->bus, out_seq, in_seq, now);
+    return OK;
+}
+
+/* The two lists of kinds name the same operations. */
+static enum store_kind kind_of(enum bus_store_kind k)
+{
+    switch (k) {
+    case BUS_STORE_OUT_PUT:
+        return STORE_OUT_PUT;
+    case BUS_STORE_OUT_STATE:
+        return STORE_OUT_STATE;
+    case BUS_STORE_OUT_READ:
+        return STORE_OUT_READ;
+    case BUS_STORE_OUT_BODY:
+        return STORE_OUT_BODY;
+    case BUS_STORE_OUT_FIND:
+        return STORE_OUT_FIND;
+    case BUS_STORE_IN_PART:
+        return STORE_IN_PART;
+    case BUS_STORE_IN_READY:
+        return STORE_IN_READY;
+    case BUS_STORE_IN_TAKE:
+        return STORE_IN_TAKE;
+    case BUS_STORE_IN_BODY:
+        return STORE_IN_BODY;
+    case BUS_STORE_IN_DROP:
+        return STORE_IN_DROP;
+    case BUS_STORE_SWEEP:
+        return STORE_SWEEP;
+    }
+    return STORE_SWEEP; /* not reached: every kind is above */
+}
+
+void store_glue_submit(struct node *n, const struct bus_store_op *op)
+{
+    struct store_op *s = store_op_new(kind_of(op->kind));
+    int rc = s ? OK : ERR_NOMEM;
+    if (rc == OK) {
+        s->tag = op->tag;
+        s->part_seq = op->part_seq;
+        s->want_body = op->want_body;
+        s->before_ms = op->before_ms;
+        s->now_ms = op->now_ms;
+        s->has_in = op->has_in;
+        s->has_seen = op->kind == BUS_STORE_IN_READY;
+        out_to_store(&op->out, &s->out);
+        rc = in_to_store(&op->in, &s->in);
+        seen_to_store(&op->seen, &s->seen);
+    }
+    if (rc != OK) {
+        struct bus_store_result res = {.tag = op->tag, .rc = rc};
+        store_op_free(s);
+        bus_stored(n->bus, &res, instant_now());
+        return;
+    }
+    store_submit(n->store, s);
+}
+
+void store_glue_results(struct node *n)
+{
+    struct mail *m = mailbox_take_all(&n->results);
+    struct instant now = instant_now();
+    while (m) {
+        struct store_op *s = container_of(m, struct store_op, mail);
+        struct bus_store_result res = {.tag = s->tag, .rc = s->rc, .body = s->body};
+        m = m->next;
+        if (s->kind == STORE_OUT_FIND && s->rc == OK)
+            out_from_store(&s->out, &res.out);
+        bus_stored(n->bus, &res, now);
+        store_op_free(s);
+    }
+}

@@ -1,0 +1,35 @@
+/* Query strings and paths of requests. A topic that is read must be what its text says. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/query.h"
+#include "api/table.h"
+#include "base/err.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char text[QUERY_TEXT_MAX];
+    struct take_query t;
+    struct send_query s;
+    struct match m;
+    char *input = strndup((const char *)data, size); /* ends at the first zero byte, as in a head */
+
+    if (!input)
+        return 0;
+    if (take_query_read(input, &t, text) < 0 &&
+        (*text == '\0' || !memchr(text, '\0', sizeof(text))))
+        abort();
+    if (send_query_read(input, &s, text) < 0 &&
+        (*text == '\0' || !memchr(text, '\0', sizeof(text))))
+        abort();
+    for (enum http_method method = HTTP_GET; method <= HTTP_OTHER; method++)
+        if (table_match(method, input, &m) == OK &&
+            (m.param_len > PARAM_MAX || strlen(m.param) != m.param_len ||
+             !utf8_valid(m.param, m.param_len)))
+            abort();
+    free(input);
+    return 0;
+}
