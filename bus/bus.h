@@ -39,7 +39,7 @@ struct bus_limits {
     uint64_t in_bytes;       /* (1 GiB): INIT not answered */
     uint64_t in_cache_bytes; /* payloads of these kept in memory (16 MiB) */
     uint32_t seen;           /* remembered ids of received messages (2,000,000): not answered */
-    uint32_t init_per_sec;   /* per source node (1000, burst the same): not answered */
+    uint32_t init_per_sec;   /* per source node (20,000, burst the same): not answered */
     uint32_t waiters;        /* clients waiting for a message or a reply (4096): ERR_LIMIT */
     int64_t ttl_default_ms;  /* 300,000 */
     int64_t ttl_max_ms;      /* 30 days: ERR_INVAL */

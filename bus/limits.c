@@ -15,7 +15,7 @@ void bus_limits_default(struct bus_limits *l)
         .in_bytes = UINT64_C(1) << 30,
         .in_cache_bytes = UINT64_C(16) << 20,
         .seen = 2000000,
-        .init_per_sec = 1000,
+        .init_per_sec = 20000,
         .waiters = 4096,
         .ttl_default_ms = 300000,
         .ttl_max_ms = INT64_C(30) * 24 * 3600 * 1000,

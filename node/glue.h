@@ -63,7 +63,6 @@ struct node {
     struct mailbox results;
     struct api *api;
     struct http_server *http;
-    struct log_budget malformed_log;
 };
 
 /* links_glue.c */

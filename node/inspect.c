@@ -11,7 +11,7 @@
 
 #define LOG_TARGET "node"
 
-#define HEX_KEY_CHARS (2 * KEY_BYTES)
+#define HEX_KEY_CHARS (2 * (size_t)KEY_BYTES)
 
 static int fail(const char *what, const char *why)
 {

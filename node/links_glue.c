@@ -1,11 +1,10 @@
 /* links_glue.c - links on one side, the router and the peer manager on the other. */
-#include "node/glue.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "node/glue.h"
 
 #define LOG_TARGET "link"
 
@@ -158,7 +157,7 @@ int links_start(struct node *n)
 
 void links_stop(struct node *n)
 {
-    list_foreach_safe(it, &n->all_links) {
+    list_foreach_safe (it, &n->all_links) {
         struct node_link *nl = list_entry(it, struct node_link, all);
         hmap_del(&n->links, &nl->by_peer);
         list_del(&nl->all);
@@ -200,7 +199,7 @@ bool links_room(void *ctx, const struct ip6 *dst)
 
 static struct node_link *link_of_entry(struct node *n, peer_entry entry)
 {
-    list_foreach(it, &n->all_links) {
+    list_foreach (it, &n->all_links) {
         struct node_link *nl = list_entry(it, struct node_link, all);
         if (nl->entry == entry)
             return nl;
@@ -232,7 +231,7 @@ void links_apply(struct node *n, const struct peers_out *out)
 
 void links_flush(struct node *n)
 {
-    list_foreach_safe(it, &n->dirty_links) {
+    list_foreach_safe (it, &n->dirty_links) {
         struct node_link *nl = list_entry(it, struct node_link, dirty);
         list_del(&nl->dirty);
         count_traffic(n, nl);

@@ -1,5 +1,6 @@
 #include "node/logging.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -100,10 +101,7 @@ void logging_setup(const struct options *o)
 static void unserved_append(char *list, size_t cap, const char *what)
 {
     size_t used = strlen(list);
-    if (used + strlen(what) + 3 <= cap) {
-        strcpy(list + used, used ? ", " : "");
-        strcat(list, what);
-    }
+    snprintf(list + used, cap - used, "%s%s", used ? ", " : "", what);
 }
 
 void logging_unserved(const struct options *o)

@@ -1,9 +1,9 @@
 /* node.c - the running daemon: the table of contents.
  *
- * Everything happens on one loop. Sockets, the store and clients put work into the cores; before the
- * loop would sleep, the pump drains what the cores want done until they are quiet, flushes the links
- * and arms one timer for the earliest deadline. So everything that arrived in one turn is answered
- * together: that is what lets the bus cover a whole message with one commit. */
+ * Everything happens on one loop. Sockets, the store and clients put work into the cores; before
+ * the loop would sleep, the pump drains what the cores want done until they are quiet, flushes the
+ * links and arms one timer for the earliest deadline. So everything that arrived in one turn is
+ * answered together: that is what lets the bus cover a whole message with one commit. */
 #include "node/node.h"
 
 #include <errno.h>
@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/file.h"
 #include "node/glue.h"
+#include "node/key_file.h"
 #include "node/paths.h"
 
 #define LOG_TARGET "node"
@@ -182,6 +182,11 @@ static void log_state(struct node *n)
              " duplicates=%" PRIu64,
              b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_parts, b.accepted, b.delivered,
              b.received, b.duplicates);
+    log_info("bus packets",
+             "init=%" PRIu64 " chunk=%" PRIu64 " done=%" PRIu64 " ack=%" PRIu64 " read=%" PRIu64
+             " abort=%" PRIu64 " repeated=%" PRIu64,
+             b.sent_init, b.sent_chunk, b.sent_done, b.sent_ack, b.sent_read, b.sent_abort,
+             b.retransmits);
     log_info("store",
              "ops=%" PRIu64 " commits=%" PRIu64 " queued=%" PRIu64 " failures=%" PRIu64
              " wal_bytes=%" PRIu64,
@@ -202,80 +207,36 @@ static void on_hangup(uv_signal_t *h, int signum)
 
 /* --- start --------------------------------------------------------------------------------- */
 
-static void warn_about_key(const char *path, unsigned warnings)
+/* What a person needs to know when the key cannot be had. */
+static const char *key_trouble(int rc)
 {
-    if (warnings & KEY_WARN_LONG)
-        log_warn("key file is longer than 32 bytes: only the first 32 count", "path=%s", path);
-    if (warnings & KEY_WARN_ZERO)
-        log_warn("key file holds only zero bytes: anyone has this key", "path=%s", path);
-    if (warnings & KEY_WARN_HEX)
-        log_warn("key file looks like hex text, but is read as raw bytes", "path=%s", path);
-    if (warnings & KEY_WARN_READABLE)
-        log_warn("key file can be read by others", "path=%s fix=\"chmod 600 %s\"", path, path);
-}
-
-static int create_key(const char *path, bool default_path, struct identity **ret)
-{
-    struct identity *id = NULL;
-    int rc = identity_generate(&id);
-    if (rc == OK && default_path) {
-        char dir[PATH_TEXT_MAX];
-        char *slash;
-        strncpy(dir, path, sizeof(dir) - 1);
-        dir[sizeof(dir) - 1] = '\0';
-        slash = strrchr(dir, '/');
-        if (slash && slash != dir) {
-            *slash = '\0';
-            rc = dir_create(dir, 0700);
-        }
-    }
-    if (rc == OK)
-        rc = identity_save(id, path, false);
-    if (rc != OK) {
-        identity_free(id);
-        return rc;
-    }
-    log_warn("key file not found: a new key was made", "path=%s", path);
-    *ret = id;
-    return OK;
+    if (rc == ERR_MALFORMED)
+        return "shorter than 32 bytes";
+    return errno ? strerror(errno) : err_str(rc);
 }
 
 static int start_identity(struct node *n)
 {
-    char path[PATH_TEXT_MAX];
-    unsigned warnings = 0;
-    bool legacy = false, is_default = n->options->key_file == NULL;
-    int rc = OK;
-    if (is_default)
-        rc = path_key(path, sizeof(path), &legacy);
-    else if (strlen(n->options->key_file) < sizeof(path))
-        strcpy(path, n->options->key_file);
-    else
-        rc = ERR_TOOBIG;
-    if (rc != OK) {
-        log_error("cannot tell where the key file is", "why=\"%s\"", err_str(rc));
-        return rc;
+    char path[PATH_TEXT_MAX] = "";
+    int rc = key_file_path(n->options->key_file, path);
+    errno = 0;
+    if (rc == OK)
+        rc = key_file_load(path, &n->identity);
+    if (rc == ERR_NOENT) {
+        rc = key_file_create(n->options->key_file, false, path, &n->identity);
+        if (rc == OK)
+            log_warn("key file not found: a new key was made", "path=%s", path);
     }
-    if (legacy)
-        log_warn("using the key file of the working directory", "path=%s", path);
-    rc = identity_load(path, &n->identity, &warnings);
-    if (rc == ERR_NOENT)
-        rc = create_key(path, is_default, &n->identity);
-    if (rc != OK) {
-        log_error("cannot use the key file", "path=%s why=\"%s\"", path,
-                  rc == ERR_MALFORMED ? "shorter than 32 bytes"
-                  : errno             ? strerror(errno)
-                                      : err_str(rc));
-        return rc;
-    }
-    warn_about_key(path, warnings);
-    return OK;
+    if (rc != OK)
+        log_error("cannot use the key file", "path=%s why=\"%s\"", path, key_trouble(rc));
+    return rc;
 }
 
 static int start_store(struct node *n)
 {
-    char dir[PATH_TEXT_MAX];
-    struct store_conf c = {.dir = dir, .results = &n->results};
+    char dir[PATH_TEXT_MAX], addr[IP6_STR_MAX];
+    struct ip6 self = identity_address(n->identity);
+    struct store_conf c = {.dir = dir, .owner_text = ip6_str(&self, addr), .results = &n->results};
     const char *text = NULL;
     int rc = path_state(n->options->state_dir, n->options->key_file, dir, sizeof(dir));
     if (rc == OK) {
@@ -283,7 +244,8 @@ static int start_store(struct node *n)
         rc = store_open(&c, &n->store, &text);
     }
     if (rc != OK) {
-        log_error("cannot open the message store", "dir=%s why=\"%s\"", dir, text ? text : err_str(rc));
+        log_error("cannot open the message store", "dir=%s why=\"%s\"", dir,
+                  text ? text : err_str(rc));
         return rc;
     }
     rc = store_glue_load(n);
@@ -412,7 +374,8 @@ static void close_handle(uv_handle_t *h, void *arg)
         uv_close(h, NULL);
 }
 
-/* What clients and peers were promised is committed; what is left in the queues is on disk already. */
+/* What clients and peers were promised is committed; what is left in the queues is on disk already.
+ */
 static void node_stop(struct node *n)
 {
     if (n->api)
@@ -445,8 +408,8 @@ static void loop_finish(struct node *n)
 {
     /* The adapters closed their handles themselves; these are ours. */
     uv_handle_t *own[] = {
-        (uv_handle_t *)&n->pump,   (uv_handle_t *)&n->again,  (uv_handle_t *)&n->deadline,
-        (uv_handle_t *)&n->stored, (uv_handle_t *)&n->sigint, (uv_handle_t *)&n->sigterm,
+        (uv_handle_t *)&n->pump,   (uv_handle_t *)&n->again,   (uv_handle_t *)&n->deadline,
+        (uv_handle_t *)&n->stored, (uv_handle_t *)&n->sigint,  (uv_handle_t *)&n->sigterm,
         (uv_handle_t *)&n->sighup, (uv_handle_t *)&n->sigusr1,
     };
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -466,7 +429,6 @@ int node_run(const struct options *o)
         return 1;
     }
     n->options = o;
-    n->malformed_log = (struct log_budget)LOG_BUDGET_INIT;
     list_init(&n->all_links);
     list_init(&n->dirty_links);
     rng_init_system(&n->rng);

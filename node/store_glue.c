@@ -2,13 +2,12 @@
  *
  * Both sides declare the records they need, so that neither knows the other; here they are copied
  * field by field. */
-#include "node/glue.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "node/glue.h"
 
 #define LOG_TARGET "store"
 
