@@ -73,7 +73,8 @@ struct http_conf {
     struct http_handler handler;
     const struct http_limits *limits; /* borrowed for the call; NULL: defaults */
 };
-/* ERR_IO with errno set: the address is taken, ... ERR_INVAL: not a numeric address. */
+/* ERR_IO with errno set: the address is taken, ... ERR_INVAL: not a numeric address.
+ * ERR_UNSUPPORTED: the library's plug-in for libuv is not installed. */
 MUST_CHECK int http_server_new(const struct http_conf *c, struct http_server **ret);
 uint16_t http_server_port(const struct http_server *s);
 /* Open requests are dropped; no more calls to the handler. Not from inside the handler. The loop

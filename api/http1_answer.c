@@ -66,7 +66,7 @@ static char *put(char *at, const char *s)
 {
     size_t n = strlen(s);
 
-    memcpy(at, s, n);
+    memcpy(at, s, n); /* NOLINT(bugprone-not-null-terminated-result): counted, not terminated */
     return at + n;
 }
 
@@ -133,6 +133,7 @@ void http1_date(int64_t wall_s, char out[static HTTP1_DATE_MAX])
         (void)gmtime_r(&t, &tm);
     }
     (void)snprintf(out, HTTP1_DATE_MAX, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                   days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, 1900 + tm.tm_year,
-                   tm.tm_hour, tm.tm_min, tm.tm_sec); /* fits: every number is bounded above */
+                   days + (ptrdiff_t)3 * tm.tm_wday, tm.tm_mday, months + (ptrdiff_t)3 * tm.tm_mon,
+                   1900 + tm.tm_year, tm.tm_hour, tm.tm_min,
+                   tm.tm_sec); /* fits: every number is bounded above */
 }

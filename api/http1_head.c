@@ -208,7 +208,7 @@ static unsigned read_field_line(char *line, struct http1_head *h, const char **t
 }
 
 /* Ends the line at `nl` (line feed) with a zero in place of CR LF. False: a zero byte inside. */
-static bool end_line(char *line, char *nl)
+static bool end_line(char *line, const char *nl)
 {
     size_t len = (size_t)(nl - line);
 

@@ -158,7 +158,7 @@ static int context_new(struct http_server *s, struct uv_loop_s *loop)
     if (s->context)
         s->vhost = lws_create_vhost(s->context, &info);
     leaks_known(false);
-    return s->vhost ? OK : ERR_NOMEM;
+    return s->vhost ? OK : ERR_UNSUPPORTED; /* why: in the log */
 }
 
 /* --- accepting ------------------------------------------------------------------------------- */
@@ -174,6 +174,15 @@ static struct ip6 address_of(const struct sockaddr *a)
         memcpy(r.b, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, 16);
     }
     return r;
+}
+
+static uint16_t port_of(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)a)->sin_port);
+    if (a->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)a)->sin6_port);
+    return 0;
 }
 
 static bool is_mapped(const struct ip6 *a)
@@ -216,9 +225,7 @@ static void conn_local(struct http_conn *c, int fd)
         (void)inet_ntop(AF_INET, a.b + 12, c->local_addr, sizeof(c->local_addr));
     else
         (void)inet_ntop(AF_INET6, a.b, c->local_addr, sizeof(c->local_addr));
-    c->local_port =
-        ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&ss)->sin_port
-                                      : ((struct sockaddr_in6 *)(void *)&ss)->sin6_port);
+    c->local_port = port_of((struct sockaddr *)&ss);
 }
 
 static struct http_conn *conn_new(struct http_server *s, int fd, const struct sockaddr *peer)

@@ -143,29 +143,63 @@ void json_query(struct json_out *o, const struct subnet *s, usec_t ends, usec_t 
     json_put(o, "\"}");
 }
 
+/* The value of "endpoint": wrong text is refused behind the end of the body, not here. */
+static int read_endpoint(struct json_rd *r, struct endpoint *ret, const char **ret_why,
+                         struct json_fault *fault)
+{
+    char text[ENDPOINT_STR_MAX];
+    struct json_text t;
+
+    if (json_rd_kind(r) != JSON_KIND_STRING)
+        return json_wrong_kind(fault, "endpoint", r, "a string");
+    if (!json_rd_text(r, &t))
+        return json_no_json(fault, r);
+    if (!json_text_copy(&t, text, sizeof(text)))
+        *ret_why = "failed to parse address: invalid socket address syntax";
+    else if (endpoint_parse(text, ret, ret_why) == OK)
+        *ret_why = NULL;
+    json_text_fini(&t);
+    return OK;
+}
+
+static int read_body(struct json_rd *r, struct endpoint *ret, const char **ret_why,
+                     struct json_fault *fault)
+{
+    struct json_text key;
+    bool seen = false;
+    int rc = OK;
+
+    if (json_rd_kind(r) != JSON_KIND_OBJECT)
+        return json_wrong_kind(fault, "", r, "an object with endpoint");
+    for (bool first = json_rd_open(r); rc == OK && json_rd_key(r, &first, &key);
+         json_text_fini(&key)) {
+        if (!json_text_is(&key, "endpoint"))
+            json_rd_skip(r);
+        else if (seen)
+            rc = json_twice(fault, "endpoint");
+        else
+            rc = read_endpoint(r, ret, ret_why, fault);
+        seen = seen || json_text_is(&key, "endpoint");
+    }
+    json_rd_end(r);
+    if (rc == OK && r->fault)
+        return json_no_json(fault, r);
+    return rc == OK && !seen ? json_missing(fault, "endpoint") : rc;
+}
+
 int endpoint_body_read(const uint8_t *json, size_t len, struct endpoint *ret,
                        struct json_fault *fault)
 {
-    json_t *root = json_read(json, len, fault);
-    const char *text = NULL;
-    json_t *v;
+    struct json_rd r = json_rd_of(json, len);
+    const char *why = NULL;
+    struct endpoint e;
     int rc;
 
-    if (!root)
-        return ERR_INVAL;
-    v = json_object_get(root, "endpoint"); /* NULL for what is no object, too */
-    if (!json_is_object(root))
-        rc = json_wrong_type(fault, "", root, "an object with endpoint");
-    else if (!v)
-        rc = json_missing(fault, "endpoint");
-    else if (!json_is_string(v))
-        rc = json_wrong_type(fault, "endpoint", v, "a string");
-    else if (strlen(json_string_value(v)) != json_string_length(v))
-        rc = json_wrong_shape(fault, "endpoint", "zero byte"); /* jansson refuses it before */
-    else
-        rc = endpoint_parse(json_string_value(v), ret, &text);
-    if (rc < 0 && text)
-        rc = json_refuse(fault, 400, text);
-    json_decref(root);
+    fault->status = 0;
+    rc = read_body(&r, &e, &why, fault);
+    if (rc == OK && why)
+        rc = json_refuse(fault, 400, why);
+    if (rc == OK)
+        *ret = e;
     return rc;
 }

@@ -22,48 +22,54 @@ bool json_content_type(const char *content_type)
 
 int json_refuse(struct json_fault *fault, unsigned status, const char *text)
 {
+    if (fault->status)
+        return ERR_INVAL;
     fault->status = status;
     (void)snprintf(fault->text, sizeof(fault->text), "%s", text); /* may be cut: for people */
     return ERR_INVAL;
 }
 
+int json_no_json(struct json_fault *fault, const struct json_rd *r)
+{
+    size_t line = 1, column = 0;
+    char text[JSON_TEXT_MAX];
+
+    for (const uint8_t *p = r->start; p < r->p; p++) {
+        column = *p == '\n' ? 0 : column + 1;
+        line += *p == '\n';
+    }
+    if (r->no_memory)
+        return json_refuse(fault, 503, r->fault);
+    (void)snprintf(text, sizeof(text),
+                   "Failed to parse the request body as JSON: %s at line %zu column %zu", r->fault,
+                   line, column); /* fits */
+    return json_refuse(fault, 400, text);
+}
+
 int json_wrong_shape(struct json_fault *fault, const char *path, const char *why)
 {
-    fault->status = 422;
-    (void)snprintf(fault->text, sizeof(fault->text),
+    char text[JSON_TEXT_MAX];
+
+    (void)snprintf(text, sizeof(text),
                    "Failed to deserialize the JSON body into the target type: %s%s%s", path,
                    *path ? ": " : "", why); /* may be cut: for people */
-    return ERR_INVAL;
+    return json_refuse(fault, 422, text);
 }
 
-static const char *type_name(const json_t *v)
+int json_wrong_kind(struct json_fault *fault, const char *path, struct json_rd *r, const char *want)
 {
-    switch (json_typeof(v)) {
-    case JSON_OBJECT:
-        return "map";
-    case JSON_ARRAY:
-        return "sequence";
-    case JSON_STRING:
-        return "string";
-    case JSON_INTEGER:
-        return "integer";
-    case JSON_REAL:
-        return "floating point";
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return "boolean";
-    case JSON_NULL:
-        return "null";
-    }
-    return "value";
-}
-
-int json_wrong_type(struct json_fault *fault, const char *path, const json_t *v, const char *want)
-{
+    static const char *const names[] = {
+        [JSON_KIND_OBJECT] = "map",    [JSON_KIND_ARRAY] = "sequence",
+        [JSON_KIND_STRING] = "string", [JSON_KIND_NUMBER] = "number",
+        [JSON_KIND_BOOL] = "boolean",  [JSON_KIND_NULL] = "null",
+    };
+    enum json_kind kind = json_rd_kind(r);
     char why[96];
 
-    (void)snprintf(why, sizeof(why), "invalid type: %s, expected %s", type_name(v),
-                   want); /* fits */
+    json_rd_skip(r);
+    if (r->fault)
+        return json_no_json(fault, r);
+    (void)snprintf(why, sizeof(why), "invalid type: %s, expected %s", names[kind], want); /* fits */
     return json_wrong_shape(fault, path, why);
 }
 
@@ -75,16 +81,10 @@ int json_missing(struct json_fault *fault, const char *field)
     return json_wrong_shape(fault, "", why);
 }
 
-json_t *json_read(const uint8_t *body, size_t len, struct json_fault *fault)
+int json_twice(struct json_fault *fault, const char *field)
 {
-    json_error_t e;
-    json_t *v = json_loadb((const char *)body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    char why[64];
 
-    if (v)
-        return v;
-    fault->status = json_error_code(&e) == json_error_out_of_memory ? 503 : 400;
-    (void)snprintf(fault->text, sizeof(fault->text),
-                   "Failed to parse the request body as JSON: %s at line %d column %d", e.text,
-                   e.line, e.column); /* may be cut: for people */
-    return NULL;
+    (void)snprintf(why, sizeof(why), "duplicate field `%s`", field); /* fits: our own names */
+    return json_wrong_shape(fault, "", why);
 }

@@ -1,7 +1,6 @@
 #include "api/json_message.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,165 +18,227 @@ void send_body_fini(struct send_body *b)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static int read_ip(const json_t *v, struct ip6 *ret, struct json_fault *fault)
+/* What was seen on the way through the body. */
+struct body_rd {
+    struct json_rd rd;
+    struct json_fault *fault;
+    struct send_body body;
+    bool has_dst, has_topic, has_payload;
+    bool dst_outside, topic_long, payload_long; /* the right shape, refused all the same */
+};
+
+static int read_ip(struct body_rd *b, const struct json_text *t)
 {
-    const char *text = json_string_value(v);
+    char text[IP6_STR_MAX + 1];
     struct in_addr v4;
 
-    if (inet_pton(AF_INET, text, &v4) != 1) {
-        if (strlen(text) != json_string_length(v) || ip6_parse(text, ret) < 0)
-            return json_wrong_shape(fault, "dst.ip", "invalid IP address syntax");
-        if (ip6_in_overlay(ret))
-            return OK;
+    if (!json_text_copy(t, text, sizeof(text)))
+        return json_wrong_shape(b->fault, "dst.ip", "invalid IP address syntax");
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        b->dst_outside = true;
+        return OK;
     }
-    return json_refuse(fault, 400, "dst.ip: not an address of the network (400::/7)");
-}
-
-static int read_pk(const json_t *v, struct ip6 *ret, struct json_fault *fault)
-{
-    struct pubkey key;
-
-    if (json_string_length(v) != 2 * KEY_BYTES)
-        return json_wrong_shape(fault, "dst.pk", "Public key is 64 characters long");
-    if (hex_decode(json_string_value(v), 2 * KEY_BYTES, key.b, KEY_BYTES) < 0)
-        return json_wrong_shape(fault, "dst.pk", "PublicKey is not valid hex");
-    *ret = address_of_key(&key);
+    if (ip6_parse(text, &b->body.dst) < 0)
+        return json_wrong_shape(b->fault, "dst.ip", "invalid IP address syntax");
+    b->dst_outside = !ip6_in_overlay(&b->body.dst);
     return OK;
 }
 
-/* {"ip": address} or {"pk": key}, one key only. */
-static int read_dst(json_t *dst, struct ip6 *ret, struct json_fault *fault)
+static int read_pk(struct body_rd *b, const struct json_text *t)
 {
-    const char *key;
-    json_t *v;
-    char why[96];
+    struct pubkey key;
 
-    if (!json_is_object(dst))
-        return json_wrong_type(fault, "dst", dst, "an object with ip or pk");
-    if (json_object_size(dst) != 1)
-        return json_refuse(fault, 400,
-                           "Failed to parse the request body as JSON: dst: expected value");
-    json_object_foreach(dst, key, v)
-    {
-        bool ip = strcmp(key, "ip") == 0;
-        if (!ip && strcmp(key, "pk") != 0) {
-            (void)snprintf(why, sizeof(why), "unknown variant `%.32s`, expected `ip` or `pk`", key);
-            return json_wrong_shape(fault, "dst", why);
-        }
-        if (!json_is_string(v))
-            return json_wrong_type(fault, ip ? "dst.ip" : "dst.pk", v, "a string");
-        return ip ? read_ip(v, ret, fault) : read_pk(v, ret, fault);
-    }
-    return ERR_INVAL; /* not reached: there is one key */
+    if (t->len != (size_t)2 * KEY_BYTES)
+        return json_wrong_shape(b->fault, "dst.pk", "Public key is 64 characters long");
+    if (hex_decode(t->p, t->len, key.b, KEY_BYTES) < 0)
+        return json_wrong_shape(b->fault, "dst.pk", "PublicKey is not valid hex");
+    b->body.dst = address_of_key(&key);
+    return OK;
 }
 
-static int b64_fault(struct json_fault *fault, const char *path, const struct b64_error *e)
+static int unknown_variant(struct body_rd *b, const struct json_text *key)
+{
+    char why[96], name[33] = "";
+
+    (void)json_text_copy(key, name, sizeof(name)); /* a long one stays unnamed */
+    (void)snprintf(why, sizeof(why), "unknown variant `%s`, expected `ip` or `pk`",
+                   name); /* fits */
+    return json_wrong_shape(b->fault, "dst", why);
+}
+
+/* {"ip": address} or {"pk": key}, one key only. */
+static int read_dst(struct body_rd *b)
+{
+    struct json_text key, value;
+    bool first, ip;
+    int rc;
+
+    if (json_rd_kind(&b->rd) != JSON_KIND_OBJECT)
+        return json_wrong_kind(b->fault, "dst", &b->rd, "an object with ip or pk");
+    first = json_rd_open(&b->rd);
+    if (!json_rd_key(&b->rd, &first, &key)) {
+        json_rd_fail(&b->rd, "dst: expected value");
+        return json_no_json(b->fault, &b->rd);
+    }
+    ip = json_text_is(&key, "ip");
+    if (!ip && !json_text_is(&key, "pk")) {
+        rc = unknown_variant(b, &key);
+    } else if (json_rd_kind(&b->rd) != JSON_KIND_STRING) {
+        rc = json_wrong_kind(b->fault, ip ? "dst.ip" : "dst.pk", &b->rd, "a string");
+    } else if (!json_rd_text(&b->rd, &value)) {
+        rc = json_no_json(b->fault, &b->rd);
+    } else {
+        rc = ip ? read_ip(b, &value) : read_pk(b, &value);
+        json_text_fini(&value);
+    }
+    json_text_fini(&key);
+    if (rc == OK && json_rd_key(&b->rd, &first, &key)) {
+        json_text_fini(&key);
+        json_rd_fail(&b->rd, "dst: expected value");
+    }
+    return rc < 0 || !b->rd.fault ? rc : json_no_json(b->fault, &b->rd);
+}
+
+static int b64_fault(struct body_rd *b, const char *path, const struct b64_error *e)
 {
     char why[B64_TEXT_MAX];
 
-    return json_wrong_shape(fault, path, b64_error_str(e, why));
+    return json_wrong_shape(b->fault, path, b64_error_str(e, why));
 }
 
-/* Missing, null and "" are no topic. *ret_long: valid, but longer than a topic can be. */
-static int read_topic(const json_t *v, struct topic *ret, bool *ret_long, struct json_fault *fault)
+/* Missing, null and "" are no topic. */
+static int read_topic(struct body_rd *b)
 {
     uint8_t bytes[MSG_TOPIC_MAX + 3];
+    struct json_text t;
     struct b64_error e;
     size_t len = 0;
     int rc;
 
-    ret->len = 0;
-    if (!v || json_is_null(v))
-        return OK;
-    if (!json_is_string(v))
-        return json_wrong_type(fault, "topic", v, "a string");
-    rc = b64_decode(json_string_value(v), json_string_length(v), bytes, sizeof(bytes), &len, &e);
-    if (rc == ERR_INVAL)
-        return b64_fault(fault, "topic", &e);
-    if (rc < 0 || len > MSG_TOPIC_MAX) {
-        *ret_long = true;
-        return OK;
+    if (json_rd_kind(&b->rd) == JSON_KIND_NULL) {
+        json_rd_skip(&b->rd);
+        return b->rd.fault ? json_no_json(b->fault, &b->rd) : OK;
     }
-    ret->len = (uint8_t)len;
-    memcpy(ret->b, bytes, len);
+    if (json_rd_kind(&b->rd) != JSON_KIND_STRING)
+        return json_wrong_kind(b->fault, "topic", &b->rd, "a string");
+    if (!json_rd_text(&b->rd, &t))
+        return json_no_json(b->fault, &b->rd);
+    rc = b64_decode(t.p, t.len, bytes, sizeof(bytes), &len, &e);
+    json_text_fini(&t);
+    if (rc == ERR_INVAL)
+        return b64_fault(b, "topic", &e);
+    b->topic_long = rc < 0 || len > MSG_TOPIC_MAX;
+    if (b->topic_long)
+        return OK;
+    b->body.topic.len = (uint8_t)len;
+    memcpy(b->body.topic.b, bytes, len);
     return OK;
 }
 
-static int too_long(struct json_fault *fault)
+static int decode_payload(struct body_rd *b, const struct json_text *t)
+{
+    struct b64_error e;
+    struct blob *blob;
+    size_t len;
+    int rc;
+
+    if (t->len > B64_LEN(MSG_LEN_MAX)) {
+        b->payload_long = true;
+        return OK;
+    }
+    blob = blob_new(t->len / 4 * 3 + 3);
+    if (!blob)
+        return json_refuse(b->fault, 503, "out of memory");
+    rc = b64_decode(t->p, t->len, blob->data, blob->len, &len, &e);
+    if (rc < 0) {
+        blob_unref(blob);
+        return b64_fault(b, "payload", &e);
+    }
+    b->payload_long = len > MSG_LEN_MAX;
+    blob->len = (uint32_t)len; /* nobody else knows it yet; the last bytes stay unused */
+    b->body.payload = blob;
+    return OK;
+}
+
+static int read_payload(struct body_rd *b)
+{
+    struct json_text t;
+    int rc;
+
+    if (json_rd_kind(&b->rd) != JSON_KIND_STRING)
+        return json_wrong_kind(b->fault, "payload", &b->rd, "a string");
+    if (!json_rd_text(&b->rd, &t))
+        return json_no_json(b->fault, &b->rd);
+    rc = decode_payload(b, &t);
+    json_text_fini(&t);
+    return rc;
+}
+
+static int once(struct body_rd *b, bool *has, const char *name, int (*read)(struct body_rd *))
+{
+    if (*has)
+        return json_twice(b->fault, name);
+    *has = true;
+    return read(b);
+}
+
+static int read_fields(struct body_rd *b)
+{
+    struct json_text key;
+    int rc = OK;
+
+    if (json_rd_kind(&b->rd) != JSON_KIND_OBJECT)
+        return json_wrong_kind(b->fault, "", &b->rd, "an object with dst and payload");
+    for (bool first = json_rd_open(&b->rd); rc == OK && json_rd_key(&b->rd, &first, &key);
+         json_text_fini(&key)) {
+        if (json_text_is(&key, "dst"))
+            rc = once(b, &b->has_dst, "dst", read_dst);
+        else if (json_text_is(&key, "topic"))
+            rc = once(b, &b->has_topic, "topic", read_topic);
+        else if (json_text_is(&key, "payload"))
+            rc = once(b, &b->has_payload, "payload", read_payload);
+        else
+            json_rd_skip(&b->rd);
+    }
+    return rc;
+}
+
+/* The right JSON of the right shape: may it be sent? */
+static int check_meaning(struct body_rd *b)
 {
     char text[96];
 
+    if (!b->has_dst)
+        return json_missing(b->fault, "dst");
+    if (!b->has_payload)
+        return json_missing(b->fault, "payload");
+    if (b->dst_outside)
+        return json_refuse(b->fault, 400, "dst.ip: not an address of the network (400::/7)");
+    if (b->topic_long)
+        return json_refuse(b->fault, 400, "");
+    if (!b->payload_long)
+        return OK;
     (void)snprintf(text, sizeof(text), "payload: longer than %u bytes", MSG_LEN_MAX); /* fits */
-    return json_refuse(fault, 413, text);
-}
-
-static int read_payload(const json_t *v, struct blob **ret, struct json_fault *fault)
-{
-    struct b64_error e;
-    struct blob *b;
-    size_t text_len, len;
-    int rc;
-
-    if (!json_is_string(v))
-        return json_wrong_type(fault, "payload", v, "a string");
-    text_len = json_string_length(v);
-    if (text_len / 4 * 3 > MSG_LEN_MAX + 2)
-        return too_long(fault);
-    b = blob_new(text_len / 4 * 3 + 3);
-    if (!b)
-        return json_refuse(fault, 503, "out of memory");
-    rc = b64_decode(json_string_value(v), text_len, b->data, b->len, &len, &e);
-    if (rc < 0)
-        rc = b64_fault(fault, "payload", &e);
-    else if (len > MSG_LEN_MAX)
-        rc = too_long(fault);
-    if (rc < 0) {
-        blob_unref(b);
-        return rc;
-    }
-    b->len = (uint32_t)len; /* nobody else knows it yet; the last bytes stay unused */
-    *ret = b;
-    return OK;
-}
-
-static int read_object(json_t *root, struct send_body *ret, struct json_fault *fault)
-{
-    json_t *dst, *payload;
-    bool topic_long = false;
-    int rc;
-
-    if (!json_is_object(root))
-        return json_wrong_type(fault, "", root, "an object with dst and payload");
-    dst = json_object_get(root, "dst");
-    payload = json_object_get(root, "payload");
-    if (!dst)
-        return json_missing(fault, "dst");
-    if (!payload)
-        return json_missing(fault, "payload");
-    rc = read_topic(json_object_get(root, "topic"), &ret->topic, &topic_long, fault);
-    if (rc == OK)
-        rc = read_payload(payload, &ret->payload, fault);
-    if (rc == OK)
-        rc = read_dst(dst, &ret->dst, fault);
-    if (rc == OK && topic_long)
-        rc = json_refuse(fault, 400, "");
-    return rc;
+    return json_refuse(b->fault, 413, text);
 }
 
 int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struct json_fault *fault)
 {
-    struct send_body b = {0};
-    json_t *root = json_read(json, len, fault);
+    struct body_rd b = {.rd = json_rd_of(json, len), .fault = fault};
     int rc;
 
-    if (!root)
-        return ERR_INVAL;
-    rc = read_object(root, &b, fault);
-    json_decref(root);
+    fault->status = 0;
+    rc = read_fields(&b);
+    if (rc == OK)
+        json_rd_end(&b.rd);
+    if (rc == OK && b.rd.fault)
+        rc = json_no_json(fault, &b.rd);
+    if (rc == OK)
+        rc = check_meaning(&b);
     if (rc < 0)
-        send_body_fini(&b);
+        send_body_fini(&b.body);
     else
-        *ret = b;
+        *ret = b.body;
     return rc;
 }
 

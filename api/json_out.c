@@ -16,7 +16,7 @@ char *json_room(struct json_out *o, size_t n)
 {
     if (!o->bad && o->cap - o->len < n) {
         size_t cap = MAX(o->cap * 2, o->len + n + 256);
-        char *grown = realloc(o->p, cap);
+        char *grown = cap <= JSON_OUT_MAX ? realloc(o->p, cap) : NULL;
         o->bad = !grown;
         if (grown) {
             o->p = grown;

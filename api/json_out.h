@@ -10,6 +10,9 @@
 #include "base/ip6.h"
 #include "base/macros.h"
 
+/* Longest text: a list of all routes may not take more. Bad above. */
+#define JSON_OUT_MAX ((size_t)64 << 20)
+
 struct json_out {
     char *p; /* heap, not terminated */
     size_t len, cap;

@@ -91,7 +91,7 @@ static bool read_id(struct api *a, const struct asked *q, const struct match *m,
 {
     const char *why = "Message ID is 16 characters long";
 
-    if (m->param_len == 2 * MSG_ID_BYTES) {
+    if (m->param_len == (size_t)2 * MSG_ID_BYTES) {
         if (hex_decode(m->param, m->param_len, ret->b, MSG_ID_BYTES) == OK)
             return true;
         why = "MessageId is not valid hex";

@@ -93,9 +93,8 @@ void bus_free(struct bus *b)
     seen_fini(&b->seen);
     reads_fini(&b->reads);
     ops_fini(&b->ops);
-    struct control_packet *c;
-    while ((c = list_first(&b->control, struct control_packet, link))) {
-        list_del(&c->link);
+    list_foreach_safe (l, &b->control) {
+        struct control_packet *c = list_entry(l, struct control_packet, link);
         pkt_free(c->pkt);
         free(c);
     }
@@ -268,7 +267,7 @@ void bus_peer_up(struct bus *b, struct instant now)
 void bus_unblocked(struct bus *b, struct instant now)
 {
     (void)now;
-    nodes_wake(&b->nodes, &b->nodes.blocked);
+    nodes_unblock(&b->nodes);
 }
 
 /* --- store -------------------------------------------------------------------------------- */
@@ -363,6 +362,7 @@ void bus_tick(struct bus *b, struct instant now)
         b->sweep_at = now.mono + BUS_SWEEP_EVERY;
         op_want(&b->ops, &b->sweep);
         nodes_expire(&b->nodes, now.mono);
+        nodes_unblock(&b->nodes); /* a link that went away tells nobody that it has room */
         seen_expire(&b->seen, now.mono);
     }
 }

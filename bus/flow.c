@@ -48,8 +48,21 @@ void flow_rtt(struct flow *f, usec_t sample, usec_t now)
         f->rttvar = (3 * f->rttvar + diff) / 4;
         f->srtt = (7 * f->srtt + sample) / 8;
     }
-    if (f->min_rtt_at == 0 || sample <= f->min_rtt || now - f->min_rtt_at > MIN_RTT_LIFE) {
+    if (f->min_rtt_at == 0 || sample <= f->min_rtt) {
         f->min_rtt = sample;
+        f->min_rtt_at = now;
+    }
+}
+
+/* The least round trip is old: measure it anew. s came back now. */
+static void min_rtt_refresh(struct flow *f, const struct flow_stamp *s, bool once, usec_t now)
+{
+    if (!f->probing && now - f->min_rtt_at > MIN_RTT_LIFE) {
+        f->probing = true;
+        f->probing_since = now;
+    } else if (f->probing && once && s->few && s->sent >= f->probing_since) {
+        f->probing = false;
+        f->min_rtt = now - s->sent;
         f->min_rtt_at = now;
     }
 }
@@ -99,7 +112,8 @@ void flow_sent(struct flow *f, struct flow_stamp *s, uint32_t inflight, bool mor
     /* All that were under way may be acknowledged before this one; FLOW_LOSS_LATER more can only be
      * chunks that were sent after it. */
     s->lost_after = f->delivered + inflight + FLOW_LOSS_LATER;
-    s->app_limited = !more && inflight + 1 < f->window;
+    s->app_limited = (!more && inflight + 1 < f->window) || f->probing;
+    s->few = inflight < FLOW_WINDOW_MIN;
     if (!f->starting)
         f->pace_tokens -= 1.0;
 }
@@ -137,6 +151,7 @@ void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, usec_t no
     }
     if (once)
         flow_rtt(f, now - s->sent, now);
+    min_rtt_refresh(f, s, once, now);
     usec_t took = now - s->delivered_at;
     if (took > 0) {
         double rate = (double)(f->delivered - s->delivered) * (double)USEC_SEC / (double)took;
@@ -156,7 +171,7 @@ void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, usec_t no
     }
     double window = 2 * rate_best(f) * (double)(f->min_rtt + FLOW_ACK_DELAY) / (double)USEC_SEC;
     window = MAX(window, (double)FLOW_WINDOW_MIN);
-    f->window = (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
+    f->window = f->probing ? FLOW_WINDOW_MIN : (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
 }
 
 bool flow_lost(const struct flow *f, const struct flow_stamp *s, usec_t now)

@@ -3,7 +3,7 @@
  * One controller per destination node, shared by all its messages. The path below is a chain of
  * streams with long queues, where loss says nothing: it uses delay and delivery rate. A value
  * driven by calls; owns nothing. Unit of everything: one chunk. Thread: loop. Time: an argument.
- * Protocol: docs/protocol/durability.md, "Flow control". */
+ * Protocol: docs/protocol/messages.md, "Flow control". */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,12 +30,15 @@ struct flow_stamp {
     uint64_t delivered;  /* ACKs until then */
     uint64_t lost_after; /* lost once the ACK counter is here and the chunk is old enough */
     bool app_limited;    /* sent because there was nothing else to send: says nothing of the path */
+    bool few;            /* sent with so few under way that they make no queue */
 };
 
 struct flow {
     bool has_rtt;
     usec_t srtt, rttvar;
     usec_t min_rtt, min_rtt_at;
+    bool probing; /* the least window for a moment, to see the path without a queue of ours */
+    usec_t probing_since;
     uint64_t delivered; /* chunks acknowledged */
     usec_t delivered_at;
     uint64_t round, round_end;      /* a round ends when a chunk sent in it is acknowledged */

@@ -37,9 +37,19 @@ struct in_msg *in_msg_new(const uint8_t *topic, uint8_t topic_len)
     return m;
 }
 
+/* Gives one of several references back. */
+static void in_msg_release(struct in_msg *m)
+{
+    assert(m->refs > 1);
+    m->refs--;
+}
+
 void in_msg_unref(struct in_msg *m)
 {
-    if (!m || --m->refs > 0)
+    if (!m)
+        return;
+    assert(m->refs > 0);
+    if (--m->refs > 0)
         return;
     assert(!list_linked(&m->all) && !m->op.flying);
     blob_unref(m->payload);
@@ -301,14 +311,16 @@ void inbox_forget(struct bus *b, struct call *call, struct instant now)
     (void)now;
     struct in_msg *m = call->msg;
     call->msg = NULL;
-    if (m->taking && m->taker == call) {
-        m->taker = NULL;
-        if (!m->op.flying) {
-            op_drop(&b->ops, &m->op);
-            put_back(b, m);
-        }
+    if (!m->taking || m->taker != call) { /* a peek, or an answer that is ready */
+        in_msg_unref(m);
+        return;
     }
-    in_msg_unref(m);
+    m->taker = NULL;
+    in_msg_release(m); /* the inbox has it still */
+    if (!m->op.flying) {
+        op_drop(&b->ops, &m->op);
+        put_back(b, m);
+    }
 }
 
 /* --- store -------------------------------------------------------------------------------- */
@@ -357,7 +369,7 @@ void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result
         call_due(&b->calls, call);
         if (rc != OK) {
             call->msg = NULL;
-            in_msg_unref(m);
+            in_msg_release(m); /* the inbox has it still */
         }
     }
     if (!gone) {
@@ -376,11 +388,17 @@ void inbox_fini(struct bus *b)
 {
     if (!b->in.topics.slots)
         return;
-    struct in_msg *m;
-    while ((m = list_first(&b->in.all, struct in_msg, all))) {
-        unlink_msg(b, m);
+    list_foreach_safe (l, &b->in.all) {
+        struct in_msg *m = list_entry(l, struct in_msg, all);
+        list_init(&m->all);
         in_msg_unref(m);
     }
-    assert(b->in.topics.count == 0);
+    for (size_t i = 0; i <= b->in.topics.mask; i++) {
+        struct hnode *next;
+        for (struct hnode *h = b->in.topics.slots[i]; h; h = next) {
+            next = h->next;
+            free(container_of(h, struct topic_queue, hash));
+        }
+    }
     hmap_fini(&b->in.topics);
 }

@@ -12,7 +12,7 @@
 #define MSG_SUM_BYTES 32 /* BLAKE3 of the payload */
 #define MSG_KEY_BYTES 32
 /* Largest payload that is kept in a database row and in memory. Larger ones are refused (413). */
-#define MSG_LEN_MAX (64u * 1024)
+#define MSG_LEN_MAX 65536u
 
 struct msg_id {
     uint8_t b[MSG_ID_BYTES]; /* random, opaque; shown as 16 hex digits */

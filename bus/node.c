@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "bus/timer.h"
 
-/* Time between the wishes for a route. docs/protocol/durability.md, "Routes for waiting messages".
+/* Time between the wishes for a route. docs/protocol/messages.md, "Routes for waiting messages".
  */
 static const usec_t want_gaps[] = {15 * USEC_SEC, 60 * USEC_SEC, 120 * USEC_SEC, 240 * USEC_SEC,
                                    600 * USEC_SEC};
@@ -88,6 +88,7 @@ struct node *node_get(struct nodes *t, const struct ip6 *addr, usec_t now)
     list_init(&n->queue);
     list_init(&n->prep);
     list_init(&n->active);
+    list_init(&n->late);
     list_init(&n->control);
     list_init(&n->chunks);
     list_init(&n->flying);
@@ -138,14 +139,21 @@ void node_ready(struct nodes *t, struct node *n)
         list_push_back(&t->ring, &n->ring);
 }
 
-void nodes_wake(struct nodes *t, struct list *waiting)
+void nodes_unblock(struct nodes *t)
 {
     struct node *n;
-    while ((n = list_first(waiting, struct node, ring))) {
+    while ((n = list_first(&t->blocked, struct node, ring))) {
         list_del(&n->ring);
-        n->blocked = n->starving = false;
+        n->blocked = false;
         node_ready(t, n);
     }
+}
+
+void nodes_feed(struct nodes *t)
+{
+    struct node *n = list_first(&t->starved, struct node, ring);
+    if (n)
+        node_ready(t, n);
 }
 
 static void want_now(struct nodes *t, struct node *n, usec_t now)

@@ -35,7 +35,8 @@ struct node {
     /* Outgoing. Every live message is in one of queue, prep, active, or follows one that is. */
     struct list queue;     /* waiting, in order of acceptance */
     struct list prep;      /* the first of them: payload in memory or being read */
-    struct list active;    /* transfers */
+    struct list active;    /* transfers; at most out_transfers_node */
+    struct list late;      /* transfers that wait for what may never come, without a slot */
     struct list control;   /* transfers with an INIT, a DONE or a probe to send */
     struct list chunks;    /* transfers with chunks to send, in turn */
     struct list flying;    /* chunks sent and not answered, oldest first */
@@ -49,8 +50,10 @@ struct node {
     struct list ring; /* nodes with something to send; or the blocked ones, or those without slot */
     struct heap_node pace;
     struct flow flow;
-    usec_t answered_at;  /* last ACK or READ; 0: never */
-    unsigned unanswered; /* timers in a row without a packet from there */
+    usec_t answered_at; /* last ACK or READ; 0: never */
+    unsigned
+        unanswered; /* timers in a row without a packet from there; those of one time count once */
+    usec_t unanswered_at;
 
     /* Wish for a route. */
     struct heap_node want;
@@ -88,8 +91,10 @@ void nodes_expire(struct nodes *t, usec_t now);
 
 /* It may have something to send. */
 void node_ready(struct nodes *t, struct node *n);
-/* A list of waiting nodes goes back to the ring. */
-void nodes_wake(struct nodes *t, struct list *waiting);
+/* The nodes that waited for room in a link go back to the ring. */
+void nodes_unblock(struct nodes *t);
+/* A transfer slot is free: the node that waits longest for one goes back to the ring. */
+void nodes_feed(struct nodes *t);
 
 /* It has messages and no route: ask soon, and again and again, more and more rarely. */
 void node_want(struct nodes *t, struct node *n, usec_t now);

@@ -68,6 +68,7 @@ struct out_msg {
     uint8_t sum[MSG_SUM_BYTES];
     uint32_t len;
     bool reply, loaded, local;
+    bool shared;  /* others with its (node, id) ended lately: answers to them may still come */
     bool indexed; /* in by_id */
     bool queued;  /* in node->queue or, prepped, in node->prep */
     bool prepped;

@@ -19,7 +19,8 @@ int outbox_init(struct bus *b)
     heap_init(&o->timers);
     heap_init(&o->deadlines);
     o->reads = calloc(OUTBOX_READS, sizeof(*o->reads));
-    if (!o->reads)
+    o->ended = calloc(OUTBOX_ENDED, sizeof(*o->ended));
+    if (!o->reads || !o->ended)
         return ERR_NOMEM;
     int rc = hmap_init(&o->by_key, b->rng);
     if (rc == OK)
@@ -102,6 +103,26 @@ static void id_del(struct bus *b, struct out_msg *m)
 
 /* --- waiting ------------------------------------------------------------------------------ */
 
+static uint64_t *ended_slot(struct bus *b, uint64_t key)
+{
+    return &b->out.ended[key % OUTBOX_ENDED];
+}
+
+/* m is the one with its (node, id) whose turn it is. */
+static void turn_begin(struct bus *b, struct out_msg *m)
+{
+    uint64_t key = key_hash(b, m->node->key, &m->id);
+    hmap_add(&b->out.by_key, &m->by_key, key);
+    m->shared = m->reply && (m->loaded || *ended_slot(b, key) == key);
+}
+
+static void turn_end(struct bus *b, struct out_msg *m)
+{
+    uint64_t key = key_hash(b, m->node->key, &m->id);
+    hmap_del(&b->out.by_key, &m->by_key);
+    *ended_slot(b, key) = key;
+}
+
 /* m, whose turn it is, waits to be started. */
 static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
 {
@@ -119,7 +140,7 @@ void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now)
         list_push_back(&first->followers, &m->link);
         return;
     }
-    hmap_add(&b->out.by_key, &m->by_key, key_hash(b, m->node->key, &m->id));
+    turn_begin(b, m);
     enqueue(b, m, now);
 }
 
@@ -130,7 +151,7 @@ static void step_aside(struct bus *b, struct out_msg *m, usec_t now)
         list_del(&m->link); /* among the followers, or not lined up yet */
         return;
     }
-    hmap_del(&b->out.by_key, &m->by_key);
+    turn_end(b, m);
     struct out_msg *next = list_first(&m->followers, struct out_msg, link);
     if (!next)
         return;
@@ -142,7 +163,7 @@ static void step_aside(struct bus *b, struct out_msg *m, usec_t now)
         head->prev->next = head;
         list_init(&m->followers);
     }
-    hmap_add(&b->out.by_key, &next->by_key, key_hash(b, next->node->key, &next->id));
+    turn_begin(b, next);
     enqueue(b, next, now);
 }
 
@@ -290,6 +311,7 @@ void outbox_fini(struct bus *b)
     heap_fini(&o->timers);
     heap_fini(&o->deadlines);
     free(o->reads);
+    free(o->ended);
 }
 
 static int check_limits(const struct bus *b, const struct node *n, uint64_t len)

@@ -15,11 +15,13 @@ struct call;
 struct node;
 
 /* Payloads of one node that are read back ahead of their turn. */
-#define OUTBOX_READ_AHEAD 64
+#define OUTBOX_READ_AHEAD 256
 /* After a failed store operation, or without memory for a transfer. */
 #define OUTBOX_RETRY (1 * USEC_SEC)
 /* READs remembered so that their copies cost no store operation. */
 #define OUTBOX_READS 16384
+/* Ended messages remembered by (node, id), so that a later one with the same pair knows of it. */
+#define OUTBOX_ENDED 65536
 
 struct outbox {
     struct hmap by_key, by_id;
@@ -28,6 +30,7 @@ struct outbox {
     uint64_t live_local;             /* of these: to this node, on their way to the store */
     uint64_t kept_bytes, read_bytes; /* payloads in memory: since acceptance; read ahead */
     uint64_t *reads;                 /* OUTBOX_READS keys */
+    uint64_t *ended;                 /* OUTBOX_ENDED keys */
 };
 
 MUST_CHECK int outbox_init(struct bus *b);

@@ -95,12 +95,12 @@ MUST_CHECK int parts_init(struct bus *b);
 void parts_fini(struct bus *b);
 
 void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, const uint8_t *src_key,
-               const struct msg_packet *p, struct instant now);
-void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *p,
+               const struct msg_packet *i, struct instant now);
+void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *c,
                 struct instant now);
 void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
-               const struct msg_packet *p, struct instant now);
-void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *p,
+               const struct msg_packet *d, struct instant now);
+void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *a,
                 struct instant now);
 
 MUST_CHECK int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now);

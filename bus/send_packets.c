@@ -184,6 +184,8 @@ static void leave_ring(struct bus *b, struct node *n)
         list_push_back(&b->nodes.blocked, &n->ring);
     else if (n->starving)
         list_push_back(&b->nodes.starved, &n->ring);
+    else if (b->nodes.n_active < b->limits.out_transfers)
+        nodes_feed(&b->nodes); /* it left a free slot to the next */
 }
 
 bool send_next(struct bus *b, struct bus_out *ret, struct instant now)

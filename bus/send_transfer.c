@@ -72,7 +72,9 @@ static void slot_end(struct bus *b, struct out_msg *m)
     m->slot = false;
     m->node->n_active--;
     b->nodes.n_active--;
-    nodes_wake(&b->nodes, &b->nodes.starved);
+    list_del(&m->link);
+    list_push_back(&m->node->late, &m->link);
+    nodes_feed(&b->nodes);
     node_ready(&b->nodes, m->node);
 }
 
@@ -327,23 +329,22 @@ void send_chunk_ack(struct bus *b, struct out_msg *m, uint64_t index, struct ins
 
 void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p, struct instant now)
 {
-    if (m->state == OUT_QUEUED)
+    if (m->state == OUT_QUEUED && !m->loaded) /* what was loaded may have travelled before */
         return;
     /* A copy of the answer to an earlier reply with this id must not end this one. */
-    if (m->reply && p->has_sum && memcmp(p->sum, m->sum, MSG_SUM_BYTES) != 0)
+    if (m->shared && !(p->has_sum && memcmp(p->sum, m->sum, MSG_SUM_BYTES) == 0))
         return;
     answered(m, now);
     outbox_finish(b, m, OUT_RECEIVED, now);
 }
 
-/* READ says that the message is there, in whatever state we are. But the READ of an earlier reply
- * with the same id may come while this one travels: it counts only where its own DONE ACK seems
- * lost. */
+/* READ says that the message is there, in whatever state we are. But where an earlier reply had the
+ * same id, the READ may be that one's: there only the DONE ACK, which names the content, is
+ * believed. */
 void send_read(struct bus *b, struct out_msg *m, struct instant now)
 {
-    bool doubtful =
-        m->reply && !m->late_init && !(m->state == OUT_DONE_SENT && m->ask != OUT_ASK_DONE);
-    if (m->final == OUT_QUEUED && (m->state == OUT_QUEUED || doubtful))
+    bool not_sent = m->state == OUT_QUEUED && !m->loaded;
+    if (m->final == OUT_QUEUED && (not_sent || m->shared))
         return;
     m->node->answered_at = now.mono;
     outbox_finish(b, m, OUT_READ, now);
@@ -467,7 +468,10 @@ void send_timer(struct bus *b, struct out_msg *m, struct instant now)
         arm(b, m, now.mono + send_timeout(m));
         return;
     }
-    n->unanswered++;
+    if (n->unanswered == 0 || now.mono - n->unanswered_at >= flow_timer(&n->flow, 0)) {
+        n->unanswered++;
+        n->unanswered_at = now.mono;
+    }
     switch (m->state) {
     case OUT_INIT_SENT:
         init_timer(b, m);
@@ -495,7 +499,7 @@ static void ask_now(struct bus *b, struct node *n, struct instant now)
 {
     list_foreach (l, &n->active) {
         struct out_msg *m = list_entry(l, struct out_msg, link);
-        if (m->late_init || m->store || m->store_flying)
+        if (m->store || m->store_flying)
             continue;
         m->doublings = 0;
         arm(b, m, now.mono);
@@ -525,6 +529,10 @@ void send_route(struct bus *b, struct node *n, bool reachable, struct instant no
         return;
     }
     node_want_stop(&b->nodes, n);
+    if (n->blocked) { /* by the link of another route */
+        n->blocked = false;
+        list_del(&n->ring);
+    }
     n->unanswered = 0;
     ask_now(b, n, now);
     node_ready(&b->nodes, n);

@@ -82,11 +82,10 @@ static const char *status_text(unsigned status)
 static void tell_refusal(const struct call_args *a, const struct http_reply *r)
 {
     char reason[REASON_MAX + 4];
-    size_t n = MIN(r->body_len, (size_t)REASON_MAX);
-    memcpy(reason, r->body, n);
-    strcpy(reason + n, r->body_len > n ? "..." : "");
-    while (n > 0 && (reason[n - 1] == '\n' || reason[n - 1] == '\r'))
-        reason[--n] = '\0';
+    int n = (int)MIN(r->body_len, (size_t)REASON_MAX);
+    while (n > 0 && (r->body[n - 1] == '\n' || r->body[n - 1] == '\r'))
+        n--;
+    snprintf(reason, sizeof(reason), "%.*s%s", n, r->body, r->body_len > REASON_MAX ? "..." : "");
     text_make_printable(reason);
     command_fail("cannot %s: %u %s", a->what, r->status,
                  reason[0] ? reason : status_text(r->status));

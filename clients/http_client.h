@@ -21,3 +21,6 @@ MUST_CHECK int http_request(const char *host, uint16_t port, const char *method,
                             const char *body, size_t body_len, uint64_t wait_s,
                             struct http_reply *ret);
 void http_reply_fini(struct http_reply *r);
+
+/* Seconds without progress before a request is given up; 30, which tests shorten. */
+void http_patience_set(unsigned seconds);

@@ -27,13 +27,15 @@
 #define REPLY_MAX ((size_t)128 * 1024 * 1024)
 /* The library builds the request line in 2048 bytes and cuts it there. */
 #define PATH_MAX_BYTES 1900
-#define IDLE_S         30
 /* Behind every wait: a year and more. */
 #define LIBRARY_TIMEOUT_S 0x3fffffff
 /* Small enough to go into a writable socket whole: what the library has to keep for later would be
  * sent before it looks at an early answer. */
 #define SEND_PIECE 8192
 #define READ_PIECE 65536
+
+/* Seconds without progress before a call is given up. */
+static unsigned patience_s = 30;
 
 struct call {
     struct lws_context *context;
@@ -61,7 +63,9 @@ static void call_finish(struct call *c, int rc)
 
 static void on_deadline(lws_sorted_usec_list_t *sul)
 {
-    call_finish(container_of(sul, struct call, deadline), ERR_TIMEOUT);
+    struct call *c = container_of(sul, struct call, deadline);
+    call_finish(c, ERR_TIMEOUT);
+    lws_cancel_service(c->context); /* else the library goes on to sleep until something arrives */
 }
 
 static void deadline_set(struct call *c, uint64_t seconds)
@@ -76,7 +80,7 @@ static void sending_stop(struct call *c)
 {
     c->sending = false;
     lws_client_http_body_pending(c->wsi, 0);
-    deadline_set(c, c->wait_s + IDLE_S);
+    deadline_set(c, c->wait_s + patience_s);
 }
 
 static bool answer_waits(struct call *c)
@@ -91,7 +95,7 @@ static int on_request_head(struct call *c, unsigned char **p, size_t room)
     char len_text[24];
     c->connected = true;
     if (!c->body) {
-        deadline_set(c, c->wait_s + IDLE_S);
+        deadline_set(c, c->wait_s + patience_s);
         return 0;
     }
     unsigned char *end = *p + room;
@@ -126,7 +130,7 @@ static int on_writable(struct call *c)
     if (last) {
         sending_stop(c);
     } else {
-        deadline_set(c, IDLE_S);
+        deadline_set(c, patience_s);
         lws_callback_on_writable(c->wsi);
     }
     return 0;
@@ -135,7 +139,7 @@ static int on_writable(struct call *c)
 static int on_answer_head(struct call *c)
 {
     c->reply.status = lws_http_client_http_response(c->wsi);
-    deadline_set(c, IDLE_S);
+    deadline_set(c, patience_s);
     /* These have no body whatever the headers say, and need not announce that. */
     if (c->reply.status == 204 || c->reply.status == 304) {
         call_finish(c, OK);
@@ -171,7 +175,7 @@ static int on_answer_bytes(struct call *c, const char *bytes, size_t len)
     }
     memcpy(c->reply.body + c->reply.body_len, bytes, len);
     c->reply.body_len += len;
-    deadline_set(c, IDLE_S);
+    deadline_set(c, patience_s);
     return 0;
 }
 
@@ -226,7 +230,7 @@ static int call_open(struct call *c)
         .user = c,
         .timeout_secs = LIBRARY_TIMEOUT_S,
         .timeout_secs_ah_idle = LIBRARY_TIMEOUT_S,
-        .connect_timeout_secs = IDLE_S,
+        .connect_timeout_secs = patience_s,
         .fd_limit_per_thread = 8, /* else tables are sized by the limit on open files */
     };
     lws_set_log_level(0, NULL);
@@ -261,10 +265,15 @@ static int call_start(struct call *c, const char *host, uint16_t port, const cha
         .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
         .pwsi = &c->wsi,
     };
-    deadline_set(c, IDLE_S);
+    deadline_set(c, patience_s);
     if (!lws_client_connect_via_info(&info))
         call_finish(c, ERR_IO);
     return OK;
+}
+
+void http_patience_set(unsigned seconds)
+{
+    patience_s = seconds;
 }
 
 int http_request(const char *host, uint16_t port, const char *method, const char *path,

@@ -13,10 +13,11 @@
 
 #define LIST_WHAT "list the peers"
 
+/* The API's words begin with small letters, the table's with capitals. */
 static void cell_capital(struct table *t, const char *word)
 {
-    char first = word[0] >= 'a' && word[0] <= 'z' ? (char)(word[0] - 'a' + 'A') : word[0];
-    if (first)
+    int first = word[0] >= 'a' && word[0] <= 'z' ? word[0] - 'a' + 'A' : word[0];
+    if (word[0])
         table_cell(t, "%c%s", first, word + 1);
     else
         table_cell(t, "%s", "");

@@ -112,7 +112,7 @@
 #define REQUESTS_BURST_FACTOR 5 /* burst of router_limits.requests_per_sec */
 
 /* Routes or deadlines handled by one call of router_tick() or router_peer_down(). */
-#define SLICE 512
+#define SLICE 256
 
 /* --- state ---------------------------------------------------------------------------------- */
 
@@ -152,6 +152,7 @@ struct neighbour {
     struct dump *dump;
     size_t dump_pos;
     uint32_t parked_inbound;
+    bool origin_known; /* it has announced its own /64 over this link */
 };
 
 struct dest;
@@ -242,8 +243,7 @@ struct router {
     struct subnet own;
 
     uint16_t seqno;
-    usec_t bumped_at; /* or start */
-    bool bumped;
+    usec_t bumped_at;
     usec_t announce_at;
     usec_t now; /* of the last call */
 
@@ -326,8 +326,9 @@ void dest_table_free(struct router *r);          /* at the end: everything */
 /* --- feasibility.c -------------------------------------------------------------------------- */
 
 struct source *source_find(const struct dest *d, const struct router_id *rid);
-/* Found or made. NULL: too many router ids or sources, or out of memory. */
-struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid,
+/* Found or made. NULL: too many router ids (`paced`: also too many lately) or sources, or out of
+ * memory. */
+struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, bool paced,
                           usec_t now);
 void source_drop_unused(struct router *r, struct source *s);
 void source_free(struct router *r, struct source *s);
@@ -377,12 +378,12 @@ void dump_stop(struct router *r, struct neighbour *to);
 
 /* --- seqnos.c ------------------------------------------------------------------------------- */
 
-struct seqno_entry;
-/* The entry of requests for exactly this; NULL: nobody asked. */
-struct seqno_entry *seqno_entry_find(const struct dest *d, const struct router_id *rid,
-                                     uint16_t seqno);
-/* Announces the selected route to those who asked for it. */
-void seqno_answer(struct router *r, struct dest *d, const struct seqno_entry *e, usec_t now);
+/* After an Update: the selected route goes to those who asked for its seqno or an older one, unless
+ * it has just been announced to all. */
+void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, bool all_told,
+                  usec_t now);
+/* This neighbour has a route again: what it was asked before died with the one it had. */
+void seqno_target_forget(struct dest *d, const struct neighbour *nb);
 void seqno_request_recv(struct router *r, struct neighbour *from, const struct tlv_seqno_request *q,
                         usec_t now);
 /* Asks for a newer seqno than what we announced: one neighbour, or each in the list with a finite

@@ -35,11 +35,11 @@ static struct source *oldest_unused(const struct dest *d)
 
 /* A further router id of a destination: every one is an origin of its own, whose routes go through
  * the whole network, and anybody can make them up. */
-static bool room_for_rid(struct router *r, struct dest *d, usec_t now)
+static bool room_for_rid(struct router *r, struct dest *d, bool paced, usec_t now)
 {
     usec_t floor = now - (RIDS_BURST - 1) * RID_EVERY;
     usec_t at = MAX(d->rid_budget, floor);
-    if (at > now)
+    if (paced && at > now)
         return false;
     if (d->sources_len >= RIDS_PER_DEST) {
         struct source *s = oldest_unused(d);
@@ -47,16 +47,19 @@ static bool room_for_rid(struct router *r, struct dest *d, usec_t now)
             return false;
         source_free(r, s);
     }
-    d->rid_budget = at + RID_EVERY;
+    if (paced)
+        d->rid_budget = at + RID_EVERY;
     return true;
 }
 
-struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, usec_t now)
+struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, bool paced,
+                          usec_t now)
 {
     struct source *s = source_find(d, rid);
     if (s)
         return s;
-    if (r->stats.sources >= r->limits.sources || (d->sources_len > 0 && !room_for_rid(r, d, now))) {
+    if (r->stats.sources >= r->limits.sources ||
+        (d->sources_len > 0 && !room_for_rid(r, d, paced, now))) {
         r->stats.limit_sources++;
         return NULL;
     }

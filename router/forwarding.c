@@ -5,7 +5,7 @@
 #include "router/core.h"
 #include "router/oob_icmp.h"
 
-/* Data packets. docs/protocol/packets.md, "Data packet", and docs/protocol/routing.md, "Data
+/* Data packets. docs/protocol/packets.md, "Data packets", and docs/protocol/routing.md, "Data
  * packets and queues". A packet that arrives with a hop limit below 2 ends here, also at its
  * destination. */
 

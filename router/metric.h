@@ -1,6 +1,6 @@
 /* metric.h - arithmetic of the routing protocol: metrics, sequence numbers, hold times, link cost.
  *
- * Protocol: docs/protocol/routing.md, "Values" and "Link cost". */
+ * Protocol: docs/protocol/packets.md, "Number rules"; docs/protocol/connections.md, "Link cost". */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,7 +5,7 @@
 #include "router/core.h"
 
 /* One neighbour per link: Hello, IHU, link cost, coming and going.
- * docs/protocol/routing.md, "Neighbours" and "Loss of a peer". */
+ * docs/protocol/routing.md, "Constants and timers" and "Loss of a neighbour". */
 
 struct neighbour *neighbour_find(const struct router *r, peer_id id)
 {

@@ -67,16 +67,14 @@ int parked_add(struct router *r, struct dest *home, const struct parked *from)
     return rc;
 }
 
-static void flush_list(struct router *r, struct dest *home, struct list *waiting, uint32_t n,
-                       usec_t now)
+/* Sending one does not touch the others: nothing that it leads to parks a packet here or ends the
+ * search, which is over already. */
+static void flush_list(struct router *r, struct dest *home, struct list *waiting, usec_t now)
 {
-    for (; n > 0 && !list_empty(waiting); n--) {
-        struct parked *w = list_first(waiting, struct parked, node);
-        if (!parked_ready(r, w)) { /* a longer prefix was found, not around this address */
-            list_del(&w->node);
-            list_push_back(waiting, &w->node);
-            continue;
-        }
+    list_foreach_safe (pos, waiting) {
+        struct parked *w = list_entry(pos, struct parked, node);
+        if (!parked_ready(r, w))
+            continue; /* a longer prefix was found, not around this address */
         parked_unlink(r, home, w);
         if (w->kind == PARKED_INBOUND)
             r->stats.in_dequeued++;
@@ -90,8 +88,8 @@ static void flush_list(struct router *r, struct dest *home, struct list *waiting
 void parked_flush(struct router *r, struct dest *home, usec_t now)
 {
     dest_hold(home);
-    flush_list(r, home, &home->parked_out, home->parked_out_len, now);
-    flush_list(r, home, &home->parked_in, home->parked_in_len, now);
+    flush_list(r, home, &home->parked_out, now);
+    flush_list(r, home, &home->parked_in, now);
     dest_release(r, home);
 }
 

@@ -21,8 +21,8 @@ void query_ask_one(struct router *r, const struct dest *d, const struct neighbou
     send_request(r, d, to, 0);
 }
 
-/* Was this neighbour asked within the life of a query? Neighbours are numbered in the order in which
- * they came, so one number tells who existed then. */
+/* Was this neighbour asked within the life of a query? Neighbours are numbered in the order in
+ * which they came, so one number tells who existed then. */
 static bool asked_lately(const struct dest *home, const struct neighbour *nb, uint8_t generation,
                          usec_t now)
 {
@@ -34,10 +34,9 @@ static void ask_all(struct router *r, struct dest *home, uint8_t generation,
                     const struct neighbour *except, usec_t now)
 {
     bool sent = false;
-    list_foreach(pos, &r->neighbours)
-    {
+    list_foreach (pos, &r->neighbours) {
         const struct neighbour *nb = list_entry(pos, struct neighbour, node);
-        if (nb == except || asked_lately(home, nb, generation, now))
+        if ((except && nb == except) || asked_lately(home, nb, generation, now))
             continue;
         send_request(r, home, nb, generation);
         sent = true;
@@ -78,7 +77,7 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
         return;
     if (r->stats.queries >= r->limits.queries && !list_empty(&r->queries)) {
         r->stats.limit_queries++;
-        query_end(r, list_first(&r->queries, struct dest, query));
+        query_end(r, list_entry(r->queries.next, struct dest, query));
     }
     home->lost_at = USEC_NEVER;
     home->query_ends = now + QUERY_LIFE;
@@ -90,7 +89,7 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
 void queries_expire(struct router *r, usec_t now)
 {
     for (unsigned n = 0; n < SLICE && queries_deadline(r) <= now; n++)
-        query_end(r, list_first(&r->queries, struct dest, query));
+        query_end(r, list_entry(r->queries.next, struct dest, query));
 }
 
 usec_t queries_deadline(const struct router *r)

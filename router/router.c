@@ -41,7 +41,8 @@ int router_new(const struct router_conf *c, usec_t now, struct router **ret)
     r->identity = c->identity;
     r->rng = c->rng;
     r->limits = c->limits;
-    r->bumped_at = r->now = now;
+    r->bumped_at = now - SEQNO_BUMP_HOLD_DOWN; /* the first may come at once */
+    r->now = now;
     r->announce_at = now + OWN_ANNOUNCE_EVERY;
     list_init(&r->neighbours);
     list_init(&r->leaving);

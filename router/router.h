@@ -106,7 +106,8 @@ enum router_out_kind {
      * too large. */
     ROUTER_OUT_LOCAL,
     ROUTER_OUT_REACHABLE, /* a route to dst's /64 was found or lost */
-    ROUTER_OUT_CLOSE,     /* the peer is silent (no IHU for 43 s): close its link */
+    /* The peer is silent (no IHU for 43 s) and forgotten already: close its link. */
+    ROUTER_OUT_CLOSE,
     ROUTER_OUT_UNSENT, /* an own packet waited in vain for a route: what router_send() was given */
 };
 struct router_out {

@@ -14,18 +14,18 @@ struct seqno_entry {
     struct router_id rid;
     uint16_t seqno;
     usec_t made;
-    usec_t forwarded_at; /* for somebody else; 0: never */
-    uint8_t requesters_len;
-    uint8_t targets_len;
-    peer_id requesters[SEQNO_PEERS_MAX]; /* asked us; when full, the last place is reused */
-    struct seqno_target {
-        peer_id peer;
-        usec_t at;
-    } targets[SEQNO_PEERS_MAX]; /* asked by us; when full, the one asked longest ago goes */
+    /* Who asked us, and whom we asked. When full, the one longest ago goes. */
+    struct seqno_peers {
+        uint8_t len;
+        struct seqno_peer {
+            peer_id peer;
+            usec_t at;
+        } v[SEQNO_PEERS_MAX];
+    } requesters, targets;
 };
 
-struct seqno_entry *seqno_entry_find(const struct dest *d, const struct router_id *rid,
-                                     uint16_t seqno)
+static struct seqno_entry *entry_find(const struct dest *d, const struct router_id *rid,
+                                      uint16_t seqno)
 {
     list_foreach (pos, &d->seqno_entries) {
         struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
@@ -47,13 +47,13 @@ static void entry_free(struct router *r, struct seqno_entry *e)
 static struct seqno_entry *entry_get(struct router *r, struct dest *d, const struct router_id *rid,
                                      uint16_t seqno, usec_t now)
 {
-    struct seqno_entry *e = seqno_entry_find(d, rid, seqno);
+    struct seqno_entry *e = entry_find(d, rid, seqno);
     if (e)
         return e;
     if (d->seqno_entries_len >= SEQNO_PER_DEST_MAX) {
-        entry_free(r, list_first(&d->seqno_entries, struct seqno_entry, in_dest));
+        entry_free(r, list_entry(d->seqno_entries.next, struct seqno_entry, in_dest));
     } else if (r->seqno_entries_len >= SEQNO_ENTRIES_MAX) {
-        struct seqno_entry *oldest = list_first(&r->seqno_entries, struct seqno_entry, by_age);
+        struct seqno_entry *oldest = list_entry(r->seqno_entries.next, struct seqno_entry, by_age);
         struct dest *other = oldest->dest;
         dest_hold(other);
         entry_free(r, oldest);
@@ -82,7 +82,7 @@ void seqno_entries_free(struct router *r, struct dest *d)
 void seqno_entries_expire(struct router *r, usec_t now)
 {
     for (unsigned n = 0; n < SLICE && seqno_entries_deadline(r) <= now; n++) {
-        struct seqno_entry *e = list_first(&r->seqno_entries, struct seqno_entry, by_age);
+        struct seqno_entry *e = list_entry(r->seqno_entries.next, struct seqno_entry, by_age);
         struct dest *d = e->dest;
         dest_hold(d);
         entry_free(r, e);
@@ -96,54 +96,28 @@ usec_t seqno_entries_deadline(const struct router *r)
     return e ? e->made + SEQNO_ENTRY_LIFE : USEC_NEVER;
 }
 
-static bool is_requester(const struct seqno_entry *e, const struct neighbour *nb)
-{
-    for (uint8_t i = 0; i < e->requesters_len; i++)
-        if (e->requesters[i] == nb->id)
-            return true;
-    return false;
-}
-
-static void add_requester(struct seqno_entry *e, const struct neighbour *nb)
-{
-    if (is_requester(e, nb))
-        return;
-    if (e->requesters_len < SEQNO_PEERS_MAX)
-        e->requesters_len++;
-    e->requesters[e->requesters_len - 1] = nb->id;
-}
-
-static void add_target(struct seqno_entry *e, const struct neighbour *nb, usec_t now)
+static void peers_add(struct seqno_peers *p, const struct neighbour *nb, usec_t now)
 {
     uint8_t at = 0;
-    for (uint8_t i = 0; i < e->targets_len; i++) {
-        if (e->targets[i].peer == nb->id) {
-            e->targets[i].at = now;
+    for (uint8_t i = 0; i < p->len; i++) {
+        if (p->v[i].peer == nb->id) {
+            p->v[i].at = now;
             return;
         }
-        if (e->targets[i].at < e->targets[at].at)
+        if (p->v[i].at < p->v[at].at)
             at = i;
     }
-    if (e->targets_len < SEQNO_PEERS_MAX)
-        at = e->targets_len++;
-    e->targets[at] = (struct seqno_target){.peer = nb->id, .at = now};
+    if (p->len < SEQNO_PEERS_MAX)
+        at = p->len++;
+    p->v[at] = (struct seqno_peer){.peer = nb->id, .at = now};
 }
 
-static bool asked_lately(const struct seqno_entry *e, const struct neighbour *nb, usec_t now)
+static bool peers_lately(const struct seqno_peers *p, const struct neighbour *nb, usec_t now)
 {
-    for (uint8_t i = 0; i < e->targets_len; i++)
-        if (e->targets[i].peer == nb->id)
-            return now - e->targets[i].at < SEQNO_REPEAT_GUARD;
+    for (uint8_t i = 0; i < p->len; i++)
+        if (p->v[i].peer == nb->id)
+            return now - p->v[i].at < SEQNO_REPEAT_GUARD;
     return false;
-}
-
-void seqno_answer(struct router *r, struct dest *d, const struct seqno_entry *e, usec_t now)
-{
-    for (uint8_t i = 0; i < e->requesters_len; i++) {
-        struct neighbour *nb = neighbour_find(r, e->requesters[i]);
-        if (nb)
-            announce_route_to(r, d, nb, now);
-    }
 }
 
 static void send_request(struct router *r, struct seqno_entry *e, const struct neighbour *to,
@@ -153,15 +127,82 @@ static void send_request(struct router *r, struct seqno_entry *e, const struct n
         .type = TLV_SEQNO_REQUEST,
         .seqno_request = {
             .seqno = e->seqno, .hop_count = hops, .subnet = e->dest->subnet, .router_id = e->rid}};
-    add_target(e, to, now);
+    peers_add(&e->targets, to, now);
     output_control(r, to, &t);
+}
+
+/* Announces the selected route to those who asked for what it has; once for each of them. */
+static void answer(struct router *r, struct dest *d, struct seqno_entry *e, peer_id *told,
+                   size_t *told_len, usec_t now)
+{
+    for (uint8_t i = 0; i < e->requesters.len; i++) {
+        struct neighbour *nb = neighbour_find(r, e->requesters.v[i].peer);
+        bool again = false;
+        for (size_t k = 0; k < *told_len; k++)
+            again = again || told[k] == e->requesters.v[i].peer;
+        if (nb && !again) {
+            told[(*told_len)++] = nb->id;
+            announce_route_to(r, d, nb, now);
+        }
+    }
+}
+
+static bool asked_by_anyone_lately(const struct seqno_entry *e, usec_t now)
+{
+    for (uint8_t i = 0; i < e->requesters.len; i++)
+        if (now - e->requesters.v[i].at < SEQNO_REPEAT_GUARD)
+            return true;
+    return false;
+}
+
+/* A request is satisfied by the seqno it asks for and by every newer one. An entry for exactly this
+ * seqno keeps its requesters, others have got what they wanted. What stays open goes on to the next
+ * hop that we have now: who was asked before may have lost its route since, or the newer seqno came
+ * over a route that is not the best. */
+void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, bool all_told,
+                  usec_t now)
+{
+    const struct route *sel = d->selected;
+    peer_id told[SEQNO_PER_DEST_MAX * SEQNO_PEERS_MAX];
+    size_t told_len = 0;
+    list_foreach (pos, &d->seqno_entries) {
+        struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
+        bool same = memcmp(e->rid.b, sel->source->rid.b, sizeof(e->rid.b)) == 0;
+        if (same && seqno_lt(sel->seqno, e->seqno)) {
+            if (asked_by_anyone_lately(e, now) && !peers_lately(&e->requesters, sel->nb, now) &&
+                !peers_lately(&e->targets, sel->nb, now))
+                send_request(r, e, sel->nb, SEQNO_HOPS, now);
+            continue;
+        }
+        if (memcmp(e->rid.b, u->router_id.b, sizeof(e->rid.b)) != 0)
+            continue;
+        if (!all_told)
+            answer(r, d, e, told, &told_len, now);
+        if (e->seqno != u->seqno)
+            e->requesters.len = 0;
+    }
+}
+
+void seqno_target_forget(struct dest *d, const struct neighbour *nb)
+{
+    list_foreach (pos, &d->seqno_entries) {
+        struct seqno_peers *p = &list_entry(pos, struct seqno_entry, in_dest)->targets;
+        for (uint8_t i = 0; i < p->len; i++) {
+            if (p->v[i].peer == nb->id) {
+                p->v[i] = p->v[--p->len];
+                break;
+            }
+        }
+    }
 }
 
 /* --- own requests ---------------------------------------------------------------------------- */
 
-static uint16_t wanted_seqno(const struct source *s)
+/* Each repeat asks for one more than the one before: who passed a request on does not look at the
+ * same one again for a minute, and the origin raises its seqno by one whatever is asked for. */
+static uint16_t wanted_seqno(const struct source *s, unsigned repeat)
 {
-    return s->announced ? (uint16_t)(s->seqno + 1) : 1;
+    return (uint16_t)((s->announced ? s->seqno + 1u : 1u) + repeat);
 }
 
 static void retry_arm(struct router *r, struct dest *d, usec_t now)
@@ -174,54 +215,75 @@ static void retry_arm(struct router *r, struct dest *d, usec_t now)
 void seqno_ask(struct router *r, struct dest *d, const struct source *s, struct neighbour *to,
                usec_t now)
 {
-    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s), now);
-    if (!e || is_requester(e, to))
+    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s, 0), now);
+    if (!e)
         return;
     send_request(r, e, to, SEQNO_HOPS, now);
     if (!d->selected)
         retry_arm(r, d, now);
 }
 
+static bool can_ask(const struct route *rt)
+{
+    return route_usable(rt) && !rt->source->refused;
+}
+
 /* Only neighbours with a finite route can know a newer seqno; about the last router id that was
  * seen with one. */
-static bool ask_list(struct router *r, struct dest *d, usec_t now)
+static bool ask_list(struct router *r, struct dest *d, unsigned repeat, usec_t now)
 {
     const struct source *s = d->last_source;
-    struct seqno_entry *e = NULL;
-    list_foreach (pos, &d->routes) {
-        struct route *rt = list_entry(pos, struct route, in_dest);
-        if (!s || !route_usable(rt) || rt->source->refused)
-            continue;
-        if (!e)
-            e = entry_get(r, d, &s->rid, wanted_seqno(s), now);
-        if (e && !is_requester(e, rt->nb) && !asked_lately(e, rt->nb, now))
+    size_t finite = 0;
+    list_foreach (pos, &d->routes)
+        finite += can_ask(list_entry(pos, struct route, in_dest));
+    if (!s || finite == 0)
+        return false;
+    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s, repeat), now);
+    if (!e)
+        return false;
+    list_foreach (pos_asked, &d->routes) {
+        struct route *rt = list_entry(pos_asked, struct route, in_dest);
+        if (can_ask(rt) && !peers_lately(&e->requesters, rt->nb, now) &&
+            !peers_lately(&e->targets, rt->nb, now))
             send_request(r, e, rt->nb, SEQNO_HOPS, now);
     }
-    return e != NULL;
+    return true;
 }
 
 void seqno_ask_all(struct router *r, struct dest *d, usec_t now)
 {
-    if (ask_list(r, d, now))
+    if (ask_list(r, d, 0, now))
         retry_arm(r, d, now);
 }
 
-/* While packets wait and nothing is feasible: those again who were asked, and those who have come.
- */
-void seqno_retry(struct router *r, struct dest *d, usec_t now)
+/* Those again who were asked before: some have only shown a route that we could not keep. */
+static void ask_same(struct router *r, struct dest *d, unsigned repeat, usec_t now)
 {
     const struct source *s = d->last_source;
-    d->retry_at = USEC_NEVER;
-    if (d->selected || !s || list_empty(&d->home->parked_out) || d->retries >= SEQNO_RETRIES)
+    struct seqno_entry *before = entry_find(d, &s->rid, wanted_seqno(s, repeat - 1));
+    if (!before)
         return;
-    struct seqno_entry *e = seqno_entry_find(d, &s->rid, wanted_seqno(s));
-    for (uint8_t i = 0; e && i < e->targets_len; i++) {
-        struct neighbour *nb = neighbour_find(r, e->targets[i].peer);
+    struct seqno_peers asked = before->targets;
+    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s, repeat), now);
+    for (uint8_t i = 0; e && i < asked.len; i++) {
+        struct neighbour *nb = neighbour_find(r, asked.v[i].peer);
         if (nb)
             send_request(r, e, nb, SEQNO_HOPS, now);
     }
-    (void)ask_list(r, d, now);
-    if (++d->retries < SEQNO_RETRIES) {
+}
+
+/* While packets wait, or it is in use, and nothing is feasible: those again who were asked, and
+ * those who have come. */
+void seqno_retry(struct router *r, struct dest *d, usec_t now)
+{
+    d->retry_at = USEC_NEVER;
+    bool needed = !list_empty(&d->home->parked_out) || dest_in_use(d, now);
+    if (d->selected || !d->last_source || !needed || d->retries >= SEQNO_RETRIES)
+        return;
+    d->retries++;
+    ask_same(r, d, d->retries, now);
+    (void)ask_list(r, d, d->retries, now);
+    if (d->retries < SEQNO_RETRIES) {
         d->retry_at = now + (SEQNO_RETRY_FIRST << d->retries);
         dest_arm(r, d);
     }
@@ -235,13 +297,12 @@ static void own_seqno_wanted(struct router *r, struct neighbour *from, uint16_t 
     bool newer = seqno_gt(seqno, r->seqno);
     if (newer && now - r->bumped_at >= SEQNO_BUMP_HOLD_DOWN) {
         r->seqno++; /* by one, whatever was asked for */
-        r->bumped = true;
         r->bumped_at = now;
         r->stats.seqno_bump++;
         announce_own(r, NULL);
         return;
     }
-    if (newer && r->bumped) {
+    if (newer) {
         r->stats.seqno_unhandled++; /* all were told a moment ago */
         return;
     }
@@ -250,15 +311,17 @@ static void own_seqno_wanted(struct router *r, struct neighbour *from, uint16_t 
 }
 
 /* A neighbour to pass the request on to: the first in list order with a feasible route, else the
- * first with a finite one; not who asked. */
+ * first with a finite one; not who asked, and none that was asked the same a moment ago: there the
+ * answer is under way, or there is none. */
 static struct neighbour *forward_target(const struct dest *d, const struct neighbour *from,
-                                        const struct seqno_entry *e, bool *ret_feasible)
+                                        const struct seqno_entry *e, usec_t now, bool *ret_feasible)
 {
     struct neighbour *finite = NULL;
     list_foreach (pos, &d->routes) {
         struct route *rt = list_entry(pos, struct route, in_dest);
         if (rt->nb == from || !route_usable(rt) || rt->source->refused ||
-            (e && is_requester(e, rt->nb)))
+            (e &&
+             (peers_lately(&e->requesters, rt->nb, now) || peers_lately(&e->targets, rt->nb, now))))
             continue;
         if (source_feasible(rt->source, rt->seqno, rt->metric)) {
             *ret_feasible = true;
@@ -274,14 +337,11 @@ static struct neighbour *forward_target(const struct dest *d, const struct neigh
 static void forward(struct router *r, struct dest *d, struct neighbour *from,
                     const struct tlv_seqno_request *q, usec_t now)
 {
-    struct seqno_entry *e = seqno_entry_find(d, &q->router_id, q->seqno);
-    bool repeat = e && e->forwarded_at > 0 && now - e->forwarded_at < SEQNO_REPEAT_GUARD;
-    if (repeat) {
-        add_requester(e, from); /* gets the answer that is on its way */
-        return;
-    }
     bool feasible;
-    struct neighbour *to = forward_target(d, from, e, &feasible);
+    struct seqno_entry *e = entry_find(d, &q->router_id, q->seqno);
+    if (e)
+        peers_add(&e->requesters, from, now); /* gets the answer too, when one is on its way */
+    struct neighbour *to = forward_target(d, from, e, now, &feasible);
     if (!to) {
         r->stats.seqno_unhandled++;
         return;
@@ -289,8 +349,7 @@ static void forward(struct router *r, struct dest *d, struct neighbour *from,
     e = entry_get(r, d, &q->router_id, q->seqno, now);
     if (!e)
         return;
-    add_requester(e, from);
-    e->forwarded_at = now;
+    peers_add(&e->requesters, from, now);
     if (feasible)
         r->stats.seqno_forward_feasible++;
     else

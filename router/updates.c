@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "router/core.h"
 
-/* Updates received and what follows from them. docs/protocol/routing.md, "Receiving an Update",
- * "Expiry", "Loss of a peer". The step numbers are those of the first. */
+/* Updates received and what follows from them. docs/protocol/routing.md, "Receiving an Update"
+ * and "Loss of a neighbour". */
 
 /* What a destination had before an event: the after-effects compare with it. */
 struct before {
@@ -54,10 +54,10 @@ void tell_tick(struct router *r, struct dest *d, usec_t now)
     }
 }
 
-/* After-effects: what the neighbours and the waiting packets get to know. True when all neighbours
- * were told. */
+/* After-effects: what the neighbours and the waiting packets get to know. u: the Update that led
+ * here, NULL: none. True when all neighbours were told. */
 static bool follow_up(struct router *r, struct dest *d, struct before before,
-                      const struct seqno_entry *asked, usec_t now)
+                      const struct tlv_update *u, usec_t now)
 {
     const struct route *sel = d->selected;
     if (!sel) {
@@ -68,18 +68,17 @@ static bool follow_up(struct router *r, struct dest *d, struct before before,
         return true;
     }
     bool big = metric_change(d->told, route_total(sel)) > METRIC_BIG_CHANGE;
-    if (!before.had || sel->source != before.source || big) {
+    bool tell_all = !before.had || sel->source != before.source || big;
+    if (tell_all)
         announce_route(r, d, now);
-        if (!before.had)
-            parked_flush(r, d->home, now);
-        return true;
-    }
-    if (asked)
-        seqno_answer(r, d, asked, now);
-    return false;
+    if (u)
+        seqno_answer(r, d, u, tell_all, now);
+    if (!before.had)
+        parked_flush(r, d->home, now);
+    return tell_all;
 }
 
-/* Steps 8 and 9. keep: the selected route, or NULL when it may not stay. */
+/* keep: the selected route, or NULL when it may not stay. */
 static bool select_again(struct router *r, struct dest *d, struct before before, struct route *keep,
                          const struct tlv_update *u, usec_t now)
 {
@@ -88,7 +87,7 @@ static bool select_again(struct router *r, struct dest *d, struct before before,
     if (!best && before.had)
         seqno_ask_all(r, d, now);
     dest_select(r, d, best, now);
-    return follow_up(r, d, before, seqno_entry_find(d, &u->router_id, u->seqno), now);
+    return follow_up(r, d, before, u, now);
 }
 
 static usec_t life_of(const struct tlv_update *u)
@@ -99,7 +98,16 @@ static usec_t life_of(const struct tlv_update *u)
     return hold_time(interval_cs);
 }
 
-/* From a neighbour without an entry in the list (steps 6 and 7, second half). */
+/* A restarted neighbour comes with a new router id, however often it is restarted: its first own
+ * announcement over a link needs no token. */
+static bool first_of_origin(struct neighbour *from, const struct tlv_update *u)
+{
+    bool first = u->metric == 0 && !from->origin_known;
+    from->origin_known = from->origin_known || first;
+    return first;
+}
+
+/* From a neighbour without an entry in the list, or to a destination without a list. */
 static void update_first(struct router *r, struct dest *d, struct neighbour *from,
                          const struct tlv_update *u, usec_t now)
 {
@@ -116,7 +124,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
         tell_later(r, d, from, now);
         return;
     }
-    struct source *s = source_get(r, d, &u->router_id, now);
+    struct source *s = source_get(r, d, &u->router_id, !first_of_origin(from, u), now);
     if (!s || s->refused) {
         r->stats.update_denied++;
         return;
@@ -126,6 +134,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
         source_drop_unused(r, s);
         return;
     }
+    seqno_target_forget(d, from);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
     route_renew(r, rt, life_of(u), now);
@@ -163,7 +172,7 @@ static void retraction_again(struct router *r, struct dest *d, struct route *rt,
         tell_later(r, d, rt->nb, now);
 }
 
-/* From a neighbour with an entry (step 7). */
+/* From a neighbour with an entry. */
 static void update_again(struct router *r, struct dest *d, struct route *rt,
                          const struct tlv_update *u, usec_t now)
 {
@@ -177,14 +186,16 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
         return;
     }
     if (selected && !feasible && rt->source == known) {
-        seqno_ask(r, d, known, rt->nb, now); /* a: nothing else changes, not even its expiry */
+        seqno_ask(r, d, known, rt->nb, now); /* nothing else changes, not even its expiry */
         return;
     }
-    struct source *s = source_get(r, d, &u->router_id, now);
+    struct source *s = source_get(r, d, &u->router_id, !first_of_origin(rt->nb, u), now);
     if (!s || s->refused) {
         r->stats.update_denied++;
         return;
     }
+    if (rt->metric == METRIC_INFINITE)
+        seqno_target_forget(d, rt->nb);
     route_take_source(r, rt, s);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
@@ -205,7 +216,7 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
     (void)select_again(r, d, before, selected && !feasible ? NULL : d->selected, u, now);
 }
 
-/* The filters of step 2. A router id that is known here has passed them before. */
+/* A router id that is known here has passed them before. */
 static bool update_allowed(const struct router *r, const struct tlv_update *u)
 {
     if (u->subnet.plen < 64 || !ip6_in_overlay(&u->subnet.net))
@@ -245,9 +256,15 @@ void update_recv(struct router *r, struct neighbour *from, const struct tlv_upda
         own_subnet_heard(r, u);
         return;
     }
-    struct dest *d = dest_get(r, &u->subnet);
-    if (!d)
+    if (u->metric == METRIC_INFINITE && !dest_find(r, &u->subnet)) {
+        r->stats.update_not_interested++;
         return;
+    }
+    struct dest *d = dest_get(r, &u->subnet);
+    if (!d) {
+        r->stats.limit_routes++;
+        return;
+    }
     struct route *rt = route_of(d, from);
     if (d->selected && d->selected->nb->gone)
         route_link_lost(r, d->selected, now);
@@ -279,8 +296,7 @@ void route_tick(struct router *r, struct route *rt, usec_t now)
 {
     struct dest *d = rt->dest;
     if (rt->expires > now) {
-        timer_set(r, &rt->timer,
-                        rt->expires); /* its place in the heap has just become free */
+        timer_set(r, &rt->timer, rt->expires); /* its place in the heap has just become free */
         return;
     }
     dest_hold(d);

@@ -105,6 +105,29 @@ static uint64_t unmoved(const struct wal_watch *w)
     return w->frames > w->moved ? w->frames - w->moved : 0;
 }
 
+static bool due_by_size(const struct store *s)
+{
+    uint64_t limit = s->pace.wal_passive;
+    if (s->wal.scarce)
+        limit = MIN(limit, s->pace.free_bytes / 4);
+    return unmoved(&s->wal) * s->frame_bytes >= limit;
+}
+
+uint64_t wal_watch_unmoved(struct store *s)
+{
+    pthread_mutex_lock(&s->wal.lock);
+    uint64_t bytes = unmoved(&s->wal) * s->frame_bytes;
+    pthread_mutex_unlock(&s->wal.lock);
+    return bytes;
+}
+
+void wal_watch_scarce(struct store *s, bool scarce)
+{
+    pthread_mutex_lock(&s->wal.lock);
+    s->wal.scarce = scarce;
+    pthread_mutex_unlock(&s->wal.lock);
+}
+
 void wal_watch_commit(struct store *s, uint64_t frames, usec_t now)
 {
     struct wal_watch *w = &s->wal;
@@ -116,7 +139,7 @@ void wal_watch_commit(struct store *s, uint64_t frames, usec_t now)
     w->frames = frames;
     w->restarted = false;
     w->last_commit = now;
-    if (w->asleep || unmoved(w) * s->frame_bytes >= s->pace.wal_passive)
+    if (w->asleep || due_by_size(s))
         pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
 }
@@ -159,12 +182,13 @@ static bool next_step(const struct store *s, const struct pace *p, usec_t now, e
         *ret_when = p->not_before;
         return false;
     }
-    bool due_by_size = unmoved(w) * s->frame_bytes >= s->pace.wal_passive;
-    if (w->frames * s->frame_bytes >= s->pace.wal_restart && !w->restarted) {
+    uint64_t longest =
+        w->scarce ? MIN(s->pace.wal_restart, s->pace.free_bytes / 2) : s->pace.wal_restart;
+    if (w->frames * s->frame_bytes >= longest && !w->restarted) {
         *ret = STEP_RESTART;
         return true;
     }
-    if (due_by_size || (unmoved(w) > 0 && now - p->last_passive >= s->pace.checkpoint_usec)) {
+    if (due_by_size(s) || (unmoved(w) > 0 && now - p->last_passive >= s->pace.checkpoint_usec)) {
         *ret = STEP_PASSIVE;
         return true;
     }

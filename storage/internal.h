@@ -42,6 +42,7 @@ struct wal_watch {
     uint64_t generation; /* how often the log began anew */
     usec_t last_commit;
     bool asleep;    /* until woken; else it looks by itself when the next step is due */
+    bool scarce;    /* little room on the disk: the log is to stay short */
     bool restarted; /* the next commit begins the log anew */
     bool stop;
 };
@@ -57,6 +58,7 @@ struct store {
 
     /* writer */
     uint64_t out_seq, in_seq; /* highest stored */
+    bool scarce;              /* as found at the last group */
     usec_t reopen_at;         /* db is closed: not before this */
     struct log_budget log_budget;
 
@@ -83,6 +85,7 @@ enum op_end op_run(struct db *d, struct store_op *op, struct op_tops *tops);
 void op_forget(
     struct store_op *op); /* what a run left in op, before another run or after a failure */
 size_t op_bytes(const struct store_op *op);
+bool op_adds(const struct store_op *op); /* Does it add rows? */
 
 /* writer.c */
 void *writer_main(void *store);
@@ -100,4 +103,6 @@ MUST_CHECK int wal_watch_init(struct wal_watch *w);
 void wal_watch_fini(struct wal_watch *w);
 void wal_watch_stop(struct wal_watch *w);
 void wal_watch_commit(struct store *s, uint64_t frames, usec_t now); /* writer */
+uint64_t wal_watch_unmoved(struct store *s); /* bytes of the log still to be moved */
+void wal_watch_scarce(struct store *s, bool scarce);
 void *checkpoint_main(void *store);

@@ -258,6 +258,11 @@ void op_forget(struct store_op *op)
     op->swept = 0;
 }
 
+bool op_adds(const struct store_op *op)
+{
+    return op->kind == STORE_OUT_PUT || op->kind == STORE_IN_PART || op->kind == STORE_IN_READY;
+}
+
 size_t op_bytes(const struct store_op *op)
 {
     size_t n = sizeof(*op);

@@ -1,21 +1,24 @@
 /* schema.c - version 1 of the database.
  *
- *   meta     'owner' key of the node, 'owner_text' its address, 'out_seq' and 'in_seq' the highest
- * seq ever stored in outbox and inbox: written with every commit that raises them, so that numbers
- * of removed rows are not used again. outbox   one row per accepted message, for its whole life and
- * until the sweeper comes (status). The caller gives seq, in rising order: inserts append. final_ms
- * is NULL while the message lives. outbody  the payloads of the living ones. A table of its own: a
- * state change then rewrites a page of 35 rows instead of a payload, finished rows stay packed, and
- * freed payload pages come back whole. inbox    incomplete (0, 1) and complete (2) messages with
- * their payload as last column. Taken messages are deleted. seen     what was received, against
- * repeats. The set is looked up in memory; the table is only loaded at the start and swept by age,
- * so it is ordered by age and has no other index: inserts come close to appending. seq is the inbox
- * number under which the message came.
+ * - meta: 'owner' is the key of the node, 'owner_text' its address, 'out_seq' and 'in_seq' the
+ * highest seq ever stored in outbox and inbox, written with every commit that raises them, so that
+ * numbers of removed rows are not used again.
+ * - outbox: one row per accepted message, for its whole life and until the sweeper comes (status).
+ * The caller gives seq, in rising order: inserts append. final_ms is NULL while the message lives.
+ * - outbody: the payloads of the living ones. A table of its own: a state change then rewrites a
+ * page of some 17 rows instead of a payload, finished rows stay packed, and freed payload pages
+ * come back whole.
+ * - inbox: incomplete (0, 1) and complete (2) messages with their payload as last column. Taken
+ *   messages are deleted.
+ * - seen: what was received, against repeats. The set is looked up in memory; the table is only
+ * loaded at the start and swept by age, so it is ordered by age and has no other index: inserts
+ * come close to appending. seq is the inbox number under which the message came.
  *
- * Two indexes besides: outbox_id for status by id and READ, outbox_done for the sweeper (partial:
- * it grows when a message becomes final, and a READ after that leaves it alone). Ids and node
- * numbers are integers: 8 bytes big endian. No column has a default and none is checked here: one
- * place in row.c writes them, and reading checks the sizes. */
+ * Two indexes besides: outbox_id for status by id and READ; outbox_done for the sweeper (partial:
+ * it grows when a message becomes final, and a READ after that leaves it alone).
+ *
+ * Ids and node numbers are integers: 8 bytes big endian. No column has a default and none is
+ * checked here: one place in row.c writes them, and reading checks the sizes. */
 #include "storage/schema.h"
 
 #include <stdio.h>
@@ -62,6 +65,8 @@ static const char *const step_sql[] = {
     "  PRIMARY KEY(expire_ms, seq)) STRICT, WITHOUT ROWID;"
     "PRAGMA application_id=" TEXT(APPLICATION_ID),
 };
+
+_Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");
 
 static int check_all(struct db *d)
 {

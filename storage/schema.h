@@ -7,6 +7,8 @@
 #include "storage/db.h"
 #include "storage/store.h"
 
+#define SCHEMA_VERSION 1
+
 /* Brings an opened file to the present version. ERR_UNSUPPORTED: another program's file, or a later
  * version's; nothing was changed. ERR_CORRUPT: damaged, or (check) something is wrong anywhere in
  * it. *ret_version: what was found in the file, set with ERR_UNSUPPORTED too (0: not ours at all).

@@ -40,9 +40,9 @@ static void explain_version(int64_t version, const char *path)
 {
     if (version > 0)
         why_set(&why,
-                "%s has version %lld, this program reads up to 1: it was written by a later "
+                "%s has version %lld, this program reads up to %d: it was written by a later "
                 "version of the program; use that one, or another state directory",
-                path, (long long)version);
+                path, (long long)version, SCHEMA_VERSION);
     else
         why_set(&why, "%s is a database of another program; use another state directory", path);
 }
@@ -107,6 +107,7 @@ static int open_db(struct store *s, const struct store_conf *c)
 
 static const struct store_pace default_pace = {.wal_passive = STORE_WAL_PASSIVE,
                                                .wal_restart = STORE_WAL_RESTART,
+                                               .free_bytes = STORE_FREE_BYTES,
                                                .checkpoint_usec = STORE_CHECKPOINT_USEC,
                                                .idle_usec = STORE_IDLE_USEC};
 

@@ -31,6 +31,10 @@
 #define STORE_IDLE_USEC       (10 * USEC_SEC)
 /* Rows of each table that one STORE_SWEEP removes. */
 #define STORE_SWEEP_ROWS 1000
+/* What adds rows is refused (ERR_NOSPACE) while the file system has less than this besides what the
+ * log needs for its way into the database. What removes rows goes on, so that a full store can be
+ * emptied. */
+#define STORE_FREE_BYTES (32ull * 1024 * 1024)
 /* A database that could not be reopened is tried again at the next operation after this. */
 #define STORE_REOPEN_USEC USEC_SEC
 
@@ -115,7 +119,7 @@ void store_op_free(struct store_op *op);             /* with all blobs in it; NU
 
 /* The numbers above, for tests that cannot wait for them. */
 struct store_pace {
-    uint64_t wal_passive, wal_restart;
+    uint64_t wal_passive, wal_restart, free_bytes;
     usec_t checkpoint_usec, idle_usec;
 };
 
@@ -125,7 +129,7 @@ struct store_conf {
     const char *owner_text; /* its address, kept beside the key for the message of a later refusal;
                                NULL: none */
     bool no_check;          /* leave out the check of the whole file at the start */
-    const struct store_pace *pace; /* of the checkpoints; NULL: STORE_WAL_PASSIVE and so on */
+    const struct store_pace *pace; /* NULL: STORE_WAL_PASSIVE and so on */
     struct mailbox *results; /* gets every submitted op back; thread-safe, outlives the store */
 };
 
@@ -164,6 +168,7 @@ struct store_stats {
     uint64_t queued; /* now */
     uint64_t wal_bytes;
     uint64_t reopens, checkpoint_failures;
+    uint64_t refused_full; /* operations, because of STORE_FREE_BYTES */
     int rc; /* OK; or why everything fails until the database can be opened again, or, with
                ERR_CORRUPT, until the next start */
 };

@@ -13,6 +13,7 @@
  * group back: as a whole. A damaged file is not written any more; the next start checks it and sets
  * it aside. */
 #include <inttypes.h>
+#include <sys/statvfs.h>
 
 #include "base/err.h"
 #include "storage/internal.h"
@@ -25,6 +26,7 @@ struct batch {
     size_t n;
     size_t bytes;
     bool guarded; /* a savepoint around each operation */
+    bool scarce;  /* nothing may be added */
     struct op_tops tops;
 };
 
@@ -100,9 +102,32 @@ static int begin(struct store *s)
     return rc == OK ? run_plain(&s->db, STMT_BEGIN) : rc;
 }
 
+/* Is there so little room that rows may only go? The log itself is on the disk already, but the
+ * database may have to grow by as much when it is moved. */
+static bool is_scarce(struct store *s)
+{
+    struct statvfs st;
+    if (statvfs(s->dir.path, &st) < 0)
+        return false; /* a commit will tell */
+    uint64_t have = (uint64_t)st.f_bavail * st.f_frsize;
+    bool scarce = have < s->pace.free_bytes || have - s->pace.free_bytes < wal_watch_unmoved(s);
+    if (scarce != s->scarce)
+        log_remote(scarce ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, &s->log_budget, usec_now(),
+                   scarce ? "disk nearly full: nothing new is stored" : "room on the disk again",
+                   "path=%s free_bytes=%" PRIu64, s->dir.path, have);
+    s->scarce = scarce;
+    wal_watch_scarce(s, scarce);
+    return scarce;
+}
+
 /* Runs v[i]; ERR_*: the transaction is lost. OP_PARTIAL only when not guarded. */
 static int run_one(struct store *s, struct batch *b, size_t i, enum op_end *ret)
 {
+    *ret = OP_DONE;
+    if (b->scarce && op_adds(b->v[i])) {
+        b->v[i]->rc = ERR_NOSPACE;
+        return OK;
+    }
     int rc = b->guarded ? run_plain(&s->db, STMT_GUARD) : OK;
     if (rc < 0)
         return rc;
@@ -140,6 +165,7 @@ static int redo_guarded(struct store *s, struct batch *b)
 static int fill(struct store *s, struct batch *b, struct mail **list)
 {
     usec_t until = usec_now() + STORE_BATCH_USEC;
+    b->scarce = is_scarce(s);
     int rc = begin(s);
     bool hopeless = rc < 0; /* then everything that waits gets the same answer */
     do {
@@ -195,13 +221,16 @@ static int commit(struct store *s, const struct batch *b)
 
 static void count(struct store *s, const struct batch *b, int rc, usec_t took)
 {
-    uint64_t failed = 0;
-    for (size_t i = 0; i < b->n; i++)
+    uint64_t failed = 0, refused = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        refused += b->scarce && op_adds(b->v[i]);
         failed += rc == OK && b->v[i]->rc < 0 && b->v[i]->rc != ERR_NOENT;
+    }
     pthread_mutex_lock(&s->stats_lock);
     struct store_stats *t = &s->stats;
     t->ops += b->n;
     t->statement_failures += failed;
+    t->refused_full += refused;
     t->batch_max = MAX(t->batch_max, b->n);
     if (rc == OK) {
         t->commits++;

@@ -84,10 +84,10 @@ def test_waiting_for_a_reply_both_ways(net):
             m = node.take(10)
             node.reply(m["id"], m["srcIp"], b"pong")
 
-        helper = threading.Thread(target=answer)
-        helper.start()
+        answering = threading.Thread(target=answer)
+        answering.start()
         r = asker.post(answerer, b"ping", query="?reply_timeout=10", timeout=20)
-        helper.join()
+        answering.join()
         check_equal((r.status, r.json().get("payload")), (200, "cG9uZw=="), f"{asker.name} waits for a reply")
 
 

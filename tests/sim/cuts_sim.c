@@ -1,17 +1,18 @@
 /* A random network whose links are cut and come back, with traffic all the time.
  *
- *     cuts_sim [nodes] [rounds] [seed]
+ *     cuts_sim [nodes] [rounds] [seed] [trace]
  *
  * Never a forwarding loop (checked at every event), and every destination in use that can be
  * reached within 16 hops is reached again one second after a clean cut. Prints its seed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "network.h"
 
-#define MS       1000
+#define MS       USEC_MS
 #define DEGREE   3 /* links by node, about */
 #define PAIRS    4 /* conversations by node */
 #define HOPS_MAX 16
@@ -62,6 +63,39 @@ static void talk(struct cuts *c)
         (void)network_send(c->n, c->pairs[i].from, c->pairs[i].to); /* full queues are part of it */
 }
 
+/* Until no origin has made a new seqno for longer than its hold-down: within that it would not make
+ * another, and what depends on one takes that long. */
+static void settle(struct cuts *c)
+{
+    uint64_t before = 0, bumps;
+    unsigned calm_s = 0;
+    for (unsigned s = 0; s < 60 && calm_s < 5; s++) {
+        network_run(c->n, USEC_SEC);
+        bumps = 0;
+        for (size_t i = 0; i < c->nodes; i++) {
+            struct router_stats stats;
+            router_stats(network_router(c->n, i), &stats);
+            bumps += stats.seqno_bump;
+        }
+        calm_s = bumps == before ? calm_s + 1 : 0;
+        before = bumps;
+    }
+}
+
+/* What was said about one destination since the last cut. */
+static void print_trace_about(struct cuts *c, const char *name)
+{
+    char about[NETWORK_NAME_MAX + 3];
+    (void)snprintf(about, sizeof(about), "(%s,", name);
+    for (const char *line = network_trace_text(c->n); *line;) {
+        size_t len = strcspn(line, "\n") + 1;
+        const char *at = strstr(line, about);
+        if (at && at < line + len)
+            printf("%.*s", (int)len, line);
+        line += len;
+    }
+}
+
 static void check(struct cuts *c, const char *when)
 {
     for (size_t i = 0; i < c->pairs_len; i++) {
@@ -69,8 +103,11 @@ static void check(struct cuts *c, const char *when)
         int hops = network_hops(c->n, p->from, p->to);
         if (hops < 0 || hops > HOPS_MAX || network_path(c->n, p->from, p->to) >= 0)
             continue;
-        printf("%.3f %s: no way from %zu to %zu (%d hops)\n",
-               (double)network_now(c->n) / (double)USEC_SEC, when, p->from, p->to, hops);
+        char from[NETWORK_NAME_MAX], to[NETWORK_NAME_MAX];
+        printf("%.3f %s: no way from %s to %s (%d hops)\n",
+               (double)network_now(c->n) / (double)USEC_SEC, when, network_name(p->from, from),
+               network_name(p->to, to), hops);
+        print_trace_about(c, to);
         c->lost++;
     }
 }
@@ -85,6 +122,7 @@ int main(int argc, char **argv)
     printf("nodes %zu, rounds %lu, seed %" PRIu64 "\n", c.nodes, rounds, seed);
     clock_t start = clock();
     c.n = network_new(seed, c.nodes);
+    network_trace(c.n, argc > 4);
     build(&c);
     network_run(c.n, 2 * USEC_SEC);
     talk(&c);
@@ -93,6 +131,8 @@ int main(int argc, char **argv)
     for (unsigned long i = 0; i < rounds; i++) {
         size_t l = below(&c, network_links(c.n));
         talk(&c);
+        settle(&c);
+        network_trace_reset(c.n);
         network_cut(c.n, l);
         network_run(c.n, USEC_SEC);
         check(&c, "after a cut");

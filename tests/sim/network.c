@@ -1,7 +1,5 @@
 #include "network.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +8,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "router/packet.h"
+#include "trace.h"
 
 #define RETRANSMIT (200 * USEC_MS)
 #define START      (1000 * USEC_SEC) /* of the clock; its zero means nothing */
@@ -43,6 +42,8 @@ struct node {
     struct router *r;
     struct ip6 address;
     struct heap_node due;
+    struct edge **edges; /* that end here */
+    size_t edges_len;
 };
 
 struct network {
@@ -56,8 +57,7 @@ struct network {
     struct network_counts counts;
     uint64_t delivered, unsent;
     bool tracing;
-    char *trace;
-    size_t trace_len, trace_cap;
+    struct trace trace;
 };
 
 static void die(const char *why)
@@ -75,24 +75,6 @@ static void *must(void *p)
 
 /* --- trace ---------------------------------------------------------------------------------- */
 
-static void trace(struct network *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void trace(struct network *n, const char *fmt, ...)
-{
-    va_list ap;
-    char line[256];
-    va_start(ap, fmt);
-    int len = vsnprintf(line, sizeof(line), fmt, ap);
-    va_end(ap);
-    if (len < 0 || (size_t)len >= sizeof(line))
-        die("trace line too long");
-    if (n->trace_len + (size_t)len + 1 > n->trace_cap) {
-        n->trace_cap = (n->trace_cap + (size_t)len + 1) * 2;
-        n->trace = must(realloc(n->trace, n->trace_cap));
-    }
-    memcpy(n->trace + n->trace_len, line, (size_t)len + 1);
-    n->trace_len += (size_t)len;
-}
-
 void network_trace(struct network *n, bool on)
 {
     n->tracing = on;
@@ -100,22 +82,20 @@ void network_trace(struct network *n, bool on)
 
 const char *network_trace_text(struct network *n)
 {
-    return n->trace ? n->trace : "";
+    return trace_text(&n->trace);
 }
 
 void network_trace_reset(struct network *n)
 {
-    n->trace_len = 0;
-    if (n->trace)
-        n->trace[0] = 0;
+    trace_reset(&n->trace);
 }
 
-static const char *node_name(size_t i, char buf[static 8])
+const char *network_name(size_t node, char buf[static NETWORK_NAME_MAX])
 {
-    if (i < 26)
-        (void)snprintf(buf, 8, "%c", (char)('A' + i));
+    if (node < 26)
+        (void)snprintf(buf, NETWORK_NAME_MAX, "%c", (char)('A' + node));
     else
-        (void)snprintf(buf, 8, "n%zu", i % 100000);
+        (void)snprintf(buf, NETWORK_NAME_MAX, "n%zu", node % 100000);
     return buf;
 }
 
@@ -127,51 +107,36 @@ static size_t node_of(const struct network *n, const struct ip6 *a)
     return i;
 }
 
-static const char *subnet_name(const struct network *n, const struct subnet *s, char buf[static 8])
+static const char *subnet_name(const struct network *n, const struct subnet *s,
+                               char buf[static NETWORK_NAME_MAX])
 {
     size_t i = node_of(n, &s->net);
-    return i < n->nodes_len ? node_name(i, buf) : "?";
+    return i < n->nodes_len ? network_name(i, buf) : "?";
 }
 
 static const char *origin_name(const struct network *n, const struct router_id *rid,
-                               char buf[static 8])
+                               char buf[static NETWORK_NAME_MAX])
 {
     for (size_t i = 0; i < n->nodes_len; i++)
         if (memcmp(router_self(n->nodes[i].r)->b, rid->b, KEY_BYTES) == 0)
-            return node_name(i, buf);
+            return network_name(i, buf);
     return "?";
 }
 
-static void trace_tlv(struct network *n, size_t from, size_t to, const struct tlv *t)
+static void add_to_trace(struct network *n, size_t from, size_t to, const struct tlv *t)
 {
-    char f[8], o[8], s[8], r[8], metric[8];
-    double at = (double)(n->now - START) / (double)USEC_SEC;
-    (void)node_name(from, f);
-    (void)node_name(to, o);
-    switch (t->type) {
-    case TLV_UPDATE:
-        if (t->update.metric == METRIC_INFINITE)
-            (void)snprintf(metric, sizeof(metric), "inf");
-        else
-            (void)snprintf(metric, sizeof(metric), "%u", t->update.metric);
-        trace(n, "%9.3f %s>%s U(%s,%s,%u,%s)\n", at, f, o, subnet_name(n, &t->update.subnet, s),
-              metric, t->update.seqno, origin_name(n, &t->update.router_id, r));
-        return;
-    case TLV_ROUTE_REQUEST:
-        trace(n, "%9.3f %s>%s R(%s,%u)\n", at, f, o, subnet_name(n, &t->route_request.subnet, s),
-              t->route_request.generation);
-        return;
-    case TLV_SEQNO_REQUEST:
-        trace(n, "%9.3f %s>%s S(%s,%u,%u,%s)\n", at, f, o,
-              subnet_name(n, &t->seqno_request.subnet, s), t->seqno_request.seqno,
-              t->seqno_request.hop_count, origin_name(n, &t->seqno_request.router_id, r));
-        return;
-    case TLV_HELLO:
-    case TLV_IHU:
-    case TLV_PAD1:
-    case TLV_PADN:
-        return;
+    char f[NETWORK_NAME_MAX], o[NETWORK_NAME_MAX], s[NETWORK_NAME_MAX], r[NETWORK_NAME_MAX];
+    struct trace_names names = {.from = network_name(from, f), .to = network_name(to, o)};
+    if (t->type == TLV_UPDATE) {
+        names.subnet = subnet_name(n, &t->update.subnet, s);
+        names.origin = origin_name(n, &t->update.router_id, r);
+    } else if (t->type == TLV_ROUTE_REQUEST) {
+        names.subnet = subnet_name(n, &t->route_request.subnet, s);
+    } else if (t->type == TLV_SEQNO_REQUEST) {
+        names.subnet = subnet_name(n, &t->seqno_request.subnet, s);
+        names.origin = origin_name(n, &t->seqno_request.router_id, r);
     }
+    trace_tlv(&n->trace, network_now(n), &names, t);
 }
 
 static void count_tlv(struct network *n, const struct tlv *t)
@@ -214,7 +179,7 @@ static void account(struct network *n, size_t from, size_t to, const struct pkt 
         die("a node sent a packet that is none");
     count_tlv(n, &t);
     if (n->tracing)
-        trace_tlv(n, from, to, &t);
+        add_to_trace(n, from, to, &t);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -274,11 +239,12 @@ void network_free(struct network *n)
     for (size_t i = 0; i < n->nodes_len; i++) {
         router_free(n->nodes[i].r);
         identity_free(n->nodes[i].id);
+        free(n->nodes[i].edges);
     }
     heap_fini(&n->heap);
     free(n->edges);
     free(n->nodes);
-    free(n->trace);
+    trace_fini(&n->trace);
     free(n);
 }
 
@@ -301,16 +267,13 @@ usec_t network_now(const struct network *n)
 
 static struct edge *edge_of(struct network *n, size_t node, peer_id peer, int *ret_side)
 {
-    for (size_t i = 0; i < n->edges_len; i++) {
-        struct edge *e = n->edges[i];
-        if (!e->l.up)
-            continue;
-        for (int side = 0; side < 2; side++) {
-            size_t at = side ? e->l.b : e->l.a;
-            if (at == node && e->peer[side] == peer) {
-                *ret_side = side;
-                return e;
-            }
+    const struct node *x = &n->nodes[node];
+    for (size_t i = 0; i < x->edges_len; i++) {
+        struct edge *e = x->edges[i];
+        int side = e->l.a == node ? 0 : 1;
+        if (e->l.up && e->peer[side] == peer) {
+            *ret_side = side;
+            return e;
         }
     }
     return NULL;
@@ -338,15 +301,28 @@ static void transmit(struct network *n, struct edge *e, int side, struct pkt *pk
 
 static void close_link(struct network *n, struct edge *e);
 
-/* The paths from this node must not come back to a node: its next hops are what has changed. */
-static void check_loops(struct network *n, size_t node)
+/* The paths from this node must not come back to it: its next hops are what has changed. An Update
+ * can change that to its own destination only. */
+static void check_loops(struct network *n, size_t node, const struct pkt *cause)
 {
-    for (size_t dst = 0; dst < n->nodes_len; dst++)
+    struct tlv_iter it;
+    struct tlv t;
+    size_t first = 0, end = n->nodes_len;
+    if (cause && cause->data[1] == OUTER_CONTROL &&
+        tlv_iter_init(&it, wire_rd_of(cause->data, cause->len)) == OK && tlv_next(&it, &t) == OK &&
+        t.type == TLV_UPDATE) {
+        first = node_of(n, &t.update.subnet.net);
+        end = MIN(first + 1, n->nodes_len);
+    } else if (cause) {
+        return; /* nothing else that is received moves a route; IHUs act with the next tick */
+    }
+    for (size_t dst = first; dst < end; dst++)
         if (dst != node)
             (void)network_path(n, node, dst); /* aborts at a loop */
 }
 
-static void drain(struct network *n, size_t node)
+/* cause: the packet that was received, NULL for everything else. */
+static void drain(struct network *n, size_t node, const struct pkt *cause)
 {
     struct node *x = &n->nodes[node];
     struct router_out o;
@@ -377,7 +353,7 @@ static void drain(struct network *n, size_t node)
         }
     }
     rearm(n, x);
-    check_loops(n, node);
+    check_loops(n, node, cause);
 }
 
 static void close_link(struct network *n, struct edge *e)
@@ -387,16 +363,16 @@ static void close_link(struct network *n, struct edge *e)
     pipe_clear(n, &e->pipe[1]);
     router_peer_down(n->nodes[e->l.a].r, e->peer[0], n->now);
     router_peer_down(n->nodes[e->l.b].r, e->peer[1], n->now);
-    drain(n, e->l.a);
-    drain(n, e->l.b);
+    drain(n, e->l.a, NULL);
+    drain(n, e->l.b, NULL);
 }
 
 static void open_link(struct network *n, struct edge *e)
 {
     char a[8], b[8];
     struct router_link link = {.static_cost = 10};
-    (void)node_name(e->l.a, a);
-    (void)node_name(e->l.b, b);
+    (void)network_name(e->l.a, a);
+    (void)network_name(e->l.b, b);
     e->l.up = true;
     e->l.silent = false;
     for (int side = 0; side < 2; side++) {
@@ -410,15 +386,20 @@ static void open_link(struct network *n, struct edge *e)
         e->pipe[side].from_peer = e->peer[!side];
         e->pipe[side].last = n->now;
     }
-    drain(n, e->l.a);
-    drain(n, e->l.b);
+    drain(n, e->l.a, NULL);
+    drain(n, e->l.b, NULL);
 }
 
 size_t network_link(struct network *n, size_t a, size_t b, usec_t delay)
 {
     struct edge *e = must(calloc(1, sizeof(*e)));
-    n->edges = must(reallocarray(n->edges, n->edges_len + 1, sizeof(*n->edges)));
+    n->edges = must(reallocarray(n->edges, n->edges_len + 1, sizeof(struct edge *)));
     n->edges[n->edges_len] = e;
+    for (int side = 0; side < 2; side++) {
+        struct node *x = &n->nodes[side ? b : a];
+        x->edges = must(reallocarray(x->edges, x->edges_len + 1, sizeof(struct edge *)));
+        x->edges[x->edges_len++] = e;
+    }
     e->l = (struct network_link){.a = a, .b = b, .delay = delay};
     for (int side = 0; side < 2; side++) {
         list_init(&e->pipe[side].frames);
@@ -470,9 +451,9 @@ static void pipe_event(struct network *n, struct pipe *p)
         die("out of memory");
     size_t to = p->to;
     router_recv(n->nodes[to].r, p->from_peer, wire_rd_of(f->pkt->data, f->pkt->len), n->now);
+    drain(n, to, f->pkt);
     pkt_free(f->pkt);
     free(f);
-    drain(n, to);
 }
 
 static bool is_node(const struct network *n, const struct heap_node *h, size_t *ret)
@@ -493,7 +474,7 @@ void network_run(struct network *n, usec_t by)
         n->now = MAX(n->now, h->when);
         if (is_node(n, h, &node)) {
             router_tick(n->nodes[node].r, n->now);
-            drain(n, node);
+            drain(n, node, NULL);
         } else {
             pipe_event(n, container_of(h, struct pipe, due));
         }
@@ -509,7 +490,7 @@ int network_send(struct network *n, size_t from, size_t to)
     struct node *x = &n->nodes[from];
     struct pkt *p = must(pkt_copy("message", 7));
     int rc = router_send(x->r, &x->address, &n->nodes[to].address, USER_MESSAGE, 64, p, n->now);
-    drain(n, from);
+    drain(n, from, NULL);
     return rc;
 }
 
@@ -543,8 +524,8 @@ int network_path(struct network *n, size_t from, size_t to)
         if (at == from) {
             char a[8], b[8];
             (void)fprintf(stderr, "%.6f: the way from %s to %s comes back\n%s",
-                          (double)network_now(n) / (double)USEC_SEC, node_name(from, a),
-                          node_name(to, b), network_trace_text(n));
+                          (double)network_now(n) / (double)USEC_SEC, network_name(from, a),
+                          network_name(to, b), network_trace_text(n));
             die("forwarding loop");
         }
     }

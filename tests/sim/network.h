@@ -15,6 +15,10 @@ struct network;
 struct network *network_new(uint64_t seed, size_t nodes); /* ends the program when out of memory */
 void network_free(struct network *n);
 
+/* Its name in the trace. */
+#define NETWORK_NAME_MAX 8
+const char *network_name(size_t node, char buf[static NETWORK_NAME_MAX]);
+
 struct rng *network_rng(struct network *n); /* lends; for the scenario's own choices */
 struct router *network_router(struct network *n, size_t node); /* lends */
 usec_t network_now(const struct network *n);                   /* since the start */
@@ -55,8 +59,8 @@ const struct network_counts *network_counts(const struct network *n); /* lends *
 void network_counts_reset(struct network *n);
 
 /* Trace of control packets other than Hello and IHU, one line each:
- * "   95.202 B>A U(C,1010,0,C)", "R(C,1)", "S(C,3,64,C)"; retractions have metric inf.
- * NULL: off. The text is kept since the last call with `reset`. */
+ * "   95.202 B>A U(C,1010,0,C)" (subnet, metric, seqno, origin), "R(C,1)" (subnet, generation),
+ * "S(C,3,64,C)" (subnet, seqno, hops, origin); retractions have metric inf. */
 void network_trace(struct network *n, bool on);
 const char *network_trace_text(struct network *n); /* lends: until the next event */
 void network_trace_reset(struct network *n);

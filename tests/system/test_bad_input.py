@@ -239,6 +239,8 @@ def test_packets_in_pieces(net):
     from lib import wire
     node = net.node("node")
     peer = net.raw_peer(node)
+    check(peer.answers_hello(), "no IHU")
+    time.sleep(0.2)
     peer.forget()
     packet = wire.hello(7)
     for part in (packet[:4], packet[4:5], packet[5:]):

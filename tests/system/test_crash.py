@@ -34,10 +34,10 @@ def send_under_kills(net, victims):
     """Messages from a to b while the victims are killed; the inbox is emptied after it, at the end of
     which the receiver was killed once more."""
     seed = seed_of()
-    count, threads = (1000, 16) if net.long else (200, 8)
+    count, threads, pause = (1000, 16, 0.6) if net.long else (200, 8, 0.1)
     a, b = net.pair()
     nodes = {"a": a, "b": b}
-    senders = Senders(a, b, 0, count, threads, pause=0.1)
+    senders = Senders(a, b, 0, count, threads, pause)
     killer = Killer([nodes[v] for v in victims], seed, between=(0.05, 0.8), down=(0.0, 0.3))
     senders.join(300 if net.long else 60)
     killer.stop()
@@ -83,7 +83,7 @@ def test_kill_the_receiver_while_taking(net):
     seed = seed_of()
     count = 1000 if net.long else 200
     a, b = net.pair()
-    senders = Senders(a, b, 0, count, 8, pause=0.02)
+    senders = Senders(a, b, 0, count, 8, 0.2 if net.long else 0.02)
     takers = Takers(b, 4)
     killer = Killer([b], seed, between=(0.1, 0.8), down=(0.0, 0.2))
     senders.join(120)
@@ -116,3 +116,30 @@ def test_kill_in_the_middle_of_a_large_transfer(net):
     check(m is not None and m["payload"] == payload, "the message did not arrive whole")
     b.wait_status(identifier, "read", 20)
     check(a.take(1) is None, "the message arrived twice")
+
+
+@limit(240)
+@needs_ours
+def test_backlog_while_the_receiver_is_away(net):
+    """Thousands wait on disk over a kill of the sender; its memory stays small; all arrive once."""
+    count = 20000 if net.long else 2000
+    a, b = net.pair()
+    b.kill9()
+    senders = Senders(a, b, 0, count, 16)
+    senders.join(120)
+    check_equal((len(senders.accepted), len(senders.maybe)), (count, 0), "accepted and doubtful")
+    a.kill9()
+    started = time.monotonic()
+    a.start()
+    ready = time.monotonic() - started
+    before = a.rss_peak_kib()
+    b.start()
+    takers = Takers(b, 8)
+    complete = takers.wait(senders.accepted, 120, quiet=1.0)
+    seconds = time.monotonic() - started
+    takers.stop()
+    compare(senders, takers)
+    check(complete, "not all messages were taken in time")
+    net.check_memory(before, a, 128 << 10, f"{count} waiting messages")
+    print(f"# {count} messages: ready {ready:.2f} s after the kill, all taken after {seconds:.1f} s, "
+          f"sender's peak {a.rss_peak_kib() >> 10} MiB")

@@ -46,10 +46,10 @@ def test_reply_timeout_answered(net):
         m = b.take(10)
         b.reply(m["id"], m["srcIp"], b"pong " + m["payload"])
 
-    helper = threading.Thread(target=answer)
-    helper.start()
+    answering = threading.Thread(target=answer)
+    answering.start()
     r = a.post(b, b"ping", b"t", query="?reply_timeout=10", timeout=20)
-    helper.join()
+    answering.join()
     check_equal(r.status, 200, "status of a send that waits for the reply")
     check_equal(r.json()["payload"], "cG9uZyBwaW5n", "payload of the reply")
     check("topic" not in r.json(), "a reply has no topic")

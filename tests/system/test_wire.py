@@ -2,7 +2,7 @@
 import os
 import time
 
-from lib import check, check_equal, needs_ours, needs_wire
+from lib import check, check_equal, long_only, needs_ours, needs_wire
 from lib.node import pattern
 
 LENGTHS = (0, 1, 249, 250, 1300, 1301, 1400, 1549, 2600, 2601, 2849, 4000)
@@ -132,6 +132,7 @@ def test_repeats_of_a_complete_message(net):
     peer = net.raw_peer(node)
     payload, identifier = pattern(100), os.urandom(8)
     for taken in (False, True):
+        time.sleep(0.1)  # repeats of one id are answered at most every 50 ms
         peer.forget()
         peer.send_message(payload, identifier=identifier)
         peer.expect(wire.DONE | wire.ACK, identifier)
@@ -261,3 +262,23 @@ def test_init_is_not_hammered(net):
     inits = packets.count(wire.INIT)
     check(20 <= inits <= 160, f"{inits} INITs for 20 messages in 3 s")
     print(f"# {inits} INIT and {len(packets)} packets in all for 20 messages to a silent peer in 3 s")
+
+
+@long_only
+@needs_ours
+@needs_wire
+def test_deadline_ends_in_one_abort(net):
+    """300 s after it was accepted, a message to a silent peer is given up with a single ABORT."""
+    from lib import wire
+    node = net.node("node")
+    peer = net.raw_peer(node)
+    started = time.monotonic()
+    identifier = node.send(peer.ip, b"nobody answers")
+    packets = peer.collect(285)
+    check_equal(node.status(identifier), "pending", "status before the deadline")
+    inits = sum(wire.flags_of(p) == wire.INIT for p in packets)
+    peer.expect(wire.ABORT, bytes.fromhex(identifier), 25)
+    check(295 <= time.monotonic() - started <= 305, f"given up after {time.monotonic() - started:.1f} s")
+    node.wait_status(identifier, "aborted")
+    check_equal([p for p in peer.collect(5) if wire.flags_of(p)], [], "packets after the ABORT")
+    print(f"# {inits} INIT in 285 s")

@@ -609,6 +609,26 @@ static void test_address_in_use(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void test_ipv6(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct http_server *s = NULL;
+    struct http_conf c = {.addr = "::1", .max_body = 1};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    c.loop = (struct uv_loop_s *)&loop;
+    int rc = http_server_new(&c, &s);
+    if (rc == OK) {
+        assert_true(http_server_port(s) > 0);
+        http_server_free(s);
+    } else {
+        assert_int_equal(rc, ERR_IO); /* a machine without IPv6 */
+        assert_true(errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 /* Stopping with requests under way and bytes in flight. */
 static void test_stop_busy(void **state)
 {
@@ -647,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_body_budget),
         cmocka_unit_test(test_connection_limit),
         cmocka_unit_test(test_address_in_use),
+        cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_stop_busy),
     };
     return cmocka_run_group_tests(tests, start, stop);

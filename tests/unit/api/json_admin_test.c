@@ -32,6 +32,10 @@ static void test_writer(void **state)
     for (int i = 0; i < 10000; i++)
         json_put(&o, "0123456789");
     assert_int_equal(o.len, 100000);
+    assert_null(json_room(&o, JSON_OUT_MAX));
+    assert_true(o.bad);
+    json_put(&o, "x");
+    assert_int_equal(o.len, 100000);
     json_out_fini(&o);
 }
 

@@ -26,6 +26,13 @@ struct load {
     unsigned crashes;
 };
 
+/* Longer runs by hand: RIG_SEEDS=1000. */
+static uint64_t seeds(uint64_t usual)
+{
+    const char *text = getenv("RIG_SEEDS"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    return text ? strtoull(text, NULL, 10) : usual;
+}
+
 static size_t random_len(struct rig *r)
 {
     switch (rng_below(&r->rng, 6)) {
@@ -71,25 +78,34 @@ static void on_taken(struct rig *r, struct load *l, unsigned node, const struct 
                  (unsigned long long)r->seed);
 }
 
+static void note_accepted(struct rig *r, struct load *l, unsigned n)
+{
+    struct rig_node *node = &r->node[n];
+    for (size_t k = l->seen_answers[n]; k < node->n_answers; k++) {
+        const struct rig_answer *a = &node->answers[k];
+        for (size_t i = 0; a->kind == BUS_OUT_ACCEPTED && i < l->n_sent; i++)
+            if (l->msgs[i].client == a->client && l->msgs[i].from == n) {
+                l->msgs[i].accepted = a->rc == OK;
+                l->msgs[i].id = a->id;
+            }
+    }
+}
+
 /* Looks at new answers; keeps a taker waiting at every node. */
 static void serve(struct rig *r, struct load *l)
 {
+    note_accepted(r, l, 0);
+    note_accepted(r, l, 1);
     for (unsigned n = 0; n < 2; n++) {
         struct rig_node *node = &r->node[n];
         for (; l->seen_answers[n] < node->n_answers; l->seen_answers[n]++) {
             const struct rig_answer *a = &node->answers[l->seen_answers[n]];
-            if (a->kind == BUS_OUT_ACCEPTED)
-                for (size_t i = 0; i < l->n_sent; i++)
-                    if (l->msgs[i].client == a->client && l->msgs[i].from == n) {
-                        l->msgs[i].accepted = a->rc == OK;
-                        l->msgs[i].id = a->id;
-                    }
-            if (a->kind == BUS_OUT_TAKEN) {
-                if (a->has_message)
-                    on_taken(r, l, n, a);
-                if (a->client == l->taker[n])
-                    l->taker[n] = 0;
-            }
+            if (a->kind != BUS_OUT_TAKEN)
+                continue;
+            if (a->has_message)
+                on_taken(r, l, n, a);
+            if (a->client == l->taker[n])
+                l->taker[n] = 0;
         }
         if (node->bus && l->taker[n] == 0)
             l->taker[n] = rig_take(r, n, 700);
@@ -155,7 +171,7 @@ static void lossy_once(uint64_t seed)
 static void test_lossy(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= seeds(12); seed++) {
         printf("lossy link, seed %llu\n", (unsigned long long)seed);
         lossy_once(seed);
     }
@@ -172,11 +188,11 @@ static void crash_once(uint64_t seed)
     rig_init(&r, seed);
     r.loss_ppm = (unsigned)rng_below(&r.rng, 50000);
     r.delay_max = 20 * USEC_MS;
+    r.node[0].commit_max = r.node[1].commit_max = 15 * USEC_MS;
     rig_start(&r, 0);
     rig_start(&r, 1);
     for (int i = 0; i < 6000; i++) {
-        bool busy = l.n_sent < MESSAGES;
-        if (busy && rng_below(&r.rng, 2) == 0)
+        for (uint64_t k = rng_below(&r.rng, 4); k > 0 && l.n_sent < MESSAGES; k--)
             send_one(&r, &l);
         for (unsigned n = 0; n < 2 && i < 3000; n++) {
             if (r.node[n].bus && rng_below(&r.rng, 40) == 0) {
@@ -216,7 +232,7 @@ static void crash_once(uint64_t seed)
 static void test_crash(void **state)
 {
     (void)state;
-    for (uint64_t seed = 100; seed < 112; seed++)
+    for (uint64_t seed = 100; seed < 100 + seeds(12); seed++)
         crash_once(seed);
 }
 

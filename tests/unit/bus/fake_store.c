@@ -111,34 +111,6 @@ static void list_clear(struct list *l)
         op_free(o);
 }
 
-void fake_store_crash(struct fake_store *s)
-{
-    list_clear(&s->waiting);
-    list_clear(&s->results);
-}
-
-void fake_store_fini(struct fake_store *s)
-{
-    fake_store_crash(s);
-    for (size_t i = 0; i <= s->out.mask; i++)
-        for (struct hnode *h = s->out.slots[i], *n; h; h = n) {
-            n = h->next;
-            blob_unref(container_of(h, struct fake_out, by_id)->body);
-            free(container_of(h, struct fake_out, by_id));
-        }
-    for (size_t i = 0; i <= s->in.mask; i++)
-        while (s->in.slots[i])
-            in_free(s, container_of(s->in.slots[i], struct fake_in, by_id));
-    for (size_t i = 0; i <= s->seen.mask; i++)
-        for (struct hnode *h = s->seen.slots[i], *n; h; h = n) {
-            n = h->next;
-            free(container_of(h, struct fake_seen, by_id));
-        }
-    hmap_fini(&s->out);
-    hmap_fini(&s->in);
-    hmap_fini(&s->seen);
-}
-
 void fake_store_add(struct fake_store *s, const struct bus_store_op *op, usec_t commit_at)
 {
     struct fake_op *o = calloc(1, sizeof(*o));
@@ -299,6 +271,39 @@ void fake_store_commit(struct fake_store *s, usec_t now)
         }
         list_push_back(&s->results, &o->link);
     }
+}
+
+void fake_store_crash(struct fake_store *s, size_t committed)
+{
+    struct fake_op *o;
+    while (committed-- > 0 && (o = list_first(&s->waiting, struct fake_op, link))) {
+        apply(s, o);
+        op_free(o);
+    }
+    list_clear(&s->waiting);
+    list_clear(&s->results);
+}
+
+void fake_store_fini(struct fake_store *s)
+{
+    fake_store_crash(s, 0);
+    for (size_t i = 0; i <= s->out.mask; i++)
+        for (struct hnode *h = s->out.slots[i], *n; h; h = n) {
+            n = h->next;
+            blob_unref(container_of(h, struct fake_out, by_id)->body);
+            free(container_of(h, struct fake_out, by_id));
+        }
+    for (size_t i = 0; i <= s->in.mask; i++)
+        while (s->in.slots[i])
+            in_free(s, container_of(s->in.slots[i], struct fake_in, by_id));
+    for (size_t i = 0; i <= s->seen.mask; i++)
+        for (struct hnode *h = s->seen.slots[i], *n; h; h = n) {
+            n = h->next;
+            free(container_of(h, struct fake_seen, by_id));
+        }
+    hmap_fini(&s->out);
+    hmap_fini(&s->in);
+    hmap_fini(&s->seen);
 }
 
 bool fake_store_result(struct fake_store *s, struct bus_store_result *ret)

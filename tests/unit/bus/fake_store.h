@@ -52,7 +52,9 @@ usec_t fake_store_deadline(const struct fake_store *s);
 void fake_store_commit(struct fake_store *s, usec_t now); /* what is due */
 /* Next result; false: none. The body is lent until the next call. */
 bool fake_store_result(struct fake_store *s, struct bus_store_result *ret);
-void fake_store_crash(struct fake_store *s);
+/* The first `committed` operations that wait were committed, but nobody was told; the rest is lost.
+ */
+void fake_store_crash(struct fake_store *s, size_t committed);
 void fake_store_load(struct fake_store *s, struct bus *b, struct instant now);
 
 struct fake_out *fake_out_find(const struct fake_store *s, const struct msg_id *id, uint64_t node);

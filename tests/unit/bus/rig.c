@@ -46,7 +46,7 @@ void rig_crash(struct rig *r, unsigned node)
     struct rig_node *n = &r->node[node];
     bus_free(n->bus);
     n->bus = NULL;
-    fake_store_crash(&n->store);
+    fake_store_crash(&n->store, (size_t)rng_below(&r->rng, 8));
 }
 
 static void packets_free(struct list *l)

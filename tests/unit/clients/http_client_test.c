@@ -1,9 +1,13 @@
 #include "clients/http_client.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "tests/unit/clients/fake_node.h"
 #include "tests/unit/unit.h"
@@ -93,7 +97,7 @@ static void test_large_bodies(void **state)
 {
     static struct fake_node n;
     struct http_reply r = {0};
-    size_t len = 20 * 1024 * 1024;
+    size_t len = (size_t)20 * 1024 * 1024;
     char *body = malloc(len), *answer = malloc(len + 128);
     (void)state;
     assert_non_null(body);
@@ -116,7 +120,7 @@ static void test_early_refusal(void **state)
     static struct fake_node n;
     struct http_reply r = {0};
     const char *answer = "HTTP/1.1 413 T\r\ncontent-length: 9\r\n\r\ntoo large";
-    size_t len = 30 * 1024 * 1024;
+    size_t len = (size_t)30 * 1024 * 1024;
     char *body = calloc(1, len);
     (void)state;
     assert_non_null(body);
@@ -150,6 +154,32 @@ static void test_proxies_are_ignored(void **state)
     expect_answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 200, "ok");
 }
 
+/* A node that takes the request and says nothing. */
+static void test_patience(void **state)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    struct http_reply r = {0};
+    struct instant begin = instant_now();
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    http_patience_set(1);
+    assert_int_equal(http_request("127.0.0.1", ntohs(a.sin_port), "GET", "/", NULL, 0, 0, &r),
+                     ERR_TIMEOUT);
+    assert_in_range(usec_now() - begin.mono, USEC_SEC * 9 / 10, 3 * USEC_SEC);
+    begin = instant_now();
+    assert_int_equal(/* what was asked of the node comes on top */
+                     http_request("127.0.0.1", ntohs(a.sin_port), "GET", "/", NULL, 0, 1, &r),
+                     ERR_TIMEOUT);
+    assert_in_range(usec_now() - begin.mono, USEC_SEC * 19 / 10, 5 * USEC_SEC);
+    http_patience_set(30);
+    close(fd);
+}
+
 static void test_limits(void **state)
 {
     char path[4000];
@@ -173,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_early_refusal),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_proxies_are_ignored),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

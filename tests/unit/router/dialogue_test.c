@@ -1,6 +1,5 @@
-/* A whole conversation with one router over two links, byte by byte: docs/protocol/routing.md, "How
- * to test this". Where this router says more or less than the other implementation of the network,
- * the step says so. */
+/* A whole conversation with one router over two links, byte by byte. Where this router says more or
+ * less than the other implementation of the network, the step says so. */
 #include "fixture.h"
 
 #define STEP (350 * USEC_MS)

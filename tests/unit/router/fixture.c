@@ -10,14 +10,15 @@
 #define FX_START (1000 * USEC_SEC)
 
 /* Key 01 02 .. 20, 21 .. 40, 41 .. 60; suffix 0000 and six bytes from a1, b1, c1. */
-#define ROW(n)                                                                                     \
-    n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9, n + 10, n + 11, n + 12, n + 13, \
-        n + 14, n + 15, n + 16, n + 17, n + 18, n + 19, n + 20, n + 21, n + 22, n + 23, n + 24,    \
-        n + 25, n + 26, n + 27, n + 28, n + 29, n + 30, n + 31, n + 32
-#define SUFFIX(n) 0, 0, n, n + 1, n + 2, n + 3, n + 4, n + 5
-const struct router_id fx_x = {{ROW(0), SUFFIX(0xa1)}};
-const struct router_id fx_y = {{ROW(0x20), SUFFIX(0xb1)}};
-const struct router_id fx_z = {{ROW(0x40), SUFFIX(0xc1)}};
+const struct router_id fx_x = {{1,  2,  3,  4,  5,  6,  7,    8,    9,    10,   11,   12,  13, 14,
+                                15, 16, 17, 18, 19, 20, 21,   22,   23,   24,   25,   26,  27, 28,
+                                29, 30, 31, 32, 0,  0,  0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6}};
+const struct router_id fx_y = {{33, 34, 35, 36, 37, 38, 39,   40,   41,   42,   43,   44,  45, 46,
+                                47, 48, 49, 50, 51, 52, 53,   54,   55,   56,   57,   58,  59, 60,
+                                61, 62, 63, 64, 0,  0,  0xb1, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6}};
+const struct router_id fx_z = {{65, 66, 67, 68, 69, 70, 71,   72,   73,   74,   75,   76,  77, 78,
+                                79, 80, 81, 82, 83, 84, 85,   86,   87,   88,   89,   90,  91, 92,
+                                93, 94, 95, 96, 0,  0,  0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6}};
 
 /* SHA-256 of "mycelium test key 05": k05 of tests/vectors/keys.json. */
 static const char own_secret[] = "0a6a6bf8abeb77ba5990243925e92c12d7ef3ed2a68ecf52cc7fe2ea4e5609e1";
@@ -34,7 +35,7 @@ struct router_id fx_router_id(uint8_t seed)
 {
     struct router_id rid = {{0}};
     for (size_t i = 0; i < KEY_BYTES; i++)
-        rid.b[i] = (uint8_t)(seed * 7 + i * 3 + 1);
+        rid.b[i] = (uint8_t)((size_t)seed * 7 + i * 3 + 1);
     rid.b[ROUTER_ID_BYTES - 1] = seed;
     return rid;
 }
@@ -253,8 +254,10 @@ void fx_expect_hex(struct fx *f, peer_id to, const char *hex)
 {
     char got[8192];
     struct pkt *p = fx_take(f, to);
-    if (!p)
+    if (!p) {
         fail_msg("nothing was sent, expected %s", hex);
+        return;
+    }
     assert_true(p->len < sizeof(got) / 2);
     hex_encode(p->data, p->len, got);
     pkt_free(p);

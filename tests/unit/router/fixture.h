@@ -32,7 +32,7 @@ struct fx {
     size_t events_len;
 };
 
-/* Identities of the protocol document; R is the router under test. */
+/* Identities with fixed keys; R is the router under test. */
 extern const struct router_id fx_x, fx_y, fx_z;
 struct subnet fx_subnet_of(const struct router_id *rid);
 struct router_id fx_router_id(uint8_t seed); /* any other identity */

@@ -1,4 +1,4 @@
-/* Hello, IHU, link cost, coming and going: docs/protocol/routing.md, "Neighbours". */
+/* Hello, IHU, link cost, coming and going: docs/protocol/routing.md, "Constants and timers". */
 #include <string.h>
 
 #include "fixture.h"

@@ -1,5 +1,5 @@
-/* Route requests and the renewal of routes: rows of docs/protocol/routing.md, "How to test this".
- */
+/* Route requests and the renewal of routes: docs/protocol/routing.md, "Route requests and
+ * queries". */
 #include <string.h>
 
 #include "fixture.h"

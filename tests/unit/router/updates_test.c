@@ -1,5 +1,5 @@
-/* Updates received, selection, expiry and loss: rows of docs/protocol/routing.md, "How to test
- * this". */
+/* Updates received, selection, expiry and loss: docs/protocol/routing.md, "Receiving an Update" to
+ * "Sending Updates". */
 #include <string.h>
 
 #include "fixture.h"
@@ -146,6 +146,33 @@ static void many_router_ids(void **state)
         assert_int_equal(fx_count(&f, b), 1);
     }
     assert_int_equal(fx_stats(&f).sources, RIDS_PER_DEST);
+}
+
+/* A neighbour that is restarted again and again is heard each time. */
+static void restarted_neighbour(void **state)
+{
+    (void)state;
+    peer_id b = fx_up_quiet(&f);
+    struct router_id rid = fx_x;
+    struct subnet x = fx_subnet_of(&fx_x);
+    for (uint8_t i = 0; i < 100; i++) {
+        peer_id a = fx_up_quiet(&f);
+        rid.b[39] = i;
+        fx_update(&f, a, &rid, 0, 0);
+        assert_true(fx_reachable(&f, &x));
+        rid.b[38] = 1; /* over the same link others need their token */
+        for (uint8_t k = 0; i == 99 && k < 100; k++) {
+            rid.b[37] = k;
+            fx_update(&f, a, &rid, 0, 0);
+        }
+        fx_down(&f, a);
+        assert_false(fx_reachable(&f, &x));
+        rid.b[38] = 0;
+        fx_forget(&f);
+    }
+    assert_true(fx_stats(&f).limit_sources >= 100 - RIDS_BURST - 1);
+    assert_true(fx_stats(&f).sources <= RIDS_PER_DEST);
+    fx_down(&f, b);
 }
 
 static void short_interval(void **state)
@@ -366,6 +393,7 @@ int main(void)
         T(hysteresis),
         T(new_router_id),
         T(many_router_ids),
+        T(restarted_neighbour),
         T(short_interval),
         T(reachability_events),
         T(retraction_is_answered),

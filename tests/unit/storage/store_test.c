@@ -457,6 +457,33 @@ static void test_single_failure(void **state)
     rows_free(&r);
 }
 
+/* A disk that is nearly full takes nothing new, but lets go of what is there. */
+static void test_scarce(void **state)
+{
+    struct ctx *c = *state;
+    struct store_stats t;
+    struct store_pace pace = {.wal_passive = STORE_WAL_PASSIVE,
+                              .wal_restart = STORE_WAL_RESTART,
+                              .free_bytes = UINT64_MAX / 2,
+                              .checkpoint_usec = STORE_CHECKPOINT_USEC,
+                              .idle_usec = STORE_IDLE_USEC};
+    assert_int_equal(fixture_do(&c->f, put(1, "x")), OK);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_READY, 1, 2, "x")), OK);
+    fixture_close(&c->f);
+    assert_int_equal(fixture_open(&c->f, c->dir, 1, &pace), OK);
+    fixture_start(&c->f);
+    assert_int_equal(fixture_do(&c->f, put(2, "x")), ERR_NOSPACE);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_READY, 2, 2, "x")), ERR_NOSPACE);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_PART, 3, 0, "x")), ERR_NOSPACE);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_BODY, 1, 0, NULL)), OK);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_TAKE, 1, 0, NULL)), OK);
+    assert_int_equal(fixture_do(&c->f, out_state(1, 4)), OK);
+    store_stats(c->f.s, &t);
+    assert_int_equal(t.refused_full, 3);
+    assert_int_equal(t.commit_failures, 0);
+    assert_int_equal(t.rc, OK);
+}
+
 /* --- restart ------------------------------------------------------------------------------ */
 
 static void test_budget(void **state)
@@ -559,6 +586,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_group_and_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_group_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_single_failure, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scarce, setup, teardown),
         cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_visitor_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers_are_not_used_again, setup, teardown),

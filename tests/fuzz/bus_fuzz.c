@@ -1,0 +1,239 @@
+/* A bus core driven by bytes: packets from a few nodes with a few ids, calls of clients, results of
+ * the store in order or failing, routes, time. Nothing may crash, leak, or stand still; each first
+ * byte chooses what happens next. Packets are also taken as they are (command 0), so that captured
+ * ones are good seeds. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blake3.h"
+#include "base/err.h"
+#include "bus/bus.h"
+#include "bus/codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define OPS_MAX     256  /* store operations that wait for their result */
+#define OUTPUTS_MAX 5000 /* that one event may cause */
+
+struct driver {
+    struct bus *bus;
+    struct rng rng;
+    struct instant now;
+    uint64_t tags[OPS_MAX];
+    size_t first, n_tags;
+    bus_client clients;
+    bool room;
+};
+
+static const struct ip6 self = {.b = {4, 1, 2, 3, 4, 5, 6, 7, 8}};
+
+static struct ip6 node_addr(uint8_t i)
+{
+    struct ip6 a = self;
+    a.b[7] = (uint8_t)(a.b[7] + (i & 3)); /* 0: this node */
+    a.b[15] = i >> 6;
+    return a;
+}
+
+static bool room(void *ctx, const struct ip6 *dst)
+{
+    const struct driver *d = (const struct driver *)ctx;
+    (void)dst;
+    return d->room;
+}
+
+static void answer_op(struct driver *d, int rc, struct blob *body)
+{
+    if (d->n_tags == 0)
+        return;
+    struct bus_store_result res = {.tag = d->tags[d->first], .rc = rc, .body = body};
+    d->first = (d->first + 1) % OPS_MAX;
+    d->n_tags--;
+    bus_stored(d->bus, &res, d->now);
+}
+
+static void drain(struct driver *d)
+{
+    struct bus_out out;
+    unsigned n = 0;
+    while (bus_next(d->bus, d->now, &out)) {
+        assert(++n < OUTPUTS_MAX);
+        if (out.kind == BUS_OUT_PACKET) {
+            struct msg_packet m;
+            assert(out.pkt && msg_decode(wire_rd_of(out.pkt->data, out.pkt->len), &m) == OK);
+            assert(ip6_same_node(&out.src, &self) && !ip6_same_node(&out.dst, &self));
+            pkt_free(out.pkt);
+        } else if (out.kind == BUS_OUT_STORE) {
+            if (d->n_tags == OPS_MAX)
+                answer_op(d, OK, NULL); /* the oldest, so that none is forgotten */
+            d->tags[(d->first + d->n_tags++) % OPS_MAX] = out.store->tag;
+        }
+    }
+}
+
+static void send_message(struct driver *d, struct wire_rd *r)
+{
+    uint8_t flags = wire_u8(r);
+    struct bus_send s = {.dst = node_addr(wire_u8(r))};
+    s.topic.len = flags & 3;
+    s.policy = flags & 4 ? OUT_AT_MOST_ONCE : OUT_AT_LEAST_ONCE;
+    s.reply = flags & 8;
+    s.reply_to.b[0] = flags >> 6;
+    s.reply_wait_ms = flags & 16 ? 3000 : 0;
+    s.ttl_ms = flags & 32 ? 20000 : 0;
+    s.payload = blob_new(wire_u16(r) % 5000);
+    if (!s.payload)
+        return;
+    memset(s.payload->data, flags, s.payload->len);
+    int rc = bus_send(d->bus, &s, ++d->clients, d->now);
+    assert(rc <= OK);
+    blob_unref(s.payload);
+}
+
+static void take_message(struct driver *d, struct wire_rd *r)
+{
+    uint8_t flags = wire_u8(r);
+    struct bus_take t = {.any_topic = flags & 1, .peek = flags & 2};
+    t.topic.len = (flags >> 2) & 3;
+    t.wait_ms = (flags >> 4) * 100;
+    int rc = bus_take(d->bus, &t, ++d->clients, d->now);
+    assert(rc <= OK);
+}
+
+/* A packet with a known id: header from few bytes, body from the input. */
+static void short_packet(struct driver *d, struct wire_rd *r)
+{
+    uint8_t bytes[MSG_HEADER_BYTES + 255] = {0};
+    static const uint8_t key[MSG_KEY_BYTES] = {1};
+    struct ip6 src = node_addr(wire_u8(r));
+    bytes[0] = wire_u8(r) & 3;
+    bytes[8] = wire_u8(r);
+    bytes[9] = wire_u8(r);
+    uint8_t len = wire_u8(r);
+    const uint8_t *body = wire_take(r, MIN((size_t)len, wire_left(r)));
+    size_t n = r->bad || !body ? 0 : (size_t)(r->p - body);
+    if (n > 0)
+        memcpy(bytes + MSG_HEADER_BYTES, body, n);
+    bus_recv(d->bus, &src, &self, key, wire_rd_of(bytes, MSG_HEADER_BYTES + n), d->now);
+}
+
+/* INIT, CHUNK and DONE of a small message that are right, or nearly. */
+static void whole_message(struct driver *d, struct wire_rd *r)
+{
+    static const uint8_t key[MSG_KEY_BYTES] = {1};
+    struct ip6 src = node_addr(wire_u8(r) | 1);
+    struct msg_id id = {.b = {wire_u8(r) & 7}};
+    uint8_t what = wire_u8(r), body[600], sum[MSG_SUM_BYTES];
+    memset(body, what & 0x0f, sizeof(body));
+    blake3(body, sizeof(body), sum);
+    struct pkt *p[4] = {
+        msg_init(&id, what & 16, sizeof(body), &(struct topic){.len = 0}),
+        msg_chunk(&id, 0, 0, body, 300),
+        msg_chunk(&id, 1, 300, body, 300),
+        msg_done(&id, 2, sum),
+    };
+    for (unsigned i = 0; i < 4; i++) {
+        if (p[i] && !(what >> 5 == i + 1))
+            bus_recv(d->bus, &src, &self, key, wire_rd_of(p[i]->data, p[i]->len), d->now);
+        pkt_free(p[i]);
+    }
+}
+
+static void event(struct driver *d, struct wire_rd *r)
+{
+    static const uint8_t key[MSG_KEY_BYTES] = {1};
+    uint8_t command = wire_u8(r);
+    uint8_t arg = command >> 4;
+    struct ip6 addr = node_addr(arg);
+    struct msg_id id = {.b = {arg}};
+    switch (command & 15) {
+    case 0: {
+        struct wire_rd rest = wire_rest(r);
+        bus_recv(d->bus, &addr, &self, key, rest, d->now);
+        break;
+    }
+    case 1:
+    case 2:
+        short_packet(d, r);
+        break;
+    case 3:
+        whole_message(d, r);
+        break;
+    case 4:
+        send_message(d, r);
+        break;
+    case 5:
+        take_message(d, r);
+        break;
+    case 6:
+        bus_forget_client(d->bus, d->clients > arg ? d->clients - arg : 1);
+        break;
+    case 7: {
+        int rc = bus_status(d->bus, &id, ++d->clients, d->now);
+        assert(rc <= OK);
+        break;
+    }
+    case 8:
+        bus_route(d->bus, &addr, arg & 8, d->now);
+        break;
+    case 9:
+        answer_op(d, ERR_IO, NULL);
+        break;
+    case 10: {
+        struct blob *body = blob_new(arg * 100u);
+        if (body)
+            memset(body->data, 0, body->len);
+        answer_op(d, arg == 15 ? ERR_NOENT : OK, body);
+        blob_unref(body);
+        break;
+    }
+    case 11:
+        for (unsigned i = 0; i < 1u + arg; i++)
+            answer_op(d, OK, NULL);
+        break;
+    case 12:
+        d->now.mono += (usec_t)arg * arg * arg * 10 * USEC_MS;
+        break;
+    case 13:
+        if (bus_deadline(d->bus) != USEC_NEVER)
+            d->now.mono = MAX(d->now.mono, bus_deadline(d->bus));
+        break;
+    case 14:
+        d->room = arg & 1;
+        if (d->room)
+            bus_unblocked(d->bus, d->now);
+        break;
+    case 15:
+        bus_peer_up(d->bus, d->now);
+        break;
+    }
+    d->now.wall_ms = 1700000000000 + d->now.mono / 1000;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct driver d = {.now = {.mono = 1000 * USEC_SEC, .wall_ms = 1700000000000}, .room = true};
+    struct bus_conf c = {.self = self, .rng = &d.rng};
+    struct wire_rd r = wire_rd_of(data, size);
+    rng_init_seeded(&d.rng, 1);
+    bus_limits_default(&c.limits);
+    c.limits.out_cache_bytes = 4000; /* small, so that the edges are near */
+    c.limits.in_cache_bytes = 1000;
+    c.limits.in_messages = 20;
+    c.limits.out_messages_node = 50;
+    c.limits.out_transfers_node = 4;
+    c.limits.out_transfers = 6;
+    if (bus_new(&c, d.now, &d.bus) != OK)
+        return 0;
+    bus_load_end(d.bus, 0, 0, d.now);
+    bus_set_room(d.bus, room, &d);
+    while (wire_left(&r) > 0) {
+        event(&d, &r);
+        bus_tick(d.bus, d.now);
+        drain(&d);
+        assert(bus_deadline(d.bus) > d.now.mono);
+    }
+    bus_free(d.bus);
+    return 0;
+}
