@@ -1,4 +1,4 @@
-"""The REST surface, row by row as in docs/protocol/api.md, "How to test this". Where our daemon differs
+"""The REST surface, row by row as in docs/protocol/api.md, "Calls". Where our daemon differs
 on purpose from a reference node, `by(net, ours, reference)` holds both answers."""
 import base64
 import http.client
