@@ -189,6 +189,7 @@ void nodes_want_now(struct nodes *t, usec_t now)
     struct node *n;
     while ((n = list_first(&due, struct node, wanting))) {
         list_del(&n->wanting);
+        n->want_step = 0; /* or links that come and go would make the wishes rare */
         want_now(t, n, now);
     }
 }

@@ -494,7 +494,8 @@ void send_timer(struct bus *b, struct out_msg *m, struct instant now)
 
 /* --- routes ------------------------------------------------------------------------------- */
 
-/* After a silence: what waits for a long timer asks now. */
+/* After a silence: what waits for a long timer asks now. The receiver may have been restarted
+ * meanwhile and know nothing of what it had: INIT again at the second silent timer from here. */
 static void ask_now(struct bus *b, struct node *n, struct instant now)
 {
     list_foreach (l, &n->active) {
@@ -502,6 +503,8 @@ static void ask_now(struct bus *b, struct node *n, struct instant now)
         if (m->store || m->store_flying)
             continue;
         m->doublings = 0;
+        if (m->state == OUT_SENDING)
+            m->silent = MAX(m->silent, SEND_SILENT - 2);
         arm(b, m, now.mono);
     }
 }
