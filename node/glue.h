@@ -6,6 +6,7 @@
  *   store_glue.c bus <-> store
  * The cores never see each other; what they have to say to each other passes through here. */
 #pragma once
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -13,6 +14,7 @@
 #include "api/api.h"
 #include "api/http.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/hmap.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -64,6 +66,13 @@ struct node {
     struct api *api;
     struct http_server *http;
 };
+
+/* Why a system call failed, where rc is ERR_IO and errno tells; else the text of rc. Thread-safe.
+ */
+static inline const char *errno_str(int rc)
+{
+    return rc == ERR_IO && errno ? uv_strerror(uv_translate_sys_error(errno)) : err_str(rc);
+}
 
 /* links_glue.c */
 MUST_CHECK int links_start(struct node *n); /* listens; says why not */

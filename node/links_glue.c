@@ -142,8 +142,7 @@ int links_start(struct node *n)
     struct instant now = instant_now();
     int rc = tcp_new(&c, &n->tcp);
     if (rc != OK) {
-        log_error("cannot listen for peers", "port=%u why=\"%s\"", c.listen_port,
-                  rc == ERR_IO && errno ? strerror(errno) : err_str(rc));
+        log_error("cannot listen for peers", "port=%u why=\"%s\"", c.listen_port, errno_str(rc));
         return rc;
     }
     log_info("listening for peers", "proto=tcp port=%u", tcp_port(n->tcp));

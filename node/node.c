@@ -19,6 +19,8 @@
 
 #define LOG_TARGET "node"
 
+/* 64 MiB of payload as base64, and what stands around it. */
+#define API_MAX_BODY ((size_t)90 * 1024 * 1024)
 /* Turns of the loop that closing handles may take before the process gives up on a clean end. */
 #define STOP_TURNS 200
 
@@ -212,7 +214,7 @@ static const char *key_trouble(int rc)
 {
     if (rc == ERR_MALFORMED)
         return "shorter than 32 bytes";
-    return errno ? strerror(errno) : err_str(rc);
+    return errno_str(rc);
 }
 
 static int start_identity(struct node *n)
@@ -298,7 +300,7 @@ static int start_api(struct node *n)
         .ctx = n,
     };
     struct http_conf h = {
-        .loop = &n->loop, .addr = a->host, .port = a->port, .max_body = 90u * 1024 * 1024};
+        .loop = &n->loop, .addr = a->host, .port = a->port, .max_body = API_MAX_BODY};
     int rc;
     if (a->off) {
         log_info("API switched off", "%s", "");
@@ -311,7 +313,7 @@ static int start_api(struct node *n)
     }
     if (rc != OK) {
         log_error("cannot listen for the API", "addr=%s port=%u why=\"%s\"", a->host, a->port,
-                  rc == ERR_IO && errno ? strerror(errno) : err_str(rc));
+                  errno_str(rc));
         return rc;
     }
     api_attach(n->api, n->http);

@@ -27,10 +27,11 @@ static void entry_free(struct traffic *t, struct traffic_entry *e)
 
 void traffic_fini(struct traffic *t)
 {
+    struct traffic_entry *e;
     if (!t->recent.next)
         return;
-    while (!list_empty(&t->recent))
-        entry_free(t, list_first(&t->recent, struct traffic_entry, recent));
+    while ((e = list_first(&t->recent, struct traffic_entry, recent)))
+        entry_free(t, e);
     hmap_fini(&t->by_addr);
 }
 
