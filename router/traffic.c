@@ -53,8 +53,9 @@ void traffic_count(struct traffic *t, const struct ip6 *addr, uint64_t bytes)
     if (t->max == 0)
         return;
     if (!e) {
-        if (t->by_addr.count >= t->max)
-            entry_free(t, list_first(&t->recent, struct traffic_entry, recent));
+        struct traffic_entry *oldest = list_first(&t->recent, struct traffic_entry, recent);
+        if (oldest && t->by_addr.count >= t->max)
+            entry_free(t, oldest);
         e = calloc(1, sizeof(*e));
         if (!e)
             return;
