@@ -72,6 +72,7 @@ void answer_out(struct api *a, const struct asked *q, unsigned status, struct js
 
 void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f)
 {
+    a->stats.refused_body++;
     if (*f->text)
         answer_text(a, q, f->status, f->text);
     else

@@ -44,6 +44,7 @@ void api_stop(struct api *a);
 
 struct api_stats {
     uint64_t refused_token, refused_guard; /* 401, 403 */
-    uint32_t pending;                      /* requests that wait for the bus */
+    uint64_t refused_body; /* no JSON, of the wrong shape, too long: 400, 413, 422 */
+    uint32_t pending;      /* requests that wait for the bus */
 };
 void api_stats(const struct api *a, struct api_stats *ret);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 /* A name or address and a port, as they stand in Host and Origin. */
 struct authority {
     const char *host; /* with the brackets of an IPv6 address; not terminated */
@@ -16,17 +18,12 @@ struct authority {
 
 static bool read_port(const char *s, size_t len, unsigned *ret)
 {
-    unsigned port = 0;
+    uint64_t port;
 
-    if (len == 0 || len > 5)
+    if (decimal_parse(s, len, UINT16_MAX, &port) < 0)
         return false;
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9')
-            return false;
-        port = port * 10 + (unsigned)(s[i] - '0');
-    }
-    *ret = port;
-    return port <= 65535;
+    *ret = (unsigned)port;
+    return true;
 }
 
 /* host, host:port, [v6], [v6]:port, and nothing else. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define HEAD_FIRST 512  /* bytes; grows up to HTTP1_HEAD_MAX */
 #define BODY_FIRST 4096 /* bytes */
 #define BLANKS_MAX 64   /* bytes of empty lines in front of a request */
@@ -182,14 +184,6 @@ static enum http1_event feed_data(struct http1 *p, const uint8_t *in, size_t len
     return HTTP1_MORE;
 }
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum http1_event chunk_size_done(struct http1 *p)
 {
     p->small = 0;
@@ -202,7 +196,7 @@ static enum http1_event chunk_size_done(struct http1 *p)
 /* size [; extension] CR LF; one byte. */
 static enum http1_event feed_size(struct http1 *p, uint8_t c)
 {
-    int digit = hex_value(c);
+    int digit = hex_digit((char)c);
 
     if (++p->small > HTTP1_CHUNK_LINE)
         return refuse(p, 400, NULL);

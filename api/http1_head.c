@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "api/http1.h"
+#include "base/text.h"
 
 /* tchar of RFC 9110, section 5.6.2 */
 static bool is_token(unsigned char c)
@@ -111,16 +112,8 @@ static unsigned read_request_line(char *line, struct http1_head *h)
 
 static unsigned read_length(const char *v, struct http1_head *h)
 {
-    uint64_t n = 0;
-
-    if (h->has_length || *v == '\0')
+    if (h->has_length || decimal_parse(v, strlen(v), UINT64_MAX, &h->length) < 0)
         return 400;
-    for (; *v; v++) {
-        if (*v < '0' || *v > '9' || n > (UINT64_MAX - 9) / 10)
-            return 400;
-        n = n * 10 + (uint64_t)(*v - '0');
-    }
-    h->length = n;
     h->has_length = true;
     return 0;
 }

@@ -143,63 +143,35 @@ void json_query(struct json_out *o, const struct subnet *s, usec_t ends, usec_t 
     json_put(o, "\"}");
 }
 
-/* The value of "endpoint": wrong text is refused behind the end of the body, not here. */
-static int read_endpoint(struct json_rd *r, struct endpoint *ret, const char **ret_why,
-                         struct json_fault *fault)
+static int read_endpoint(const json_t *body, struct endpoint *ret, struct json_fault *fault)
 {
-    char text[ENDPOINT_STR_MAX];
-    struct json_text t;
+    const json_t *v = json_object_get(body, "endpoint");
+    const char *why = "failed to parse address: invalid socket address syntax";
+    const char *text;
 
-    if (json_rd_kind(r) != JSON_KIND_STRING)
-        return json_wrong_kind(fault, "endpoint", r, "a string");
-    if (!json_rd_text(r, &t))
-        return json_no_json(fault, r);
-    if (!json_text_copy(&t, text, sizeof(text)))
-        *ret_why = "failed to parse address: invalid socket address syntax";
-    else if (endpoint_parse(text, ret, ret_why) == OK)
-        *ret_why = NULL;
-    json_text_fini(&t);
+    if (!json_is_object(body))
+        return json_wrong_kind(fault, "", body, "an object with endpoint");
+    if (!v)
+        return json_missing(fault, "endpoint");
+    if (!json_is_string(v))
+        return json_wrong_kind(fault, "endpoint", v, "a string");
+    text = json_line(v);
+    if (!text || endpoint_parse(text, ret, &why) < 0)
+        return json_refuse(fault, 400, why);
     return OK;
-}
-
-static int read_body(struct json_rd *r, struct endpoint *ret, const char **ret_why,
-                     struct json_fault *fault)
-{
-    struct json_text key;
-    bool seen = false;
-    int rc = OK;
-
-    if (json_rd_kind(r) != JSON_KIND_OBJECT)
-        return json_wrong_kind(fault, "", r, "an object with endpoint");
-    for (bool first = json_rd_open(r); rc == OK && json_rd_key(r, &first, &key);
-         json_text_fini(&key)) {
-        if (!json_text_is(&key, "endpoint"))
-            json_rd_skip(r);
-        else if (seen)
-            rc = json_twice(fault, "endpoint");
-        else
-            rc = read_endpoint(r, ret, ret_why, fault);
-        seen = seen || json_text_is(&key, "endpoint");
-    }
-    json_rd_end(r);
-    if (rc == OK && r->fault)
-        return json_no_json(fault, r);
-    return rc == OK && !seen ? json_missing(fault, "endpoint") : rc;
 }
 
 int endpoint_body_read(const uint8_t *json, size_t len, struct endpoint *ret,
                        struct json_fault *fault)
 {
-    struct json_rd r = json_rd_of(json, len);
-    const char *why = NULL;
-    struct endpoint e;
+    json_t *body;
     int rc;
 
     fault->status = 0;
-    rc = read_body(&r, &e, &why, fault);
-    if (rc == OK && why)
-        rc = json_refuse(fault, 400, why);
-    if (rc == OK)
-        *ret = e;
+    body = json_body(json, len, fault);
+    if (!body)
+        return ERR_INVAL;
+    rc = read_endpoint(body, ret, fault);
+    json_decref(body);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "base/text.h"
 
 bool json_content_type(const char *content_type)
 {
@@ -20,6 +21,8 @@ bool json_content_type(const char *content_type)
     return len > 5 && strncasecmp(sub + len - 5, "+json", 5) == 0;
 }
 
+/* --- refusals -------------------------------------------------------------------------------- */
+
 int json_refuse(struct json_fault *fault, unsigned status, const char *text)
 {
     if (fault->status)
@@ -29,20 +32,12 @@ int json_refuse(struct json_fault *fault, unsigned status, const char *text)
     return ERR_INVAL;
 }
 
-int json_no_json(struct json_fault *fault, const struct json_rd *r)
+int json_no_json(struct json_fault *fault, const char *why)
 {
-    size_t line = 1, column = 0;
     char text[JSON_TEXT_MAX];
 
-    for (const uint8_t *p = r->start; p < r->p; p++) {
-        column = *p == '\n' ? 0 : column + 1;
-        line += *p == '\n';
-    }
-    if (r->no_memory)
-        return json_refuse(fault, 503, r->fault);
-    (void)snprintf(text, sizeof(text),
-                   "Failed to parse the request body as JSON: %s at line %zu column %zu", r->fault,
-                   line, column); /* fits */
+    (void)snprintf(text, sizeof(text), "Failed to parse the request body as JSON: %s",
+                   why); /* may be cut: for people */
     return json_refuse(fault, 400, text);
 }
 
@@ -56,20 +51,32 @@ int json_wrong_shape(struct json_fault *fault, const char *path, const char *why
     return json_refuse(fault, 422, text);
 }
 
-int json_wrong_kind(struct json_fault *fault, const char *path, struct json_rd *r, const char *want)
+static const char *kind_str(const json_t *v)
 {
-    static const char *const names[] = {
-        [JSON_KIND_OBJECT] = "map",    [JSON_KIND_ARRAY] = "sequence",
-        [JSON_KIND_STRING] = "string", [JSON_KIND_NUMBER] = "number",
-        [JSON_KIND_BOOL] = "boolean",  [JSON_KIND_NULL] = "null",
-    };
-    enum json_kind kind = json_rd_kind(r);
+    switch (json_typeof(v)) {
+    case JSON_OBJECT:
+        return "map";
+    case JSON_ARRAY:
+        return "sequence";
+    case JSON_STRING:
+        return "string";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return "number";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "boolean";
+    case JSON_NULL:
+        return "null";
+    }
+    return "";
+}
+
+int json_wrong_kind(struct json_fault *fault, const char *path, const json_t *v, const char *want)
+{
     char why[96];
 
-    json_rd_skip(r);
-    if (r->fault)
-        return json_no_json(fault, r);
-    (void)snprintf(why, sizeof(why), "invalid type: %s, expected %s", names[kind], want); /* fits */
+    (void)snprintf(why, sizeof(why), "invalid type: %s, expected %s", kind_str(v), want); /* fits */
     return json_wrong_shape(fault, path, why);
 }
 
@@ -81,10 +88,51 @@ int json_missing(struct json_fault *fault, const char *field)
     return json_wrong_shape(fault, "", why);
 }
 
-int json_twice(struct json_fault *fault, const char *field)
-{
-    char why[64];
+/* --- parsing --------------------------------------------------------------------------------- */
 
-    (void)snprintf(why, sizeof(why), "duplicate field `%s`", field); /* fits: our own names */
-    return json_wrong_shape(fault, "", why);
+static void no_value(struct json_fault *fault, const json_error_t *e)
+{
+    char why[JSON_ERROR_TEXT_LENGTH + 64];
+
+    if (*e->text == '\0') { /* the library has no words for an allocation that failed */
+        (void)json_refuse(fault, 503, "out of memory");
+        return;
+    }
+    /* It quotes the body, and may do so up to the middle of a character. */
+    (void)snprintf(why, sizeof(why), "%s at line %d column %d",
+                   utf8_valid(e->text, strlen(e->text)) ? e->text : "invalid token", e->line,
+                   e->column); /* fits */
+    if (json_error_code(e) == json_error_duplicate_key)
+        (void)json_wrong_shape(fault, "", why);
+    else
+        (void)json_no_json(fault, why);
+}
+
+json_t *json_body(const uint8_t *text, size_t len, struct json_fault *fault)
+{
+    json_error_t e;
+    json_t *v;
+
+    if (len > JSON_BODY_MAX) {
+        (void)json_refuse(fault, 413, JSON_TOO_LONG);
+        return NULL;
+    }
+    /* The library takes a zero byte behind a number for nothing. */
+    if (len > 0 && memchr(text, '\0', len)) {
+        (void)json_no_json(fault, "invalid token near a zero byte");
+        return NULL;
+    }
+    v = json_loadb(
+        len > 0 ? (const char *)text : "", len,
+        JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+    if (!v)
+        no_value(fault, &e);
+    return v;
+}
+
+const char *json_line(const json_t *v)
+{
+    const char *text = json_string_value(v);
+
+    return strlen(text) == json_string_length(v) ? text : NULL;
 }

@@ -1,6 +1,7 @@
 #include "api/json_message.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,10 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "router/identity.h"
+
+/* Every character of the longest message may be written as an escape of six. */
+static_assert(JSON_BODY_MAX > 6 * (B64_LEN(MSG_LEN_MAX) + B64_LEN(MSG_TOPIC_MAX)) + 4096,
+              "the longest message is within the limit");
 
 void send_body_fini(struct send_body *b)
 {
@@ -20,83 +25,70 @@ void send_body_fini(struct send_body *b)
 
 /* What was seen on the way through the body. */
 struct body_rd {
-    struct json_rd rd;
     struct json_fault *fault;
     struct send_body body;
-    bool has_dst, has_topic, has_payload;
+    bool has_dst, has_payload;
     bool dst_outside, topic_long, payload_long; /* the right shape, refused all the same */
 };
 
-static int read_ip(struct body_rd *b, const struct json_text *t)
+static int read_ip(struct body_rd *b, const json_t *v)
 {
-    char text[IP6_STR_MAX + 1];
+    const char *text = json_line(v);
     struct in_addr v4;
 
-    if (!json_text_copy(t, text, sizeof(text)))
-        return json_wrong_shape(b->fault, "dst.ip", "invalid IP address syntax");
-    if (inet_pton(AF_INET, text, &v4) == 1) {
+    if (text && inet_pton(AF_INET, text, &v4) == 1) {
         b->dst_outside = true;
         return OK;
     }
-    if (ip6_parse(text, &b->body.dst) < 0)
+    if (!text || ip6_parse(text, &b->body.dst) < 0)
         return json_wrong_shape(b->fault, "dst.ip", "invalid IP address syntax");
     b->dst_outside = !ip6_in_overlay(&b->body.dst);
     return OK;
 }
 
-static int read_pk(struct body_rd *b, const struct json_text *t)
+static int read_pk(struct body_rd *b, const json_t *v)
 {
     struct pubkey key;
 
-    if (t->len != (size_t)2 * KEY_BYTES)
+    if (json_string_length(v) != (size_t)2 * KEY_BYTES)
         return json_wrong_shape(b->fault, "dst.pk", "Public key is 64 characters long");
-    if (hex_decode(t->p, t->len, key.b, KEY_BYTES) < 0)
+    if (hex_decode(json_string_value(v), json_string_length(v), key.b, KEY_BYTES) < 0)
         return json_wrong_shape(b->fault, "dst.pk", "PublicKey is not valid hex");
     b->body.dst = address_of_key(&key);
     return OK;
 }
 
-static int unknown_variant(struct body_rd *b, const struct json_text *key)
+static int unknown_variant(struct body_rd *b, const char *key)
 {
-    char why[96], name[33] = "";
+    char why[96];
 
-    (void)json_text_copy(key, name, sizeof(name)); /* a long one stays unnamed */
     (void)snprintf(why, sizeof(why), "unknown variant `%s`, expected `ip` or `pk`",
-                   name); /* fits */
+                   strlen(key) > 32 ? "" : key); /* fits; a long one stays unnamed */
     return json_wrong_shape(b->fault, "dst", why);
 }
 
-/* {"ip": address} or {"pk": key}, one key only. */
-static int read_dst(struct body_rd *b)
+/* {"ip": address} or {"pk": key}, one key only. Values are lent and not changed; the library's
+ * iterators want them without const. */
+static int read_dst(struct body_rd *b, json_t *v)
 {
-    struct json_text key, value;
-    bool first, ip;
+    void *first = json_object_iter(v); /* in the order of the text */
+    const json_t *value = json_object_iter_value(first);
+    bool ip;
     int rc;
 
-    if (json_rd_kind(&b->rd) != JSON_KIND_OBJECT)
-        return json_wrong_kind(b->fault, "dst", &b->rd, "an object with ip or pk");
-    first = json_rd_open(&b->rd);
-    if (!json_rd_key(&b->rd, &first, &key)) {
-        json_rd_fail(&b->rd, "dst: expected value");
-        return json_no_json(b->fault, &b->rd);
-    }
-    ip = json_text_is(&key, "ip");
-    if (!ip && !json_text_is(&key, "pk")) {
-        rc = unknown_variant(b, &key);
-    } else if (json_rd_kind(&b->rd) != JSON_KIND_STRING) {
-        rc = json_wrong_kind(b->fault, ip ? "dst.ip" : "dst.pk", &b->rd, "a string");
-    } else if (!json_rd_text(&b->rd, &value)) {
-        rc = json_no_json(b->fault, &b->rd);
-    } else {
-        rc = ip ? read_ip(b, &value) : read_pk(b, &value);
-        json_text_fini(&value);
-    }
-    json_text_fini(&key);
-    if (rc == OK && json_rd_key(&b->rd, &first, &key)) {
-        json_text_fini(&key);
-        json_rd_fail(&b->rd, "dst: expected value");
-    }
-    return rc < 0 || !b->rd.fault ? rc : json_no_json(b->fault, &b->rd);
+    if (!json_is_object(v))
+        return json_wrong_kind(b->fault, "dst", v, "an object with ip or pk");
+    if (!first)
+        return json_no_json(b->fault, "dst: expected value");
+    ip = strcmp(json_object_iter_key(first), "ip") == 0;
+    if (!ip && strcmp(json_object_iter_key(first), "pk") != 0)
+        return unknown_variant(b, json_object_iter_key(first));
+    if (!json_is_string(value))
+        return json_wrong_kind(b->fault, ip ? "dst.ip" : "dst.pk", value, "a string");
+    rc = ip ? read_ip(b, value) : read_pk(b, value);
+    if (rc == OK && json_object_size(v) > 1)
+        return json_no_json(b->fault, "dst: expected value");
+    return rc;
 }
 
 static int b64_fault(struct body_rd *b, const char *path, const struct b64_error *e)
@@ -107,24 +99,18 @@ static int b64_fault(struct body_rd *b, const char *path, const struct b64_error
 }
 
 /* Missing, null and "" are no topic. */
-static int read_topic(struct body_rd *b)
+static int read_topic(struct body_rd *b, const json_t *v)
 {
     uint8_t bytes[MSG_TOPIC_MAX + 3];
-    struct json_text t;
     struct b64_error e;
     size_t len = 0;
     int rc;
 
-    if (json_rd_kind(&b->rd) == JSON_KIND_NULL) {
-        json_rd_skip(&b->rd);
-        return b->rd.fault ? json_no_json(b->fault, &b->rd) : OK;
-    }
-    if (json_rd_kind(&b->rd) != JSON_KIND_STRING)
-        return json_wrong_kind(b->fault, "topic", &b->rd, "a string");
-    if (!json_rd_text(&b->rd, &t))
-        return json_no_json(b->fault, &b->rd);
-    rc = b64_decode(t.p, t.len, bytes, sizeof(bytes), &len, &e);
-    json_text_fini(&t);
+    if (json_is_null(v))
+        return OK;
+    if (!json_is_string(v))
+        return json_wrong_kind(b->fault, "topic", v, "a string");
+    rc = b64_decode(json_string_value(v), json_string_length(v), bytes, sizeof(bytes), &len, &e);
     if (rc == ERR_INVAL)
         return b64_fault(b, "topic", &e);
     b->topic_long = rc < 0 || len > MSG_TOPIC_MAX;
@@ -135,21 +121,23 @@ static int read_topic(struct body_rd *b)
     return OK;
 }
 
-static int decode_payload(struct body_rd *b, const struct json_text *t)
+static int read_payload(struct body_rd *b, const json_t *v)
 {
+    size_t text_len = json_string_length(v), len;
     struct b64_error e;
     struct blob *blob;
-    size_t len;
     int rc;
 
-    if (t->len > B64_LEN(MSG_LEN_MAX)) {
+    if (!json_is_string(v))
+        return json_wrong_kind(b->fault, "payload", v, "a string");
+    if (text_len > B64_LEN(MSG_LEN_MAX)) {
         b->payload_long = true;
         return OK;
     }
-    blob = blob_new(t->len / 4 * 3 + 3);
+    blob = blob_new(text_len / 4 * 3 + 3);
     if (!blob)
         return json_refuse(b->fault, 503, "out of memory");
-    rc = b64_decode(t->p, t->len, blob->data, blob->len, &len, &e);
+    rc = b64_decode(json_string_value(v), text_len, blob->data, blob->len, &len, &e);
     if (rc < 0) {
         blob_unref(blob);
         return b64_fault(b, "payload", &e);
@@ -160,47 +148,32 @@ static int decode_payload(struct body_rd *b, const struct json_text *t)
     return OK;
 }
 
-static int read_payload(struct body_rd *b)
+/* The first fault in the order of the text is the one that is told. */
+static int read_fields(struct body_rd *b, json_t *body)
 {
-    struct json_text t;
-    int rc;
-
-    if (json_rd_kind(&b->rd) != JSON_KIND_STRING)
-        return json_wrong_kind(b->fault, "payload", &b->rd, "a string");
-    if (!json_rd_text(&b->rd, &t))
-        return json_no_json(b->fault, &b->rd);
-    rc = decode_payload(b, &t);
-    json_text_fini(&t);
-    return rc;
-}
-
-static int once(struct body_rd *b, bool *has, const char *name, int (*read)(struct body_rd *))
-{
-    if (*has)
-        return json_twice(b->fault, name);
-    *has = true;
-    return read(b);
-}
-
-static int read_fields(struct body_rd *b)
-{
-    struct json_text key;
+    const char *key;
+    json_t *v;
     int rc = OK;
 
-    if (json_rd_kind(&b->rd) != JSON_KIND_OBJECT)
-        return json_wrong_kind(b->fault, "", &b->rd, "an object with dst and payload");
-    for (bool first = json_rd_open(&b->rd); rc == OK && json_rd_key(&b->rd, &first, &key);
-         json_text_fini(&key)) {
-        if (json_text_is(&key, "dst"))
-            rc = once(b, &b->has_dst, "dst", read_dst);
-        else if (json_text_is(&key, "topic"))
-            rc = once(b, &b->has_topic, "topic", read_topic);
-        else if (json_text_is(&key, "payload"))
-            rc = once(b, &b->has_payload, "payload", read_payload);
-        else
-            json_rd_skip(&b->rd);
+    if (!json_is_object(body))
+        return json_wrong_kind(b->fault, "", body, "an object with dst and payload");
+    json_object_foreach(body, key, v)
+    {
+        if (strcmp(key, "dst") == 0) {
+            b->has_dst = true;
+            rc = read_dst(b, v);
+        } else if (strcmp(key, "topic") == 0) {
+            rc = read_topic(b, v);
+        } else if (strcmp(key, "payload") == 0) {
+            b->has_payload = true;
+            rc = read_payload(b, v);
+        }
+        if (rc < 0)
+            return rc;
     }
-    return rc;
+    if (!b->has_dst)
+        return json_missing(b->fault, "dst");
+    return b->has_payload ? OK : json_missing(b->fault, "payload");
 }
 
 /* The right JSON of the right shape: may it be sent? */
@@ -208,10 +181,6 @@ static int check_meaning(struct body_rd *b)
 {
     char text[96];
 
-    if (!b->has_dst)
-        return json_missing(b->fault, "dst");
-    if (!b->has_payload)
-        return json_missing(b->fault, "payload");
     if (b->dst_outside)
         return json_refuse(b->fault, 400, "dst.ip: not an address of the network (400::/7)");
     if (b->topic_long)
@@ -222,23 +191,36 @@ static int check_meaning(struct body_rd *b)
     return json_refuse(b->fault, 413, text);
 }
 
+/* A body that is not looked into: most likely its payload is too long. */
+static int refuse_unread(struct json_fault *fault)
+{
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), JSON_TOO_LONG "; a payload has at most %u bytes",
+                   MSG_LEN_MAX); /* fits */
+    return json_refuse(fault, 413, text);
+}
+
 int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struct json_fault *fault)
 {
-    struct body_rd b = {.rd = json_rd_of(json, len), .fault = fault};
+    struct body_rd b = {.fault = fault};
+    json_t *body;
     int rc;
 
     fault->status = 0;
-    rc = read_fields(&b);
-    if (rc == OK)
-        json_rd_end(&b.rd);
-    if (rc == OK && b.rd.fault)
-        rc = json_no_json(fault, &b.rd);
+    if (len > JSON_BODY_MAX)
+        return refuse_unread(fault);
+    body = json_body(json, len, fault);
+    if (!body)
+        return ERR_INVAL;
+    rc = read_fields(&b, body);
     if (rc == OK)
         rc = check_meaning(&b);
     if (rc < 0)
         send_body_fini(&b.body);
     else
         *ret = b.body;
+    json_decref(body);
     return rc;
 }
 

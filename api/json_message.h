@@ -16,7 +16,8 @@ struct send_body {
 };
 
 /* ERR_INVAL with *fault filled: 400 (no JSON; two keys in dst; an address outside the network), 422
- * (wrong shape), 413 (payload above MSG_LEN_MAX), 400 without text (topic over 255 bytes). */
+ * (wrong shape; a key twice), 413 (payload above MSG_LEN_MAX, body above JSON_BODY_MAX), 400
+ * without text (topic over 255 bytes). */
 MUST_CHECK int send_body_read(const uint8_t *json, size_t len, struct send_body *ret,
                               struct json_fault *fault);
 void send_body_fini(struct send_body *b);

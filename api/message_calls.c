@@ -64,11 +64,24 @@ static void hand_over(struct api *a, const struct asked *q, struct bus_send *m, 
     asked_bus(a, q, rc);
 }
 
+/* False, answered: not a message. */
+static bool read_body(struct api *a, const struct asked *q, const struct http_request *r,
+                      struct send_body *ret)
+{
+    struct json_fault fault;
+
+    if (!body_is_json(a, q, r))
+        return false;
+    if (send_body_read(r->body, r->body_len, ret, &fault) == OK)
+        return true;
+    answer_fault(a, q, &fault);
+    return false;
+}
+
 void call_send(struct api *a, const struct asked *q, const struct http_request *r)
 {
     char text[QUERY_TEXT_MAX];
     struct send_query query;
-    struct json_fault fault;
     struct send_body b;
     struct bus_send m = {0};
 
@@ -76,12 +89,8 @@ void call_send(struct api *a, const struct asked *q, const struct http_request *
         answer_text(a, q, 400, text);
         return;
     }
-    if (!body_is_json(a, q, r))
+    if (!read_body(a, q, r, &b))
         return;
-    if (send_body_read(r->body, r->body_len, &b, &fault) < 0) {
-        answer_fault(a, q, &fault);
-        return;
-    }
     if (query.has_reply_timeout) /* zero waits too, as short as can be */
         m.reply_wait_ms = MAX(wait_ms(query.reply_timeout_s), 1);
     hand_over(a, q, &m, &b, query.has_reply_timeout ? PENDING_SEND_WAIT : PENDING_SEND);
@@ -104,15 +113,10 @@ void call_reply(struct api *a, const struct asked *q, const struct http_request 
                 const struct match *m)
 {
     struct bus_send s = {.reply = true};
-    struct json_fault fault;
     struct send_body b;
 
-    if (!read_id(a, q, m, &s.reply_to) || !body_is_json(a, q, r))
+    if (!read_id(a, q, m, &s.reply_to) || !read_body(a, q, r, &b))
         return;
-    if (send_body_read(r->body, r->body_len, &b, &fault) < 0) {
-        answer_fault(a, q, &fault);
-        return;
-    }
     hand_over(a, q, &s, &b, PENDING_REPLY);
 }
 

@@ -7,23 +7,14 @@
 #include "base/err.h"
 #include "base/text.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 int percent_decode(const char *text, size_t len, bool plus, char *ret, size_t cap, size_t *ret_len)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
-        if (c == '%' && len - i > 2 && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-            c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+        if (c == '%' && len - i > 2 && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+            c = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
             i += 2;
         } else if (c == '+' && plus) {
             c = ' ';
@@ -93,44 +84,24 @@ static int twice(char *text, const char *key)
     return ERR_INVAL;
 }
 
-static int read_u64(const char *s, size_t len, uint64_t *ret, const char **why)
-{
-    uint64_t n = 0;
-
-    if (len == 0) {
-        *why = "cannot parse integer from empty string";
-        return ERR_INVAL;
-    }
-    if (*s == '+' && len > 1) {
-        s++;
-        len--;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9') {
-            *why = "invalid digit found in string";
-            return ERR_INVAL;
-        }
-        if (n > (UINT64_MAX - (uint64_t)(s[i] - '0')) / 10) {
-            *why = "number too large to fit in target type";
-            return ERR_INVAL;
-        }
-        n = n * 10 + (uint64_t)(s[i] - '0');
-    }
-    *ret = n;
-    return OK;
-}
-
 /* Decodes a value and reads a number from it. */
 static int read_number(const struct query_pair *p, const char *key, uint64_t *ret, char *text)
 {
     char v[QUERY_VALUE_MAX];
-    const char *why = "number too large to fit in target type";
-    size_t len;
+    size_t len, sign;
+    int rc = percent_decode(p->value, p->value_len, true, v, sizeof(v), &len);
 
-    if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) < 0 ||
-        read_u64(v, len, ret, &why) < 0)
-        return refuse(text, key, why);
-    return OK;
+    if (rc == OK && len == 0)
+        return refuse(text, key, "cannot parse integer from empty string");
+    if (rc == OK) {
+        sign = len > 1 && *v == '+';
+        rc = decimal_parse(v + sign, len - sign, UINT64_MAX, ret);
+    }
+    if (rc == OK)
+        return OK;
+    return refuse(text, key,
+                  rc == ERR_TOOBIG ? "number too large to fit in target type"
+                                   : "invalid digit found in string");
 }
 
 static int read_bool(const struct query_pair *p, const char *key, bool *ret, char *text)

@@ -16,7 +16,7 @@ char *hex_encode(const void *bytes, size_t len, char *out)
     return out;
 }
 
-static int hex_digit(char c)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -38,6 +38,23 @@ int hex_decode(const char *text, size_t text_len, void *ret, size_t len)
     for (size_t i = 0; i < len; i++)
         out[i] =
             (uint8_t)((unsigned)hex_digit(text[2 * i]) << 4 | (unsigned)hex_digit(text[2 * i + 1]));
+    return OK;
+}
+
+int decimal_parse(const char *text, size_t len, uint64_t max, uint64_t *ret)
+{
+    uint64_t n = 0;
+    if (len == 0)
+        return ERR_INVAL;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return ERR_INVAL;
+        uint64_t digit = (uint64_t)(text[i] - '0');
+        if (digit > max || n > (max - digit) / 10)
+            return ERR_TOOBIG;
+        n = n * 10 + digit;
+    }
+    *ret = n;
     return OK;
 }
 

@@ -1,4 +1,4 @@
-/* text.h - hex and base64 with strict readers, and what counts as UTF-8.
+/* text.h - hex, decimal numbers and base64 with strict readers, and what counts as UTF-8.
  *
  * Base64 is the standard alphabet with required padding and zero unused bits: what the API of the
  * network takes (docs/protocol/api.md). */
@@ -9,10 +9,15 @@
 
 #include "base/macros.h"
 
+int hex_digit(char c); /* its value in either case; -1: none */
 /* Lower-case digits and a zero byte: needs 2 * len + 1 bytes. Returns out. */
 char *hex_encode(const void *bytes, size_t len, char *out);
 /* Exactly 2 * len digits of either case in text[0..text_len). ERR_INVAL. */
 MUST_CHECK int hex_decode(const char *text, size_t text_len, void *ret, size_t len);
+
+/* All of text[0..len) as a decimal number, any number of leading zeros. ERR_INVAL: empty, or not
+ * only digits; ERR_TOOBIG: above max. Of two faults the first from the left. */
+MUST_CHECK int decimal_parse(const char *text, size_t len, uint64_t max, uint64_t *ret);
 
 #define B64_LEN(n) (((size_t)(n) + 2) / 3 * 4) /* characters, without a zero byte */
 /* Writes B64_LEN(len) characters and a zero byte; returns the characters. */

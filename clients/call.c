@@ -112,6 +112,15 @@ int api_call(const struct api_target *t, const struct call_args *a, struct http_
     return OK;
 }
 
+int api_call_plain(const struct api_target *t, const struct call_args *a)
+{
+    struct http_reply r = {0};
+    if (api_call(t, a, &r) != OK)
+        return 1;
+    http_reply_fini(&r);
+    return 0;
+}
+
 int api_call_json(const struct api_target *t, const struct call_args *a, json_t **ret)
 {
     struct http_reply r = {0};

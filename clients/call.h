@@ -21,7 +21,9 @@ struct call_args {
 /* OK with an answer to be freed, or an error that has been told on standard error. */
 MUST_CHECK int api_call(const struct api_target *t, const struct call_args *a,
                         struct http_reply *ret);
-/* The same, and the answer parsed. */
+/* api_call() for an answer whose body says nothing. Returns the exit status. */
+MUST_CHECK int api_call_plain(const struct api_target *t, const struct call_args *a);
+/* api_call(), and the answer parsed. */
 MUST_CHECK int api_call_json(const struct api_target *t, const struct call_args *a, json_t **ret);
 
 /* One line on standard error, beginning with "Error: ". Returns 1, the exit status. */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "clients/table.h"
 
 int listing_body(const struct api_target *t, const struct call_args *a)
 {
@@ -26,9 +25,8 @@ static bool cell_number(struct table *t, json_t *v)
     return json_is_string(v) || json_is_integer(v);
 }
 
-/* One row per object of the array, one column per key. */
-int listing_table(const char *what, json_t *list, const char *const *heads, const char *const *keys,
-                  size_t columns)
+int listing_rows(const char *what, json_t *list, const char *const *heads, size_t columns,
+                 listing_row *row, const void *ctx)
 {
     struct table t;
     json_t *entry;
@@ -39,8 +37,8 @@ int listing_table(const char *what, json_t *list, const char *const *heads, cons
         table_cell(&t, "%s", heads[i]);
     json_array_foreach(list, i, entry)
     {
-        for (size_t k = 0; ok && k < columns; k++)
-            ok = cell_number(&t, keys ? json_object_get(entry, keys[k]) : entry);
+        if (ok)
+            ok = row(&t, entry, ctx);
     }
     int status = 0;
     if (!ok)
@@ -49,4 +47,25 @@ int listing_table(const char *what, json_t *list, const char *const *heads, cons
         status = command_fail("cannot %s: %s", what, err_str(ERR_NOMEM));
     table_fini(&t);
     return status;
+}
+
+struct columns {
+    const char *const *keys;
+    size_t count;
+};
+
+static bool plain_row(struct table *t, json_t *entry, const void *ctx)
+{
+    const struct columns *c = ctx;
+    bool ok = true;
+    for (size_t i = 0; ok && i < c->count; i++)
+        ok = cell_number(t, c->keys ? json_object_get(entry, c->keys[i]) : entry);
+    return ok;
+}
+
+int listing_table(const char *what, json_t *list, const char *const *heads, const char *const *keys,
+                  size_t columns)
+{
+    const struct columns c = {keys, columns};
+    return listing_rows(what, list, heads, columns, plain_row, &c);
 }

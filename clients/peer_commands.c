@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "clients/call.h"
 #include "clients/commands.h"
 #include "clients/escape.h"
-#include "clients/table.h"
+#include "clients/listing.h"
 #include "clients/units.h"
 
 #define LIST_WHAT "list the peers"
@@ -24,12 +23,13 @@ static void cell_capital(struct table *t, const char *word)
 }
 
 /* False when the object has another shape. */
-static bool peer_row(struct table *t, json_t *peer)
+static bool peer_row(struct table *t, json_t *peer, const void *ctx)
 {
     const char *proto, *socket = NULL, *type, *state;
     json_int_t cid = 0, port = 0, tx, rx, discovered;
     json_t *addr, *last;
     char text[UNITS_TEXT_MAX];
+    (void)ctx;
     if (json_unpack(peer, "{s:{s:s,s:o},s:s,s:s,s:I,s:I,s:I,s:o}", "endpoint", "proto", &proto,
                     "addr", &addr, "type", &type, "connectionState", &state, "txBytes", &tx,
                     "rxBytes", &rx, "discovered", &discovered, "lastConnected", &last) != 0)
@@ -60,25 +60,7 @@ static int peers_table(json_t *peers)
 {
     static const char *const heads[] = {"Protocol", "Socket",   "Type",       "Connection",
                                         "Rx total", "Tx total", "Discovered", "Last connection"};
-    struct table t;
-    json_t *peer;
-    size_t i;
-    bool ok = json_is_array(peers);
-    table_init(&t, ARRAY_LEN(heads));
-    for (i = 0; i < ARRAY_LEN(heads); i++)
-        table_cell(&t, "%s", heads[i]);
-    json_array_foreach(peers, i, peer)
-    {
-        if (ok)
-            ok = peer_row(&t, peer);
-    }
-    int status = 0;
-    if (!ok)
-        status = command_fail_shape(LIST_WHAT);
-    else if (table_print(&t, stdout) != OK)
-        status = command_fail("cannot " LIST_WHAT ": %s", err_str(ERR_NOMEM));
-    table_fini(&t);
-    return status;
+    return listing_rows(LIST_WHAT, peers, heads, ARRAY_LEN(heads), peer_row, NULL);
 }
 
 int command_peers_list(const struct api_target *t, bool json)
@@ -103,7 +85,6 @@ int command_peers_add(const struct api_target *t, char *const *endpoints, size_t
         char what[320];
         char *body = NULL;
         size_t len = 0;
-        struct http_reply r = {0};
         if (!utf8_valid(endpoints[i], strlen(endpoints[i])))
             return command_fail("cannot add a peer: the endpoint is no text");
         FILE *f = open_memstream(&body, &len);
@@ -122,11 +103,10 @@ int command_peers_add(const struct api_target *t, char *const *endpoints, size_t
                                     .body = body,
                                     .body_len = len,
                                     .what = text_make_printable(what)};
-        int rc = api_call(t, &a, &r);
+        int status = api_call_plain(t, &a);
         free(body);
-        if (rc != OK)
-            return 1;
-        http_reply_fini(&r);
+        if (status != 0)
+            return status;
     }
     return 0;
 }
@@ -136,15 +116,13 @@ int command_peers_remove(const struct api_target *t, char *const *endpoints, siz
     for (size_t i = 0; i < n; i++) {
         char what[320], path[1200] = "/admin/peers/";
         size_t used = strlen(path);
-        struct http_reply r = {0};
         if (!url_escape(endpoints[i], path + used, sizeof(path) - used))
             return command_fail("cannot remove a peer: the endpoint is too long");
         snprintf(what, sizeof(what), "remove the peer %s", endpoints[i]);
         const struct call_args a = {
             .method = "DELETE", .path = path, .what = text_make_printable(what)};
-        if (api_call(t, &a, &r) != OK)
+        if (api_call_plain(t, &a) != 0)
             return 1;
-        http_reply_fini(&r);
     }
     return 0;
 }

@@ -54,12 +54,8 @@ int command_proxy_connect(const struct api_target *t, const char *remote, bool j
 static int simple_call(const struct api_target *t, const char *method, const char *path,
                        const char *what)
 {
-    struct http_reply r = {0};
     const struct call_args a = {.method = method, .path = path, .what = what};
-    if (api_call(t, &a, &r) != OK)
-        return 1;
-    http_reply_fini(&r);
-    return 0;
+    return api_call_plain(t, &a);
 }
 
 int command_proxy_disconnect(const struct api_target *t)

@@ -370,6 +370,9 @@ static void test_send_refused(void **state)
     ask(HTTP_POST, "/messages", "{\"dst\":{\"ip\":\"1.2.3.4\"},\"payload\":\"\"}");
     expect_begin(400, "dst.ip: ");
     assert_int_equal(t.client, 0); /* the bus saw none of them */
+    struct api_stats s;
+    api_stats(t.api, &s);
+    assert_int_equal(s.refused_body, 2);
 }
 
 static void test_send_and_wait(void **state)

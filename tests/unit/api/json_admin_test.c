@@ -5,15 +5,8 @@
 #include "api/json_in.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "tests/unit/api/expect_out.h"
 #include "tests/unit/unit.h"
-
-static void expect_out(struct json_out *o, const char *want)
-{
-    assert_false(o->bad);
-    json_put_bytes(o, "", 1);
-    assert_string_equal(o->p, want);
-    json_out_fini(o);
-}
 
 static void test_writer(void **state)
 {
@@ -143,6 +136,8 @@ static void test_endpoint_body(void **state)
     assert_string_equal(text, "missing leading protocol identifier");
     assert_int_equal(endpoint_status("{\"endpoint\":\"foo://1.2.3.4:5\"}", &text), 400);
     assert_string_equal(text, "protocol for endpoint is not supported");
+    assert_int_equal(endpoint_status("{\"endpoint\":\"tcp://1.2.3.4:5\",\"endpoint\":5}", &text),
+                     422);
     assert_int_equal(endpoint_status("{}", &text), 422);
     assert_int_equal(endpoint_status("{\"endpoint\":5}", &text), 422);
     assert_int_equal(endpoint_status("[\"tcp://127.0.0.1:77\"]", &text), 422);

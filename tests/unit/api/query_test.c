@@ -32,25 +32,6 @@ static void test_percent(void **state)
     assert_int_equal(percent_decode("%41%42%43", 9, false, out, 3, &len), OK);
 }
 
-static void test_utf8(void **state)
-{
-    (void)state;
-    static const char *const good[] = {"",
-                                       "abc",
-                                       "\xc3\xa4",
-                                       "\xe2\x82\xac",
-                                       "\xf0\x9f\x98\x80",
-                                       "\xed\x9f\xbf",
-                                       "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {
-        "\xff",         "\xc0\x80",         "\xc3", "\xe2\x82",         "\xe0\x80\x80",
-        "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xf0\x80\x80\x80", "a\xc3z"};
-    for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        assert_true(utf8_valid(good[i], strlen(good[i])));
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_false(utf8_valid(bad[i], strlen(bad[i])));
-}
-
 static void test_pairs(void **state)
 {
     (void)state;
@@ -189,10 +170,10 @@ static void test_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_percent),      cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_pairs),        cmocka_unit_test(test_take),
-        cmocka_unit_test(test_take_refused), cmocka_unit_test(test_topic_length),
-        cmocka_unit_test(test_send),         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_percent),      cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_take),         cmocka_unit_test(test_take_refused),
+        cmocka_unit_test(test_topic_length), cmocka_unit_test(test_send),
+        cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,46 @@ static void test_hex(void **state)
     assert_memory_equal(b, before, 4); /* nothing written on errors */
 }
 
+static void test_decimal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t max;
+        int rc;
+        uint64_t value;
+    } v[] = {
+        {"0", 0, OK, 0},
+        {"1", 0, ERR_TOOBIG, 0},
+        {"0001", 1, OK, 1},
+        {"65535", 65535, OK, 65535},
+        {"65536", 65535, ERR_TOOBIG, 0},
+        {"99999", 65535, ERR_TOOBIG, 0},
+        {"18446744073709551615", UINT64_MAX, OK, UINT64_MAX},
+        {"18446744073709551616", UINT64_MAX, ERR_TOOBIG, 0},
+        {"99999999999999999999x", UINT64_MAX, ERR_TOOBIG, 0},
+        {"x99999999999999999999", UINT64_MAX, ERR_INVAL, 0},
+        {"", 9, ERR_INVAL, 0},
+        {"+1", 9, ERR_INVAL, 0},
+        {"-1", 9, ERR_INVAL, 0},
+        {" 1", 9, ERR_INVAL, 0},
+        {"1 ", 9, ERR_INVAL, 0},
+        {"1.", 9, ERR_INVAL, 0},
+        {"0x1", 9, ERR_INVAL, 0},
+        {"/", 9, ERR_INVAL, 0},
+        {":", 9, ERR_INVAL, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        uint64_t n = 77;
+        if (decimal_parse(v[i].text, strlen(v[i].text), v[i].max, &n) != v[i].rc)
+            fail_msg("%s up to %llu", v[i].text, (unsigned long long)v[i].max);
+        assert_int_equal(n, v[i].rc == OK ? v[i].value : 77);
+    }
+    uint64_t n;
+    assert_int_equal(decimal_parse("123", 2, 99, &n), OK);
+    assert_int_equal(n, 12);
+}
+
 static void test_b64_rfc4648(void **state)
 {
     (void)state;
@@ -176,12 +216,32 @@ static void test_b64_canonical(void **state)
     assert_true(good > 1000);
 }
 
+static void test_utf8(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"",
+                                       "abc",
+                                       "\xc3\xa4",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {
+        "\xff",         "\xc0\x80",         "\xc3", "\xe2\x82",         "\xe0\x80\x80",
+        "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xf0\x80\x80\x80", "a\xc3z"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_true(utf8_valid(good[i], strlen(good[i])));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(utf8_valid(bad[i], strlen(bad[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hex),           cmocka_unit_test(test_b64_rfc4648),
-        cmocka_unit_test(test_b64_faults),    cmocka_unit_test(test_b64_lengths),
-        cmocka_unit_test(test_b64_canonical),
+        cmocka_unit_test(test_hex),         cmocka_unit_test(test_decimal),
+        cmocka_unit_test(test_b64_rfc4648), cmocka_unit_test(test_b64_faults),
+        cmocka_unit_test(test_b64_lengths), cmocka_unit_test(test_b64_canonical),
+        cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
