@@ -196,6 +196,9 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
     case CALL_ROUTES_QUERIED:
         call_routes(a, q, m->call);
         break;
+    case CALL_PACKETS:
+        call_packets(a, q);
+        break;
     case CALL_PUBKEY:
         call_pubkey(a, q, m);
         break;

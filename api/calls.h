@@ -64,6 +64,7 @@ void call_peers(struct api *a, const struct asked *q);
 void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r);
 void call_peer_delete(struct api *a, const struct asked *q, const struct match *m);
 void call_routes(struct api *a, const struct asked *q, enum call which);
+void call_packets(struct api *a, const struct asked *q);
 void call_pubkey(struct api *a, const struct asked *q, const struct match *m);
 
 void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look);

@@ -143,6 +143,20 @@ void json_query(struct json_out *o, const struct subnet *s, usec_t ends, usec_t 
     json_put(o, "\"}");
 }
 
+void json_traffic(struct json_out *o, const struct ip6 *addr, uint64_t packets, uint64_t bytes)
+{
+    char text[IP6_STR_MAX];
+
+    comma(o);
+    json_put(o, "{\"ip\":\"");
+    json_put(o, ip6_str(addr, text));
+    json_put(o, "\",\"packetCount\":");
+    json_u64(o, packets);
+    json_put(o, ",\"byteCount\":");
+    json_u64(o, bytes);
+    json_put(o, "}");
+}
+
 static int read_endpoint(const json_t *body, struct endpoint *ret, struct json_fault *fault)
 {
     const json_t *v = json_object_get(body, "endpoint");

@@ -18,6 +18,7 @@ void json_pubkey(struct json_out *o, const struct pubkey *key);
 void json_peer(struct json_out *o, const struct peer_info *p, usec_t now);
 void json_route(struct json_out *o, const struct route_info *r);
 void json_query(struct json_out *o, const struct subnet *s, usec_t ends, usec_t now);
+void json_traffic(struct json_out *o, const struct ip6 *addr, uint64_t packets, uint64_t bytes);
 
 /* {"endpoint": text}. ERR_INVAL with *fault filled: 400, 413 or 422. */
 MUST_CHECK int endpoint_body_read(const uint8_t *json, size_t len, struct endpoint *ret,

@@ -97,6 +97,25 @@ void call_routes(struct api *a, const struct asked *q, enum call which)
     answer_out(a, q, 200, &l.out);
 }
 
+static void visit_traffic(void *ctx, const struct ip6 *addr, uint64_t packets, uint64_t bytes)
+{
+    struct list_out *l = ctx;
+
+    json_traffic(&l->out, addr, packets, bytes);
+}
+
+void call_packets(struct api *a, const struct asked *q)
+{
+    struct list_out l = {.now = 0};
+
+    json_put(&l.out, "{\"bySource\":[");
+    router_each_source(a->conf.router, visit_traffic, &l);
+    json_put(&l.out, "],\"byDestination\":[");
+    router_each_destination(a->conf.router, visit_traffic, &l);
+    json_put(&l.out, "]}");
+    answer_out(a, q, 200, &l.out);
+}
+
 void call_pubkey(struct api *a, const struct asked *q, const struct match *m)
 {
     struct ip6 self = address_of_key(&a->conf.self_key);

@@ -28,6 +28,7 @@ static const struct path paths[] = {
     {"/admin/routes/selected", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_SELECTED}}, 1},
     {"/admin/routes/fallback", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_FALLBACK}}, 1},
     {"/admin/routes/queried", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_QUERIED}}, 1},
+    {"/admin/stats/packets", "", "GET,HEAD", {{HTTP_GET, CALL_PACKETS}}, 1},
     {"/pubkey/", "ip", "GET,HEAD", {{HTTP_GET, CALL_PUBKEY}}, 1},
     {"/messages",
      "",

@@ -17,6 +17,7 @@ enum call {
     CALL_ROUTES_SELECTED,
     CALL_ROUTES_FALLBACK,
     CALL_ROUTES_QUERIED,
+    CALL_PACKETS,
     CALL_PUBKEY,
     CALL_TAKE,
     CALL_LOOK, /* HEAD /messages */

@@ -368,6 +368,17 @@ def test_routes(net):
     check(0 <= int(queried[0]["expiration"]) <= 15, "seconds left, as text")
 
 
+def test_packet_statistics(net):
+    a, b = net.pair()
+    a.send(b.ip, b"counted")
+    check(b.take(10) is not None, "nothing arrived")
+    stats = expect(a, "GET", "/admin/stats/packets", 200).json()
+    check_equal(list(stats), ["bySource", "byDestination"], "keys")
+    sent = next(s for s in stats["byDestination"] if s["ip"] == b.ip)
+    check_equal(list(sent), ["ip", "packetCount", "byteCount"], "keys of an entry")
+    check(sent["packetCount"] >= 3 and sent["byteCount"] >= 3 * 44, f"INIT, CHUNK and DONE were counted: {sent}")
+
+
 def raw_request(node, lines, body=b""):
     """Status of a request given as header lines, and whether the connection was closed without one."""
     with socket.create_connection(("127.0.0.1", node.api_port), timeout=10) as s:

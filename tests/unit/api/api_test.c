@@ -121,6 +121,19 @@ void router_each_query(const struct router *r, query_visit *v, void *ctx)
     v(ctx, &s, usec_now() + 10 * USEC_SEC + USEC_SEC / 2);
 }
 
+void router_each_source(const struct router *r, traffic_visit *v, void *ctx)
+{
+    (void)r;
+    v(ctx, &(struct ip6){{4, 1}}, 2, 300);
+    v(ctx, &(struct ip6){{5}}, 1, 40);
+}
+
+void router_each_destination(const struct router *r, traffic_visit *v, void *ctx)
+{
+    (void)r;
+    v(ctx, &(struct ip6){{4, 1}}, 3, 340);
+}
+
 static void kick(void *ctx)
 {
     (void)ctx;
@@ -294,6 +307,15 @@ static void test_routes(void **state)
     expect(200, "[]");
     ask(HTTP_GET, "/admin/routes/queried", "");
     expect(200, "[{\"subnet\":\"400::/64\",\"expiration\":\"10\"}]");
+}
+
+static void test_packets(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/admin/stats/packets", "");
+    expect(200, "{\"bySource\":[{\"ip\":\"401::\",\"packetCount\":2,\"byteCount\":300},"
+                "{\"ip\":\"500::\",\"packetCount\":1,\"byteCount\":40}],"
+                "\"byDestination\":[{\"ip\":\"401::\",\"packetCount\":3,\"byteCount\":340}]}");
 }
 
 static void test_pubkey(void **state)
@@ -565,10 +587,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_info),  TEST(test_peers),        TEST(test_routes),        TEST(test_pubkey),
-        TEST(test_send),  TEST(test_send_refused), TEST(test_send_and_wait), TEST(test_take),
-        TEST(test_reply), TEST(test_status),       TEST(test_gone),          TEST(test_guard),
-        TEST(test_cors),  TEST(test_stopping),
+        TEST(test_info),   TEST(test_peers), TEST(test_routes),       TEST(test_packets),
+        TEST(test_pubkey), TEST(test_send),  TEST(test_send_refused), TEST(test_send_and_wait),
+        TEST(test_take),   TEST(test_reply), TEST(test_status),       TEST(test_gone),
+        TEST(test_guard),  TEST(test_cors),  TEST(test_stopping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

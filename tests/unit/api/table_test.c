@@ -25,6 +25,7 @@ static void test_calls(void **state)
         {HTTP_GET, "/api/v1/admin/routes/selected", CALL_ROUTES_SELECTED, ""},
         {HTTP_GET, "/api/v1/admin/routes/fallback", CALL_ROUTES_FALLBACK, ""},
         {HTTP_GET, "/api/v1/admin/routes/queried", CALL_ROUTES_QUERIED, ""},
+        {HTTP_GET, "/api/v1/admin/stats/packets", CALL_PACKETS, ""},
         {HTTP_GET, "/api/v1/pubkey/400::1", CALL_PUBKEY, "400::1"},
         {HTTP_GET, "/api/v1/messages", CALL_TAKE, ""},
         {HTTP_HEAD, "/api/v1/messages", CALL_LOOK, ""},
