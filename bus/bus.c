@@ -146,6 +146,8 @@ int bus_load_in(struct bus *b, const struct bus_in_row *row, struct instant now)
 
 int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant now)
 {
+    /* What was dropped for room may come back from the store. */
+    (void)seen_room(&b->seen, 0, now.mono);
     return seen_add(&b->seen, row->node, &row->id, row->reply, row->sum, (uint32_t)row->len,
                     (uint32_t)row->count, row->expire_ms - now.wall_ms, now.mono);
 }
@@ -319,6 +321,7 @@ static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
 void bus_stored(struct bus *b, const struct bus_store_result *res, struct instant now)
 {
     struct op *op = ops_result(&b->ops, res->tag);
+    b->store_flying--;
     if (res->rc != OK && res->rc != ERR_NOENT)
         b->stats.store_errors++;
     if (!op)
@@ -340,6 +343,8 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
         free(container_of(op, struct note, op));
         break;
     case OP_SWEEP:
+        if (res->rc == OK && res->more)
+            op_want(&b->ops, &b->sweep);
         break;
     }
 }
@@ -389,6 +394,7 @@ static bool next_store(struct bus *b, struct bus_out *ret)
         }
         b->store_op.tag = op->tag;
         b->store_op.now_ms = b->next_at.wall_ms;
+        b->store_flying++;
         ret->kind = BUS_OUT_STORE;
         ret->store = &b->store_op;
         return true;
@@ -440,6 +446,8 @@ void bus_stats(const struct bus *b, struct bus_stats *ret)
     ret->out_live = b->out.live;
     ret->out_bytes = b->out.bytes;
     ret->out_cached_bytes = b->out.kept_bytes + b->out.read_bytes;
+    ret->out_late_bytes = b->out.late_bytes;
+    ret->store_flying = b->store_flying;
     ret->in_parts = b->parts.count;
     ret->in_parts_bytes = b->parts.bytes;
     ret->in_ready = b->in.count;

@@ -26,19 +26,22 @@ struct bus;
 
 /* Everything that a remote or a client can make grow, with the reaction at the limit. */
 struct bus_limits {
-    uint32_t out_messages_node;  /* live, per destination node (100,000): ERR_LIMIT to the client */
-    uint64_t out_bytes_node;     /* (1 GiB): ERR_LIMIT */
-    uint64_t out_bytes;          /* all live payloads (10 GiB): ERR_NOSPACE */
+    uint32_t out_messages_node; /* live, per destination node (100,000): ERR_LIMIT to the client */
+    uint64_t out_bytes_node;    /* (1 GiB): ERR_LIMIT */
+    uint32_t out_messages; /* live, in all; some 500 bytes of memory each (200,000): ERR_LIMIT */
+    uint64_t out_bytes;    /* all live payloads (10 GiB): ERR_NOSPACE */
     uint32_t out_transfers_node; /* started at a time, per node (256): waits in QUEUED */
     uint32_t out_transfers;      /* in all (1024): waits in QUEUED */
     uint64_t out_cache_bytes;    /* payloads of waiting messages kept in memory (16 MiB); others are
-                                    read back from the store when their turn comes */
+                                    read back from the store when their turn comes. As much again
+                                    for transfers that wait without a slot: others keep theirs */
     uint32_t in_parts_node;      /* incomplete, per source node (256): INIT not answered */
     uint64_t in_parts_bytes; /* announced bytes of all incomplete messages (64 MiB): not answered */
     uint32_t in_messages;    /* complete and not taken (100,000): INIT not answered */
     uint64_t in_bytes;       /* (1 GiB): INIT not answered */
     uint64_t in_cache_bytes; /* payloads of these kept in memory (16 MiB) */
-    uint32_t seen;           /* remembered ids of received messages (2,000,000): not answered */
+    uint32_t seen;           /* remembered ids of received messages, some 120 bytes of memory each
+                                (1,000,000): not answered */
     uint32_t init_per_sec;   /* per source node (20,000, burst the same): not answered */
     uint32_t waiters;        /* clients waiting for a message or a reply (4096): ERR_LIMIT */
     int64_t ttl_default_ms;  /* 300,000 */
@@ -196,6 +199,7 @@ struct bus_store_result {
     int rc;                 /* OK, ERR_NOENT (reads), ERR_IO, ERR_NOSPACE */
     struct blob *body;      /* OUT_BODY, IN_BODY, IN_TAKE; borrowed */
     struct bus_out_row out; /* OUT_FIND */
+    bool more;              /* SWEEP: rows are left for another one */
 };
 void bus_stored(struct bus *b, const struct bus_store_result *res, struct instant now);
 
@@ -253,7 +257,8 @@ struct bus_stats {
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
     uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;
     uint64_t store_errors;
-    uint64_t out_live, out_bytes, out_cached_bytes;
+    uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;
+    uint64_t store_flying; /* operations that the store has not answered */
     uint64_t in_parts, in_parts_bytes, in_ready, in_bytes, in_cached_bytes, seen, waiters;
     uint64_t nodes;       /* remembered */
     uint64_t sched_looks; /* turns of nodes looked at for something to send */

@@ -18,6 +18,9 @@
 /* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
 #define BUS_CONTROL_MAX 65536u
 #define BUS_SWEEP_EVERY (10 * USEC_SEC)
+/* Operations that the store has not answered. Beyond it, what other nodes ask for is not begun:
+ * INITs are not answered, late READs not noted. */
+#define BUS_STORE_MAX 16384u
 
 /* A store operation whose result interests nobody but the counters. */
 struct note {
@@ -47,6 +50,7 @@ struct bus {
     struct list control; /* struct control_packet, first out first */
     size_t n_control;
     struct op sweep;
+    uint64_t store_flying; /* handed to the store and not answered, also of owners that are gone */
     usec_t sweep_at;
     uint64_t out_seq, in_seq;
     struct bus_stats stats;

@@ -297,6 +297,8 @@ static void put_back(struct bus *b, struct in_msg *m)
     m->taker = NULL;
     if (link_msg(b, m) == OK) {
         offer(b, m);
+        if (!m->taking)
+            cache(b, m);
         return;
     }
     /* No memory for its queue: it is in the store, and comes back with the next start. */

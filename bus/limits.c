@@ -5,6 +5,7 @@ void bus_limits_default(struct bus_limits *l)
     *l = (struct bus_limits){
         .out_messages_node = 100000,
         .out_bytes_node = UINT64_C(1) << 30,
+        .out_messages = 200000,
         .out_bytes = UINT64_C(10) << 30,
         .out_transfers_node = 256,
         .out_transfers = 1024,
@@ -14,7 +15,7 @@ void bus_limits_default(struct bus_limits *l)
         .in_messages = 100000,
         .in_bytes = UINT64_C(1) << 30,
         .in_cache_bytes = UINT64_C(16) << 20,
-        .seen = 2000000,
+        .seen = 1000000,
         .init_per_sec = 20000,
         .waiters = 4096,
         .ttl_default_ms = 300000,

@@ -54,7 +54,7 @@ struct out_msg {
     struct hnode by_id;  /* id: only the newest with this id */
     struct out_msg *id_older, *id_newer;
     struct list followers; /* others with the same (node, id), in order, through link */
-    struct list link;      /* node->queue, prep, active, or followers of another */
+    struct list link;      /* node->queue, prep, active, late, or followers of another */
     struct list send;      /* node->control or node->chunks */
     struct heap_node timer, deadline;
     struct op op;
@@ -95,6 +95,7 @@ struct out_msg {
     bool done_stored; /* at-most-once: DONE_SENT is durable */
     bool hold;        /* its INIT counts in node->inflight */
     bool slot;        /* counts in node->n_active */
+    bool late;        /* in node->late: counts in outbox.late_bytes */
     bool late_init;   /* asks a node that may have the message: slow INITs */
     bool sent_any;
     uint64_t local_seq; /* of the inbox row of a message to this node */

@@ -221,8 +221,8 @@ static void read_ahead(struct bus *b, struct node *n)
     }
 }
 
-/* Out of the line of its node; fine when it is not there. */
-static void dequeue(struct out_msg *m)
+/* Out of the line of its node; fine when it is not there. Who stood behind it may be ready. */
+static void dequeue(struct bus *b, struct out_msg *m)
 {
     if (!m->queued)
         return;
@@ -230,6 +230,7 @@ static void dequeue(struct out_msg *m)
         m->node->n_prep--;
     list_del(&m->link);
     m->queued = m->prepped = false;
+    node_ready(&b->nodes, m->node);
 }
 
 struct out_msg *outbox_next(struct bus *b, struct node *n)
@@ -242,13 +243,13 @@ struct out_msg *outbox_next(struct bus *b, struct node *n)
 
 void outbox_started(struct bus *b, struct out_msg *m)
 {
-    dequeue(m);
+    dequeue(b, m);
     body_uncount(b, m);
 }
 
 void outbox_postpone(struct bus *b, struct out_msg *m, struct instant now)
 {
-    dequeue(m);
+    dequeue(b, m);
     body_uncount(b, m);
     if (m->body)
         outbox_keep_body(b, m);
@@ -295,7 +296,7 @@ void outbox_fini(struct bus *b)
         while (o->deadlines.len > 0) {
             struct out_msg *m = container_of(o->deadlines.v[0], struct out_msg, deadline);
             send_stop(b, m);
-            dequeue(m);
+            dequeue(b, m);
             list_del(&m->link);
             if (find_key(b, m->node->key, &m->id) == m)
                 hmap_del(&o->by_key, &m->by_key);
@@ -317,7 +318,8 @@ void outbox_fini(struct bus *b)
 static int check_limits(const struct bus *b, const struct node *n, uint64_t len)
 {
     const struct bus_limits *l = &b->limits;
-    if (n->live >= l->out_messages_node || n->live_bytes + len > l->out_bytes_node)
+    if (n->live >= l->out_messages_node || n->live_bytes + len > l->out_bytes_node ||
+        b->out.live >= l->out_messages)
         return ERR_LIMIT;
     if (b->out.bytes + len > l->out_bytes)
         return ERR_NOSPACE;
@@ -450,7 +452,7 @@ void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struc
         return;
     }
     send_stop(b, m);
-    dequeue(m);
+    dequeue(b, m);
     step_aside(b, m, now.mono);
     outbox_drop_body(b, m);
     free(m->chunks);
@@ -496,6 +498,10 @@ void outbox_read_entry(struct bus *b, struct node *n, const struct ip6 *dst,
     uint64_t *recent = &b->out.reads[key % OUTBOX_READS];
     if (*recent == key)
         return;
+    if (b->store_flying >= BUS_STORE_MAX) {
+        b->stats.refused_limit++; /* a copy follows */
+        return;
+    }
     if (n && !bucket_take(&n->reads, NODE_READS_PER_SEC, NODE_READS_PER_SEC, now.mono)) {
         b->stats.refused_rate++;
         return;

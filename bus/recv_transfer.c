@@ -151,8 +151,9 @@ static bool answer_seen(struct bus *b, const struct ip6 *src, const struct ip6 *
 
 static bool part_allowed(struct bus *b, const struct node *n, uint64_t len, usec_t now)
 {
-    return n->parts < b->limits.in_parts_node && b->parts.bytes + len <= b->limits.in_parts_bytes &&
-           inbox_room(b, len) && seen_room(&b->seen, b->parts.count, now);
+    return b->store_flying < BUS_STORE_MAX && n->parts < b->limits.in_parts_node &&
+           b->parts.bytes + len <= b->limits.in_parts_bytes && inbox_room(b, len) &&
+           seen_room(&b->seen, b->parts.count, now);
 }
 
 static void init_again(struct bus *b, struct part *p, const struct msg_packet *i, usec_t now)

@@ -144,8 +144,10 @@ static bool window_open(struct bus *b, struct node *n, uint32_t chunks, usec_t n
 /* The next message of the queue, started; NULL: there is none, or its time has not come. */
 static struct out_msg *start_next(struct bus *b, struct node *n, struct instant now)
 {
-    if (n->n_active >= b->limits.out_transfers_node || n->unanswered >= SEND_UNANSWERED)
+    if (n->n_active >= b->limits.out_transfers_node)
         return NULL;
+    if (n->unanswered >= SEND_UNANSWERED && n->n_active > 0)
+        return NULL; /* one is enough to ask whether it is there again */
     struct out_msg *m = outbox_next(b, n);
     if (!m)
         return NULL;

@@ -64,18 +64,26 @@ static void hold_end(struct out_msg *m)
     m->hold = false;
 }
 
-/* It waits for something that may never come: others may start. */
-static void slot_end(struct bus *b, struct out_msg *m)
+static void slot_free(struct bus *b, struct out_msg *m)
 {
-    if (!m->slot)
-        return;
     m->slot = false;
     m->node->n_active--;
     b->nodes.n_active--;
-    list_del(&m->link);
-    list_push_back(&m->node->late, &m->link);
     nodes_feed(&b->nodes);
     node_ready(&b->nodes, m->node);
+}
+
+/* It waits for something that may never come: others may start, as long as the payloads of those
+ * that wait so do not become too many. */
+static void slot_end(struct bus *b, struct out_msg *m)
+{
+    if (!m->slot || b->out.late_bytes + m->len > b->limits.out_cache_bytes)
+        return;
+    list_del(&m->link);
+    list_push_back(&m->node->late, &m->link);
+    m->late = true;
+    b->out.late_bytes += m->len;
+    slot_free(b, m);
 }
 
 /* --- chunks ------------------------------------------------------------------------------- */
@@ -175,9 +183,13 @@ void send_stop(struct bus *b, struct out_msg *m)
         n->burst = NULL;
     chunks_reset(m, OUT_CHUNK_ACKED);
     hold_end(m);
-    slot_end(b, m);
     list_del(&m->send);
     list_del(&m->link);
+    if (m->late)
+        b->out.late_bytes -= m->len;
+    m->late = false;
+    if (m->slot)
+        slot_free(b, m);
     m->packets = 0;
     node_ready(&b->nodes, n);
 }
@@ -538,5 +550,10 @@ void send_route(struct bus *b, struct node *n, bool reachable, struct instant no
     }
     n->unanswered = 0;
     ask_now(b, n, now);
+    list_foreach (l, &n->late) { /* their timers may have ended without a route */
+        struct out_msg *m = list_entry(l, struct out_msg, link);
+        if (!timer_armed(&m->timer))
+            arm(b, m, now.mono + send_timeout(m));
+    }
     node_ready(&b->nodes, n);
 }

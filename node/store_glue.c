@@ -214,7 +214,8 @@ void store_glue_results(struct node *n)
     struct instant now = instant_now();
     while (m) {
         struct store_op *s = container_of(m, struct store_op, mail);
-        struct bus_store_result res = {.tag = s->tag, .rc = s->rc, .body = s->body};
+        struct bus_store_result res = {
+            .tag = s->tag, .rc = s->rc, .body = s->body, .more = s->swept >= STORE_SWEEP_ROWS};
         m = m->next;
         if (s->kind == STORE_OUT_FIND && s->rc == OK)
             out_from_store(&s->out, &res.out);

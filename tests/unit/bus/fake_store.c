@@ -253,6 +253,9 @@ static void apply(struct fake_store *s, struct fake_op *o)
         }
         break;
     case BUS_STORE_SWEEP:
+        s->sweeps++;
+        o->res.more = s->sweeps_full > 0;
+        s->sweeps_full -= s->sweeps_full > 0;
         break;
     }
 }

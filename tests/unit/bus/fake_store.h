@@ -41,6 +41,8 @@ struct fake_store {
     struct list results;
     size_t ops, commits, puts, readies, part_writes;
     unsigned fail_next; /* this many operations fail with ERR_IO */
+    size_t sweeps;
+    size_t sweeps_full; /* this many sweeps leave rows for another one */
     uint64_t out_seq, in_seq;
     struct rng rng; /* for the maps only */
 };

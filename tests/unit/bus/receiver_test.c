@@ -454,6 +454,58 @@ static void test_limits(void **state)
     end(&s);
 }
 
+/* A store that stands still: what others begin and abort does not pile up in front of it. */
+static void test_store_stands_still(void **state)
+{
+    (void)state;
+    struct script s;
+    struct bus_stats st;
+    begin(&s);
+    struct rig_node *n = &s.rig.node[0];
+    n->commit_min = n->commit_max = 20 * USEC_SEC;
+    for (unsigned i = 0; i < 20000; i++) {
+        struct msg_id id = {.b = {(uint8_t)i, (uint8_t)(i >> 8), 1}};
+        inject(&s, msg_init(&id, false, 100, &(struct topic){.len = 0}));
+        rig_run(&s.rig, 0);
+        inject(&s, msg_abort(&id));
+        rig_run(&s.rig, i % 4 == 0 ? USEC_MS : 0);
+    }
+    bus_stats(n->bus, &st);
+    assert_in_range(st.store_flying, 10000, 16384 + 16);
+    assert_true(st.refused_limit > 0);
+    uint64_t before = st.store_flying;
+    struct msg_id unknown = {.b = {9, 9, 9}};
+    inject(&s, msg_read(&unknown));
+    rig_run(&s.rig, USEC_MS);
+    bus_stats(n->bus, &st);
+    assert_int_equal(st.store_flying, before);
+    rig_run(&s.rig, 60 * USEC_SEC);
+    bus_stats(n->bus, &st);
+    assert_true(st.store_flying < 16);
+    end(&s);
+}
+
+/* Remembered ids beyond the limit, as they may come from the store: the oldest go. */
+static void test_load_seen_limit(void **state)
+{
+    (void)state;
+    struct script s;
+    struct bus_stats st;
+    begin(&s);
+    rig_crash(&s.rig, 0);
+    s.rig.node[0].limits.seen = 10;
+    rig_start(&s.rig, 0);
+    struct instant now = rig_instant(&s.rig);
+    for (uint8_t i = 0; i < 40; i++) {
+        struct bus_seen_row row = {
+            .node = 7, .id = {.b = {i, 5}}, .expire_ms = now.wall_ms + 10000 + i * 1000};
+        assert_int_equal(bus_load_seen(s.rig.node[0].bus, &row, now), OK);
+    }
+    bus_stats(s.rig.node[0].bus, &st);
+    assert_in_range(st.seen, 1, 10);
+    end(&s);
+}
+
 /* Another node cannot touch the message, nor its parts. */
 static void test_foreign(void **state)
 {
@@ -486,11 +538,18 @@ static void test_foreign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_answers),  cmocka_unit_test(test_repeats),
-        cmocka_unit_test(test_init_again),    cmocka_unit_test(test_chunk_sizes),
-        cmocka_unit_test(test_reference_cut), cmocka_unit_test(test_held_acks),
-        cmocka_unit_test(test_store_failure), cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_init_again),
+        cmocka_unit_test(test_chunk_sizes),
+        cmocka_unit_test(test_reference_cut),
+        cmocka_unit_test(test_held_acks),
+        cmocka_unit_test(test_store_failure),
+        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_store_stands_still),
+        cmocka_unit_test(test_load_seen_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -420,6 +420,163 @@ static void test_blocked_link(void **state)
     rig_fini(&r);
 }
 
+/* A node that was silent for long is asked by one message at least, also when all that were under
+ * way have reached their deadlines. */
+static void test_silent_node_is_asked(void **state)
+{
+    (void)state;
+    struct rig r;
+    start(&r, 14);
+    struct bus_send s = {.dst = peer, .ttl_ms = 20000};
+    s.payload = rig_pattern(10);
+    (void)rig_send_ex(&r, 0, &s);
+    rig_run(&r, 10 * USEC_SEC);
+    s.ttl_ms = 200000;
+    (void)rig_send_ex(&r, 0, &s);
+    blob_unref(s.payload);
+    rig_run(&r, 11 * USEC_SEC);
+    struct rig_packet *p;
+    struct msg_id first = {.b = {0}};
+    size_t inits = 0, others = 0;
+    while ((p = rig_log_pop(&r))) {
+        struct msg_id id = packet_id(p);
+        first = inits == 0 ? id : first;
+        inits += p->flags == MSG_INIT;
+        others += memcmp(id.b, first.b, sizeof(id.b)) != 0;
+        free(p);
+    }
+    assert_true(inits >= 3);
+    assert_true(others >= 1); /* the second message, once the first is aborted */
+    rig_fini(&r);
+}
+
+/* Transfers without a slot, too, go on when the route comes back. */
+static void test_route_lost_while_late(void **state)
+{
+    (void)state;
+    struct rig r;
+    start(&r, 15);
+    struct msg_id id = begin_to_peer(&r, 3000, OUT_AT_LEAST_ONCE);
+    chunks_answered(&r, 3);
+    (void)expect_at(&r, MSG_DONE, USEC_SEC);
+    (void)expect_at(&r, MSG_DONE, 5 * USEC_SEC);
+    (void)expect_at(&r, MSG_DONE, 5 * USEC_SEC);
+    for (int i = 0; i < 3; i++)
+        (void)expect_at(&r, MSG_CHUNK, 5 * USEC_SEC);
+    (void)expect_at(&r, MSG_INIT, 10 * USEC_SEC);
+    r.routes = false;
+    bus_route(r.node[0].bus, &peer, false, rig_instant(&r));
+    nothing(&r, 60 * USEC_SEC);
+    bus_route(r.node[0].bus, &peer, true, rig_instant(&r));
+    (void)expect_at(&r, MSG_INIT, 31 * USEC_SEC);
+    inject(&r, msg_read(&id));
+    rig_run(&r, 20 * USEC_MS);
+    assert_int_equal(rig_status(&r, 0, &id), OUT_READ);
+    rig_fini(&r);
+}
+
+/* The first of the queue turns out to have no payload: the next one does not wait for an event. */
+static void test_payload_gone(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, 16);
+    r.routes = false;
+    r.node[0].limits.out_cache_bytes = 3000;
+    rig_start(&r, 0);
+    bus_client first = rig_send(&r, 0, &peer, rig_pattern(5000), OUT_AT_LEAST_ONCE);
+    bus_client next = rig_send(&r, 0, &peer, rig_pattern(10), OUT_AT_LEAST_ONCE);
+    rig_run(&r, USEC_SEC);
+    struct rig_answer *a = rig_answer(&r, 0, first, BUS_OUT_ACCEPTED);
+    struct fake_out *row = fake_out_find(&r.node[0].store, &a->id, ip6_node(&peer));
+    blob_unref(row->body);
+    row->body = NULL;
+    bus_route(r.node[0].bus, &peer, true, rig_instant(&r));
+    struct rig_packet *p = expect(&r, MSG_INIT, USEC_SEC);
+    struct msg_id id = packet_id(p);
+    free(p);
+    a = rig_answer(&r, 0, next, BUS_OUT_ACCEPTED);
+    assert_memory_equal(id.b, a->id.b, sizeof(id.b));
+    a = rig_answer(&r, 0, first, BUS_OUT_ACCEPTED);
+    id = a->id;
+    rig_run(&r, 100 * USEC_MS);
+    assert_int_equal(rig_status(&r, 0, &id), OUT_ABORTED);
+    rig_fini(&r);
+}
+
+/* Payloads of transfers that gave up their slot stay within the limit: the others keep it, and
+ * nothing new starts. */
+static void test_late_payloads_limited(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct bus_stats st;
+    rig_init(&r, 17);
+    r.node[0].limits.out_cache_bytes = 7000;
+    r.node[0].limits.out_transfers_node = 2;
+    rig_start(&r, 0);
+    for (int i = 0; i < 8; i++)
+        (void)rig_send(&r, 0, &peer, rig_pattern(3000), OUT_AT_LEAST_ONCE);
+    uint8_t known[64][MSG_HEADER_BYTES + 8]; /* what was answered: nothing is twice */
+    size_t n_known = 0, i;
+    uint64_t late_max = 0;
+    usec_t until = r.now + 250 * USEC_SEC;
+    while (r.now < until) {
+        struct rig_packet *p = await(&r, USEC_SEC);
+        if (!p)
+            continue;
+        bus_stats(r.node[0].bus, &st);
+        late_max = MAX(late_max, st.out_late_bytes);
+        for (i = 0; i < n_known && memcmp(known[i], p->bytes, sizeof(known[i])) != 0;)
+            i++;
+        if (i == n_known && n_known < 64 && p->len >= sizeof(known[i])) {
+            memcpy(known[n_known++], p->bytes, sizeof(known[i]));
+            answer(&r, p, false);
+        }
+        free(p);
+    }
+    assert_int_equal(late_max, 6000);
+    rig_run(&r, 60 * USEC_SEC);
+    bus_stats(r.node[0].bus, &st);
+    assert_int_equal(st.out_late_bytes, 0);
+    assert_int_equal(st.out_live, 0);
+    rig_fini(&r);
+}
+
+/* All live messages together, whatever their size. */
+static void test_messages_limited(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, 18);
+    r.routes = false;
+    r.node[0].limits.out_messages = 3;
+    rig_start(&r, 0);
+    struct bus_send s = {.dst = peer};
+    for (uint8_t i = 0; i < 5; i++) {
+        s.dst.b[7] = i; /* another node each */
+        int rc = bus_send(r.node[0].bus, &s, 1000 + i, rig_instant(&r));
+        assert_int_equal(rc, i < 3 ? OK : ERR_LIMIT);
+    }
+    rig_run(&r, USEC_SEC);
+    rig_fini(&r);
+}
+
+/* One sweep removes a limited number of rows: while rows are left, the next one follows at once. */
+static void test_sweep_goes_on(void **state)
+{
+    (void)state;
+    struct rig r;
+    start(&r, 19);
+    struct fake_store *s = &r.node[0].store;
+    s->sweeps_full = 50;
+    rig_run(&r, 15 * USEC_SEC);
+    assert_int_equal(s->sweeps, 51);
+    rig_run(&r, 10 * USEC_SEC);
+    assert_int_equal(s->sweeps, 52);
+    rig_fini(&r);
+}
+
 static void test_foreign_answers(void **state)
 {
     (void)state;
@@ -457,6 +614,12 @@ int main(void)
         cmocka_unit_test(test_no_route),
         cmocka_unit_test(test_route_comes_and_goes),
         cmocka_unit_test(test_blocked_link),
+        cmocka_unit_test(test_silent_node_is_asked),
+        cmocka_unit_test(test_route_lost_while_late),
+        cmocka_unit_test(test_payload_gone),
+        cmocka_unit_test(test_late_payloads_limited),
+        cmocka_unit_test(test_messages_limited),
+        cmocka_unit_test(test_sweep_goes_on),
         cmocka_unit_test(test_foreign_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
