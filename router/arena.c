@@ -1,0 +1,98 @@
+#include "router/arena.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+#define STEP ((size_t)64 << 10)
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static size_t space_of(const struct arena *a)
+{
+    return round_up(((size_t)a->max + 1) * a->record, STEP);
+}
+
+/* Makes room for more records. No large pages: one of them may take the system milliseconds, and
+ * nobody may wait so long. */
+static int open_more(struct arena *a)
+{
+    size_t open = a->open + MAX(STEP, round_up(a->open / 8, STEP));
+    open = MIN(open, space_of(a));
+    if (mprotect(a->base + a->open, open - a->open, PROT_READ | PROT_WRITE) < 0)
+        return ERR_NOMEM;
+    a->open = open;
+    return OK;
+}
+
+int arena_init(struct arena *a, size_t record, uint32_t max)
+{
+    assert(record % 4 == 0 && record >= sizeof(uint32_t));
+    *a = (struct arena){.record = record, .max = MIN(max, ARENA_RECORDS_MAX), .used = 1};
+    void *base =
+        mmap(NULL, space_of(a), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return ERR_NOMEM;
+    a->base = base;
+    if (open_more(a) < 0) {
+        arena_fini(a);
+        return ERR_NOMEM;
+    }
+    return OK;
+}
+
+void arena_fini(struct arena *a)
+{
+    if (a->base) {
+        ASAN_UNPOISON_MEMORY_REGION(a->base, a->open);
+        (void)munmap(a->base, space_of(a));
+    }
+    *a = (struct arena){0};
+}
+
+uint32_t arena_new(struct arena *a)
+{
+    uint32_t name = a->free;
+    void *rec;
+    if (name) {
+        rec = arena_at(a, name);
+        ASAN_UNPOISON_MEMORY_REGION(rec, a->record);
+        memcpy(&a->free, rec, sizeof(a->free));
+        memset(rec, 0, a->record);
+    } else {
+        if (a->used > a->max || (((size_t)a->used + 1) * a->record > a->open && open_more(a) < 0))
+            return 0;
+        name = a->used++; /* zeroed by the system */
+    }
+    a->live++;
+    return name;
+}
+
+void arena_free(struct arena *a, uint32_t name)
+{
+    assert(name > 0 && name < a->used);
+    void *rec = arena_at(a, name);
+    memcpy(rec, &a->free, sizeof(a->free));
+    ASAN_POISON_MEMORY_REGION(rec, a->record);
+    a->free = name;
+    a->live--;
+}
+
+size_t arena_bytes(const struct arena *a)
+{
+    return (size_t)a->used * a->record;
+}
