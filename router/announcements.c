@@ -30,27 +30,32 @@ void announce_own(struct router *r, struct neighbour *to)
 
 void announce_route_to(struct router *r, struct dest *d, struct neighbour *to, usec_t now)
 {
-    const struct route *rt = d->selected;
-    if (!route_usable(rt) || rt->nb == to)
+    const struct route *rt = dest_selected(r, d);
+    if (!route_usable(r, rt) || rt->nb == to->slot)
         return;
-    uint16_t total = route_total(rt);
-    source_announced(r, rt->source, rt->seqno, total, now);
-    send_update(r, to, &d->subnet, rt->seqno, total, &rt->source->rid);
+    uint16_t total = route_total(r, rt);
+    struct source *s = route_source(r, rt);
+    source_announced(r, s, rt->seqno, total, now);
+    send_update(r, to, &d->subnet, rt->seqno, total, source_rid(r, s));
 }
 
 void announce_route(struct router *r, struct dest *d, usec_t now)
 {
-    const struct route *rt = d->selected;
-    uint16_t total = route_total(rt);
+    const struct route *rt = dest_selected(r, d);
+    uint16_t total = route_total(r, rt);
     r->stats.triggered_updates++;
     d->told = total;
-    d->tell_len = 0; /* all are told now */
-    d->tell_at = USEC_NEVER;
-    source_announced(r, rt->source, rt->seqno, total, now); /* also when nobody hears it */
+    struct extra *x = extra_of(r, d);
+    if (x) {
+        x->tell_len = 0; /* all are told now */
+        x->tell_at = USEC_NEVER;
+    }
+    struct source *s = route_source(r, rt);
+    source_announced(r, s, rt->seqno, total, now); /* also when nobody hears it */
     list_foreach (pos, &r->neighbours) {
         struct neighbour *nb = list_entry(pos, struct neighbour, node);
-        if (nb != rt->nb)
-            send_update(r, nb, &d->subnet, rt->seqno, total, &rt->source->rid);
+        if (nb->slot != rt->nb)
+            send_update(r, nb, &d->subnet, rt->seqno, total, source_rid(r, s));
     }
 }
 
@@ -77,15 +82,10 @@ struct dump {
     struct subnet subnets[];
 };
 
-static bool has_route(const struct dest *d)
-{
-    return route_usable(d->selected);
-}
-
 static struct dump *dump_make(struct router *r, usec_t now)
 {
     size_t len = 0;
-    const struct dest **v = dest_sorted(r, has_route, &len);
+    const struct dest **v = dest_sorted(r, dest_usable, &len);
     struct dump *m = malloc(sizeof(*m) + len * sizeof(m->subnets[0]));
     if (m) {
         m->refs = 0;

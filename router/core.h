@@ -2,6 +2,7 @@
  * Nobody else includes it.
  *
  *   table.c        destinations and routes: lookups, order, lifetime
+ *   extras.c       what few destinations need: searches, waiting packets, use, deadlines
  *   feasibility.c  source table: what we announced, and which routes it allows
  *   selection.c    which route of a destination is used
  *   updates.c      Updates received, expiry, loss of a neighbour, and what follows from them
@@ -12,6 +13,10 @@
  *   forwarding.c   data packets: own, passing, arriving
  *   parked.c       packets waiting for a route or for a key
  *   outputs.c      what router_next() hands out
+ *
+ * Records are many and small: they live in arenas, never move, and name each other by the 32-bit
+ * names of their arena (0: none). Functions take and return addresses; what a record names is
+ * looked up with dest_home(), route_dest() and the like.
  *
  * Lifetime: a dest lives while something hangs on it; dest_release() frees it when nothing does,
  * and whoever keeps using one across calls that may release it holds it (dest_hold). Routes belong
@@ -29,12 +34,15 @@
 #include "base/list.h"
 #include "base/macros.h"
 #include "base/pkt.h"
+#include "router/arena.h"
 #include "router/metric.h"
+#include "router/nodemap.h"
 #include "router/packet.h"
 #include "router/router.h"
 #include "router/seal.h"
 #include "router/tlv.h"
 #include "router/traffic.h"
+#include "router/wheel.h"
 
 /* --- constants of the protocol: docs/protocol/routing.md, "Constants and timers" ------------- */
 
@@ -111,12 +119,18 @@
 
 #define REQUESTS_BURST_FACTOR 5 /* burst of router_limits.requests_per_sec */
 
-/* Routes or deadlines handled by one call of router_tick() or router_peer_down(). */
-#define SLICE 256
+/* Routes or deadlines handled by one call of router_tick() or router_peer_down(), and entries of
+ * the wheels that only move. */
+#define SLICE       256
+#define SLICE_MOVES 4096
+
+/* Neighbours with routes; more links are refused. */
+#define NEIGHBOURS_MAX UINT16_MAX
 
 /* --- state ---------------------------------------------------------------------------------- */
 
-enum timer_kind { TIMER_ROUTE, TIMER_SOURCE, TIMER_DEST, TIMER_NEIGHBOUR };
+/* Deadlines of the few; routes and sources have wheels. */
+enum timer_kind { TIMER_DEST, TIMER_NEIGHBOUR };
 struct timer {
     struct heap_node node;
     enum timer_kind kind;
@@ -143,7 +157,8 @@ struct neighbour {
     usec_t dump_at;
     struct timer timer;
 
-    struct list routes; /* struct route.in_neighbour */
+    uint16_t slot;                    /* in router.slots */
+    uint32_t first_route, last_route; /* by route.nb_next and route.nb_prev */
     size_t routes_len;
     size_t reselect_left; /* routes at the front of the list still to be looked at */
 
@@ -155,59 +170,71 @@ struct neighbour {
     bool origin_known; /* it has announced its own /64 over this link */
 };
 
-struct dest;
+/* A router id, shared by the sources that name it. */
+struct rid {
+    struct router_id id;
+    uint32_t refs;
+};
 
 /* (subnet, router id) with what we announced of it: RFC 8966 calls it the source table. */
 struct source {
-    struct list in_dest;
-    struct dest *dest;
-    struct router_id rid;
-    uint32_t routes;  /* that name it */
-    bool announced;   /* seqno and metric are valid: the feasibility distance */
-    bool key_checked; /* an exchange with its key has worked */
-    bool refused;     /* its key has low order */
+    uint32_t next; /* in its dest */
+    uint32_t dest;
+    uint32_t rid;
+    uint16_t routes; /* that name it */
     uint16_t seqno, metric;
-    usec_t expires; /* of the feasibility distance */
-    struct timer timer;
+    bool announced : 1;      /* seqno and metric are valid: the feasibility distance */
+    bool key_checked : 1;    /* an exchange with its key has worked */
+    bool refused : 1;        /* its key has low order */
+    struct wheel_node timer; /* the feasibility distance expires */
 };
 
 struct route {
-    struct list in_dest;
-    struct list in_neighbour;
-    struct dest *dest;
-    struct neighbour *nb;
-    struct source *source; /* after a retraction still the one before it */
-    uint16_t metric;       /* as announced to us */
+    uint32_t next;             /* in its dest */
+    uint32_t nb_prev, nb_next; /* in its neighbour */
+    uint32_t dest;
+    uint32_t source; /* after a retraction still the one before it */
+    uint16_t nb;     /* slot of the neighbour */
+    uint16_t metric; /* as announced to us */
     uint16_t seqno;
-    usec_t life; /* from the last renewal to expiry */
-    usec_t expires;
-    struct timer timer;
+    uint16_t interval_cs;    /* from the last renewal to expiry: hold_time() of this */
+    struct wheel_node timer; /* expiry */
 };
 
+/* Begins with the key of router.nodes; what every lookup needs stands close to it. */
 struct dest {
-    struct hnode by_node; /* /64 only */
     struct subnet subnet;
-    struct dest *home; /* the /64 around it, itself for a /64 */
-    struct dest **longer;
-    uint32_t longer_len; /* inside a /64, ascending */
-    uint32_t holds;
-
-    struct list routes; /* the selected one is first */
-    struct route *selected;
-    struct list sources;
-    uint32_t sources_len;
-    struct source *last_source; /* of the last finite route: its key is the owner's */
-    usec_t rid_budget; /* for new router ids; the bucket is full RIDS_BURST * RID_EVERY later */
+    bool selected : 1;       /* the first of routes is, with a finite metric */
+    uint8_t renew_stage : 2; /* 0: nothing asked, 1: next hop asked, 2: all asked */
+    bool asked : 1;          /* ever, also when its extra has been given back since */
+    uint16_t next_hop;       /* slot of the neighbour of the selected route */
+    uint32_t extra;
     uint16_t told;     /* metric last announced to all; infinite: none */
+    uint8_t holds;     /* callers within each other: a few */
+    uint8_t reachable; /* in a /64: selected routes in the whole of it */
+    uint32_t home;     /* the /64 around it, itself for a /64 */
+    uint32_t routes;   /* the selected one is first */
+    uint32_t sources;
+    uint32_t last_source; /* of the last finite route: its key is the owner's */
+    uint32_t renew_left; /* renewal is due so many microseconds before the selected route expires */
+};
+
+/* What most destinations do without. Made when it is first needed, given back by dest_release()
+ * and dest_tick() when it says nothing any more. */
+struct extra {
+    uint32_t dest;
+
+    uint32_t *longer; /* of a /64: the longer prefixes inside it, ascending */
+    uint32_t longer_len;
+    usec_t rid_budget; /* for new router ids; the bucket is full RIDS_BURST * RID_EVERY later */
     struct list seqno_entries;
     uint32_t seqno_entries_len;
 
     usec_t used_at;   /* a packet went there; 0: never */
     struct list used; /* in router.used */
 
-    /* What the rest of a /64 needs, unused in longer prefixes. */
-    uint32_t reachable; /* selected routes in the whole /64 */
-    struct list query;  /* in router.queries while a query is open */
+    /* Of a /64. */
+    struct list query; /* in router.queries while a query is open */
     usec_t query_ends;
     usec_t asked_at; /* last request to all */
     peer_id asked_upto;
@@ -217,12 +244,10 @@ struct dest {
 
     /* Deadlines; timer holds the first of all. */
     struct timer timer;
-    usec_t renew_at; /* armed only while in use; else the next packet looks at renew_due */
+    usec_t renew_at; /* armed only while in use; else the next packet looks at dest_renew_due() */
     usec_t retry_at;
     usec_t lost_at;
     usec_t tell_at;
-    usec_t renew_due;
-    uint8_t renew_stage; /* 0: nothing asked, 1: next hop asked, 2: all asked */
     uint8_t retries;
     uint8_t tell_len; /* above TELL_MAX: all */
     peer_id tell[TELL_MAX];
@@ -252,11 +277,16 @@ struct router {
     uint32_t reselecting; /* neighbours with reselect_left */
     struct hmap by_id;
     peer_id last_peer;
+    struct neighbour **slots; /* what routes name; NULL: free */
+    uint32_t slots_len;
+    uint32_t slots_free; /* how many below slots_len */
 
-    struct hmap nodes; /* struct dest of each /64 */
-    struct heap timers;
-    struct list used;    /* struct dest, least recently used first */
-    struct list queries; /* struct dest, oldest first */
+    struct nodemap nodes; /* struct dest of each /64 */
+    struct arena dests, routes, sources, rids, extras;
+    struct wheel route_wheel, source_wheel;
+    struct heap timers;  /* of extras and neighbours */
+    struct list used;    /* struct extra, least recently used first */
+    struct list queries; /* struct extra, oldest first */
     struct list seqno_entries;
     uint32_t seqno_entries_len;
     struct dump *dump; /* the last one made, while somebody uses it */
@@ -274,6 +304,69 @@ struct router {
  * miss its deadline takes a place with heap_set() when it is made. */
 void timer_set(struct router *r, struct timer *t, usec_t when);
 
+/* --- names to records ------------------------------------------------------------------------ */
+
+static inline struct dest *dest_at(const struct router *r, uint32_t name)
+{
+    return name ? arena_at(&r->dests, name) : NULL;
+}
+
+static inline struct route *route_at(const struct router *r, uint32_t name)
+{
+    return name ? arena_at(&r->routes, name) : NULL;
+}
+
+static inline struct source *source_at(const struct router *r, uint32_t name)
+{
+    return name ? arena_at(&r->sources, name) : NULL;
+}
+
+static inline struct dest *dest_home(const struct router *r, const struct dest *d)
+{
+    return arena_at(&r->dests, d->home);
+}
+
+static inline struct route *dest_selected(const struct router *r, const struct dest *d)
+{
+    return d->selected ? arena_at(&r->routes, d->routes) : NULL;
+}
+
+/* Never NULL: who has none shares one that says nothing. To write, extra_get(). */
+static inline const struct extra *dest_extra(const struct router *r, const struct dest *d)
+{
+    return arena_at(&r->extras, d->extra);
+}
+
+static inline struct dest *route_dest(const struct router *r, const struct route *rt)
+{
+    return arena_at(&r->dests, rt->dest);
+}
+
+static inline struct neighbour *route_nb(const struct router *r, const struct route *rt)
+{
+    return r->slots[rt->nb];
+}
+
+static inline struct source *route_source(const struct router *r, const struct route *rt)
+{
+    return arena_at(&r->sources, rt->source);
+}
+
+static inline usec_t route_expires(const struct route *rt)
+{
+    return wheel_when(&rt->timer);
+}
+
+static inline const struct router_id *source_rid(const struct router *r, const struct source *s)
+{
+    const struct rid *rid = arena_at(&r->rids, s->rid);
+    return &rid->id;
+}
+
+/* for each route of a destination */
+#define route_foreach(r, rt, d)                                                                    \
+    for (struct route *rt = route_at(r, (d)->routes); rt; rt = route_at(r, rt->next))
+
 /* --- table.c -------------------------------------------------------------------------------- */
 
 struct dest *dest_find(const struct router *r, const struct subnet *s);
@@ -290,42 +383,73 @@ struct dest *dest_covering(const struct router *r, const struct subnet *s);
 /* The source whose key seals and unseals for an address: longest match, also without a route. */
 struct source *dest_key_source(const struct router *r, const struct ip6 *a);
 
-struct route *route_of(const struct dest *d, const struct neighbour *nb);
+struct route *route_of(const struct router *r, const struct dest *d, const struct neighbour *nb);
 struct route *route_add(struct router *r, struct dest *d, struct neighbour *nb, struct source *s);
 void route_remove(struct router *r, struct route *rt); /* not selected; leaves the dest alone */
-/* Moves expiry to now + life. */
-void route_renew(struct router *r, struct route *rt, usec_t life, usec_t now);
+/* Moves expiry to the hold time of this interval. */
+void route_renew(struct router *r, struct route *rt, uint16_t interval_cs, usec_t now);
+void route_hold(struct router *r, struct route *rt, usec_t now); /* retracted */
+void route_to_front(struct router *r, struct dest *d, struct route *rt);
+void neighbour_route_to_end(struct router *r, struct neighbour *nb, struct route *rt);
 
 static inline uint16_t neighbour_cost(const struct neighbour *nb)
 {
     return link_cost_total(&nb->cost, nb->link.static_cost);
 }
 
-static inline uint16_t route_total(const struct route *rt)
+static inline uint16_t route_total(const struct router *r, const struct route *rt)
 {
-    return metric_add(rt->metric, neighbour_cost(rt->nb));
+    return metric_add(rt->metric, neighbour_cost(route_nb(r, rt)));
 }
 
-static inline bool route_usable(const struct route *rt)
+static inline bool route_usable(const struct router *r, const struct route *rt)
 {
-    return rt && !rt->nb->gone && rt->metric != METRIC_INFINITE;
+    return rt && rt->metric != METRIC_INFINITE && !route_nb(r, rt)->gone;
 }
 
-static inline bool dest_in_use(const struct dest *d, usec_t now)
+static inline struct neighbour *dest_next_hop(const struct router *r, const struct dest *d)
 {
-    return d->used_at > 0 && now - d->used_at < USED_FOR;
+    return d->selected ? r->slots[d->next_hop] : NULL;
+}
+
+static inline bool dest_usable(const struct router *r, const struct dest *d)
+{
+    return d->selected && !r->slots[d->next_hop]->gone;
 }
 
 /* Every destination that `want` accepts, ascending; *ret_len of them. NULL: none or out of memory.
  * The caller frees the array. */
-const struct dest **dest_sorted(const struct router *r, bool (*want)(const struct dest *d),
+const struct dest **dest_sorted(const struct router *r,
+                                bool (*want)(const struct router *r, const struct dest *d),
                                 size_t *ret_len);
-void dest_arm(struct router *r, struct dest *d); /* after changing one of its deadlines */
-void dest_table_free(struct router *r);          /* at the end: everything */
+MUST_CHECK int dest_table_init(struct router *r, usec_t now); /* ERR_NOMEM */
+void dest_table_free(struct router *r);                       /* at the end: everything */
+
+/* --- extras.c ------------------------------------------------------------------------------- */
+
+MUST_CHECK int extras_init(struct router *r);                         /* ERR_NOMEM */
+struct extra *extra_of(const struct router *r, const struct dest *d); /* NULL: has none */
+struct extra *extra_get(struct router *r, struct dest *d);     /* or made; NULL: out of memory */
+void extra_trim(struct router *r, struct dest *d, usec_t now); /* gives it back when it is idle */
+void extra_free(struct router *r, struct dest *d);
+void extra_arm(struct router *r, struct extra *x); /* after changing one of its deadlines */
+void extra_tick(struct router *r, struct extra *x, usec_t now);
+
+static inline struct dest *extra_dest(const struct router *r, const struct extra *x)
+{
+    return arena_at(&r->dests, x->dest);
+}
+
+static inline bool dest_in_use(const struct router *r, const struct dest *d, usec_t now)
+{
+    const struct extra *x = dest_extra(r, d);
+    return x->used_at > 0 && now - x->used_at < USED_FOR;
+}
 
 /* --- feasibility.c -------------------------------------------------------------------------- */
 
-struct source *source_find(const struct dest *d, const struct router_id *rid);
+struct source *source_find(const struct router *r, const struct dest *d,
+                           const struct router_id *rid);
 /* Found or made. NULL: too many router ids (`paced`: also too many lately) or sources, or out of
  * memory. */
 struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, bool paced,
@@ -336,17 +460,17 @@ void source_free(struct router *r, struct source *s);
 bool source_feasible(const struct source *s, uint16_t seqno, uint16_t metric);
 void source_announced(struct router *r, struct source *s, uint16_t seqno, uint16_t metric,
                       usec_t now);
-void source_tick(struct router *r, struct source *s, usec_t now);
+void source_expired(struct router *r, struct source *s);
 
-static inline const struct pubkey *source_key(const struct source *s)
+static inline const struct pubkey *source_key(const struct router *r, const struct source *s)
 {
-    return (const struct pubkey *)(const void *)s->rid.b; /* its first bytes */
+    return (const struct pubkey *)(const void *)source_rid(r, s)->b; /* its first bytes */
 }
 
 /* --- selection.c ---------------------------------------------------------------------------- */
 
 /* The route to use, with hysteresis in favour of `keep` (may be NULL). NULL: none. */
-struct route *route_best(const struct dest *d, struct route *keep);
+struct route *route_best(const struct router *r, const struct dest *d, struct route *keep);
 /* Makes rt the selected route (NULL: none), with the outputs that the rest of the node waits for.
  */
 void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now);
@@ -354,7 +478,7 @@ void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
 /* --- updates.c ------------------------------------------------------------------------------ */
 
 void update_recv(struct router *r, struct neighbour *from, const struct tlv_update *u, usec_t now);
-void route_tick(struct router *r, struct route *rt, usec_t now); /* it may have expired */
+void route_expired(struct router *r, struct route *rt, usec_t now);
 /* The link under this route ended; removes it. */
 void route_link_lost(struct router *r, struct route *rt, usec_t now);
 /* The key of s turned out to be of low order: its routes go, and none comes back. */
@@ -383,7 +507,7 @@ void dump_stop(struct router *r, struct neighbour *to);
 void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, bool all_told,
                   usec_t now);
 /* This neighbour has a route again: what it was asked before died with the one it had. */
-void seqno_target_forget(struct dest *d, const struct neighbour *nb);
+void seqno_target_forget(const struct router *r, const struct dest *d, const struct neighbour *nb);
 void seqno_request_recv(struct router *r, struct neighbour *from, const struct tlv_seqno_request *q,
                         usec_t now);
 /* Asks for a newer seqno than what we announced: one neighbour, or each in the list with a finite
@@ -403,8 +527,8 @@ void route_request_recv(struct router *r, struct neighbour *from, const struct t
 /* Makes sure that the /64 of an address is being searched. `from`: whose packet it is, NULL: ours.
  * NULL: refused (outside the overlay, token bucket, memory). */
 struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour *from, usec_t now);
-bool query_pending(const struct dest *home);                   /* open, or about to be opened */
-void query_lost(struct router *r, struct dest *d, usec_t now); /* lost its last route */
+bool query_pending(const struct router *r, const struct dest *home); /* open, or soon */
+void query_lost(struct router *r, struct dest *d, usec_t now);       /* lost its last route */
 void query_start_lost(struct router *r, struct dest *d, usec_t now);
 void query_close(struct router *r, struct dest *home);
 void queries_expire(struct router *r, usec_t now);

@@ -12,82 +12,141 @@
  * Our own router id has no entries: nobody can bring us a route with it, except for our own /64,
  * which is refused before. */
 
-struct source *source_find(const struct dest *d, const struct router_id *rid)
+static bool rid_eq(const struct router *r, const struct source *s, const struct router_id *id)
 {
-    list_foreach (pos, &d->sources) {
-        struct source *s = list_entry(pos, struct source, in_dest);
-        if (memcmp(s->rid.b, rid->b, sizeof(rid->b)) == 0)
+    return memcmp(source_rid(r, s)->b, id->b, sizeof(id->b)) == 0;
+}
+
+struct source *source_find(const struct router *r, const struct dest *d,
+                           const struct router_id *rid)
+{
+    for (struct source *s = source_at(r, d->sources); s; s = source_at(r, s->next))
+        if (rid_eq(r, s, rid))
             return s;
-    }
     return NULL;
 }
 
-static struct source *oldest_unused(const struct dest *d)
+/* --- router ids ------------------------------------------------------------------------------ */
+
+/* One that another prefix of the same /64 has: a router id names a key, and by that the only /64 it
+ * may announce. 0: none. */
+static uint32_t rid_find(const struct router *r, const struct dest *d, const struct router_id *id)
+{
+    const struct dest *home = dest_home(r, d);
+    const struct extra *x = dest_extra(r, home);
+    const struct source *s = source_find(r, home, id);
+    for (uint32_t i = 0; !s && i < x->longer_len; i++)
+        s = source_find(r, dest_at(r, x->longer[i]), id);
+    return s ? s->rid : 0;
+}
+
+/* 0: no memory. */
+static uint32_t rid_get(struct router *r, const struct dest *d, const struct router_id *id)
+{
+    uint32_t name = rid_find(r, d, id);
+    struct rid *rid;
+    if (!name) {
+        name = arena_new(&r->rids);
+        if (!name)
+            return 0;
+        rid = arena_at(&r->rids, name);
+        rid->id = *id;
+    }
+    rid = arena_at(&r->rids, name);
+    rid->refs++;
+    return name;
+}
+
+static void rid_put(struct router *r, uint32_t name)
+{
+    struct rid *rid = arena_at(&r->rids, name);
+    if (--rid->refs == 0)
+        arena_free(&r->rids, name);
+}
+
+/* --- sources --------------------------------------------------------------------------------- */
+
+static struct source *oldest_unused(const struct router *r, const struct dest *d)
 {
     struct source *oldest = NULL;
-    list_foreach (pos, &d->sources) {
-        struct source *s = list_entry(pos, struct source, in_dest);
-        if (s->routes == 0 && !s->refused && (!oldest || s->expires < oldest->expires))
+    for (struct source *s = source_at(r, d->sources); s; s = source_at(r, s->next))
+        if (s->routes == 0 && !s->refused &&
+            (!oldest || wheel_when(&s->timer) < wheel_when(&oldest->timer)))
             oldest = s;
-    }
     return oldest;
+}
+
+/* The field that names this source in the list of its destination; 0: its end. */
+static uint32_t *source_link(const struct router *r, struct dest *d, uint32_t name,
+                             unsigned *ret_before)
+{
+    uint32_t *at = &d->sources;
+    for (*ret_before = 0; *at != name; (*ret_before)++)
+        at = &source_at(r, *at)->next;
+    return at;
 }
 
 /* A further router id of a destination: every one is an origin of its own, whose routes go through
  * the whole network, and anybody can make them up. */
-static bool room_for_rid(struct router *r, struct dest *d, bool paced, usec_t now)
+static bool room_for_rid(struct router *r, struct dest *d, unsigned len, bool paced, usec_t now)
 {
     usec_t floor = now - (RIDS_BURST - 1) * RID_EVERY;
-    usec_t at = MAX(d->rid_budget, floor);
-    if (paced && at > now)
+    usec_t at = MAX(dest_extra(r, d)->rid_budget, floor);
+    struct extra *x = paced && at <= now ? extra_get(r, d) : NULL;
+    if (paced && !x)
         return false;
-    if (d->sources_len >= RIDS_PER_DEST) {
-        struct source *s = oldest_unused(d);
+    if (len >= RIDS_PER_DEST) {
+        struct source *s = oldest_unused(r, d);
         if (!s)
             return false;
         source_free(r, s);
     }
-    if (paced)
-        d->rid_budget = at + RID_EVERY;
+    if (x)
+        x->rid_budget = at + RID_EVERY;
     return true;
 }
 
 struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, bool paced,
                           usec_t now)
 {
-    struct source *s = source_find(d, rid);
+    unsigned len;
+    struct source *s = source_find(r, d, rid);
     if (s)
         return s;
+    (void)source_link(r, d, 0, &len);
     if (r->stats.sources >= r->limits.sources ||
-        (d->sources_len > 0 && !room_for_rid(r, d, paced, now))) {
+        (len > 0 && !room_for_rid(r, d, len, paced, now))) {
         r->stats.limit_sources++;
         return NULL;
     }
-    s = calloc(1, sizeof(*s));
-    if (!s)
+    uint32_t name = arena_new(&r->sources);
+    if (!name)
         return NULL;
-    s->timer.kind = TIMER_SOURCE;
-    s->dest = d;
-    s->rid = *rid;
-    list_push_back(&d->sources, &s->in_dest);
-    d->sources_len++;
+    s = source_at(r, name);
+    s->rid = rid_get(r, d, rid);
+    if (!s->rid) {
+        arena_free(&r->sources, name);
+        return NULL;
+    }
+    s->dest = arena_name(&r->dests, d);
+    *source_link(r, d, 0, &len) = name;
     r->stats.sources++;
     return s;
 }
 
 void source_free(struct router *r, struct source *s)
 {
-    struct dest *d = s->dest;
+    uint32_t name = arena_name(&r->sources, s);
+    struct dest *d = dest_at(r, s->dest);
+    unsigned before;
     assert(s->routes == 0);
-    if (d->last_source == s) {
-        const struct route *rt = list_first(&d->routes, struct route, in_dest);
-        d->last_source = rt ? rt->source : NULL;
-    }
-    heap_del(&r->timers, &s->timer.node);
-    list_del(&s->in_dest);
-    d->sources_len--;
+    if (d->last_source == name)
+        d->last_source = d->routes ? route_at(r, d->routes)->source : 0;
+    wheel_del(&r->source_wheel, name);
+    *source_link(r, d, name, &before) = s->next;
+    rid_put(r, s->rid);
     r->stats.sources--;
-    free(s);
+    arena_free(&r->sources, name);
 }
 
 void source_drop_unused(struct router *r, struct source *s)
@@ -111,18 +170,12 @@ void source_announced(struct router *r, struct source *s, uint16_t seqno, uint16
         s->metric = metric;
     }
     s->announced = true;
-    s->expires = now + SOURCE_LIFE;
-    /* Without memory for its deadline it stays until the destination goes: safe, only longer. */
-    timer_set(r, &s->timer, s->expires);
+    wheel_set(&r->source_wheel, arena_name(&r->sources, s), now + SOURCE_LIFE);
 }
 
-void source_tick(struct router *r, struct source *s, usec_t now)
+void source_expired(struct router *r, struct source *s)
 {
-    if (s->expires > now) {
-        timer_set(r, &s->timer, s->expires); /* its place in the heap has just become free */
-        return;
-    }
-    struct dest *d = s->dest;
+    struct dest *d = dest_at(r, s->dest);
     dest_hold(d);
     s->announced = false;
     s->refused = false;

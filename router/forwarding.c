@@ -25,11 +25,11 @@ static struct dest *way_to(struct router *r, const struct ip6 *dst, usec_t now)
     if (d)
         return d;
     struct dest *home = dest_node(r, dst);
-    if (!home || !home->selected || !home->selected->nb->gone)
+    if (!home || !home->selected || dest_usable(r, home))
         return NULL;
     dest_hold(home);
-    route_link_lost(r, home->selected, now);
-    bool found = home->selected != NULL;
+    route_link_lost(r, dest_selected(r, home), now);
+    bool found = home->selected;
     dest_release(r, home);
     return found ? dest_towards(r, dst) : NULL;
 }
@@ -44,9 +44,9 @@ static void count(struct router *r, const struct ip6 *src, const struct ip6 *dst
 static int send_sealed(struct router *r, struct dest *d, const struct ip6 *src,
                        const struct ip6 *dst, uint8_t hop_limit, struct pkt *p, usec_t now)
 {
-    struct route *rt = d->selected;
-    struct source *s = rt->source;
-    int rc = seal_pkt(r->sealer, source_key(s), p);
+    struct route *rt = dest_selected(r, d);
+    struct source *s = route_source(r, rt);
+    int rc = seal_pkt(r->sealer, source_key(r, s), p);
     if (rc < 0) {
         pkt_free(p);
         if (rc == ERR_CRYPTO)
@@ -58,7 +58,7 @@ static int send_sealed(struct router *r, struct dest *d, const struct ip6 *src,
     data_encode(p, hop_limit, src, dst);
     dest_used(r, d, now);
     r->stats.routed_forward++;
-    return output_data(r, rt->nb, p);
+    return output_data(r, route_nb(r, rt), p);
 }
 
 /* --- out-of-band ICMP --------------------------------------------------------------------------
@@ -110,7 +110,7 @@ static int oob_unquote(struct router *r, struct pkt *p)
     struct pkt *quote = pkt_copy(o.quote, o.quote_len);
     if (!quote)
         return ERR_NOMEM;
-    rc = unseal_pkt(r->sealer, source_key(s), quote);
+    rc = unseal_pkt(r->sealer, source_key(r, s), quote);
     if (rc == OK) {
         memcpy(p->data + at, quote->data, quote->len);
         pkt_trim(p, p->len - at - quote->len);
@@ -128,7 +128,7 @@ static void check_key(struct router *r, struct source *s, usec_t now)
     uint8_t secret[KEY_BYTES];
     if (s->key_checked)
         return;
-    int rc = identity_exchange(r->identity, source_key(s), secret);
+    int rc = identity_exchange(r->identity, source_key(r, s), secret);
     sodium_memzero(secret, sizeof(secret));
     if (rc == OK)
         s->key_checked = true;
@@ -142,7 +142,7 @@ static void deliver(struct router *r, struct source *s, const struct ip6 *src,
 {
     struct router_out o = {
         .kind = ROUTER_OUT_LOCAL, .pkt = p, .hop_limit = hop_limit, .src = *src, .dst = *dst};
-    o.src_key = *source_key(s);
+    o.src_key = *source_key(r, s);
     if (unseal_pkt(r->sealer, &o.src_key, p) < 0) {
         r->stats.unseal_failed++;
         check_key(r, s, now);
@@ -197,7 +197,7 @@ static void pass_on(struct router *r, struct dest *d, struct pkt *p, usec_t now)
 {
     dest_used(r, d, now);
     r->stats.routed_forward++;
-    (void)output_data(r, d->selected->nb, p); /* takes p; counts a refusal */
+    (void)output_data(r, dest_next_hop(r, d), p); /* takes p; counts a refusal */
 }
 
 /* The packet with its new hop limit and without what stood in reserved fields. */
@@ -217,7 +217,7 @@ static int park_passing(struct router *r, struct neighbour *from, const struct d
                         struct wire_rd frame, usec_t now)
 {
     struct dest *home = dest_node(r, &h->dst);
-    bool dead_list = home && !list_empty(&home->routes) && !query_pending(home);
+    bool dead_list = home && home->routes && !query_pending(r, home);
     home = dead_list ? NULL : query_want(r, &h->dst, from, now);
     if (!home)
         return ERR_NOROUTE;
@@ -280,7 +280,7 @@ static int park_own(struct router *r, const struct parked *w, usec_t now)
     if (rc < 0)
         return rc;
     dest_used(r, home, now); /* though nothing has gone there yet */
-    if (!list_empty(&home->routes) && home->retry_at == USEC_NEVER)
+    if (home->routes && dest_extra(r, home)->retry_at == USEC_NEVER)
         seqno_ask_all(r, home, now);
     return OK;
 }

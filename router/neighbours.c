@@ -75,6 +75,35 @@ void ihu_recv(struct router *r, struct neighbour *from, usec_t now)
     cost_moved(r, from, now);
 }
 
+/* A number for the routes of this neighbour to name it by. */
+static int slot_take(struct router *r, struct neighbour *nb)
+{
+    uint32_t slot = r->slots_len;
+    if (r->slots_free > 0) {
+        for (slot = 0; r->slots[slot]; slot++)
+            continue;
+        r->slots_free--;
+    } else {
+        if (slot >= NEIGHBOURS_MAX)
+            return ERR_LIMIT;
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
+        struct neighbour **v = reallocarray(r->slots, slot + 1, sizeof(*v));
+        if (!v)
+            return ERR_NOMEM;
+        r->slots = v;
+        r->slots_len++;
+    }
+    r->slots[slot] = nb;
+    nb->slot = (uint16_t)slot;
+    return OK;
+}
+
+static void slot_give(struct router *r, const struct neighbour *nb)
+{
+    r->slots[nb->slot] = NULL;
+    r->slots_free++;
+}
+
 int router_peer_up(struct router *r, const struct router_link *link, usec_t now, peer_id *ret)
 {
     struct neighbour *nb = calloc(1, sizeof(*nb));
@@ -82,7 +111,13 @@ int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
         return ERR_NOMEM;
     r->now = now;
     nb->timer.kind = TIMER_NEIGHBOUR;
+    int rc = slot_take(r, nb);
+    if (rc < 0) {
+        free(nb);
+        return rc;
+    }
     if (heap_set(&r->timers, &nb->timer.node, now + HELLO_EVERY) < 0) {
+        slot_give(r, nb);
         free(nb);
         return ERR_NOMEM;
     }
@@ -95,7 +130,6 @@ int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
     nb->ihu_received = now;
     nb->ask_at = now + NEW_PEER_ASK_AFTER;
     nb->dump_at = USEC_NEVER;
-    list_init(&nb->routes);
     list_push_back(&r->neighbours, &nb->node);
     hmap_add(&r->by_id, &nb->by_id, hmap_hash(&r->by_id, &nb->id, sizeof(nb->id)));
     r->stats.peers++;
@@ -114,17 +148,18 @@ static void neighbour_free(struct router *r, struct neighbour *nb)
 {
     heap_del(&r->timers, &nb->timer.node);
     list_del(&nb->node);
+    slot_give(r, nb);
     free(nb);
 }
 
 /* The first part of a departed neighbour's routes; the neighbour goes with the last. */
 static void leave_slice(struct router *r, struct neighbour *nb, size_t *budget, usec_t now)
 {
-    while (*budget > 0 && !list_empty(&nb->routes)) {
-        route_link_lost(r, list_first(&nb->routes, struct route, in_neighbour), now);
+    while (*budget > 0 && nb->first_route) {
+        route_link_lost(r, route_at(r, nb->first_route), now);
         (*budget)--;
     }
-    if (list_empty(&nb->routes))
+    if (!nb->first_route)
         neighbour_free(r, nb);
 }
 
@@ -152,16 +187,16 @@ void router_peer_down(struct router *r, peer_id peer, usec_t now)
 
 static void reselect_slice(struct router *r, struct neighbour *nb, size_t *budget, usec_t now)
 {
-    while (*budget > 0 && nb->reselect_left > 0 && !list_empty(&nb->routes)) {
-        struct route *rt = list_first(&nb->routes, struct route, in_neighbour);
-        list_del(&rt->in_neighbour); /* to the end: done */
-        list_push_back(&nb->routes, &rt->in_neighbour);
+    while (*budget > 0 && nb->reselect_left > 0 && nb->first_route) {
+        struct route *rt = route_at(r, nb->first_route);
+        struct dest *d = route_dest(r, rt);
+        neighbour_route_to_end(r, nb, rt); /* done */
         nb->reselect_left--;
         (*budget)--;
-        if (dest_in_use(rt->dest, now))
-            dest_reselect(r, rt->dest, now);
+        if (dest_in_use(r, d, now))
+            dest_reselect(r, d, now);
     }
-    if (list_empty(&nb->routes))
+    if (!nb->first_route)
         nb->reselect_left = 0;
     if (nb->reselect_left == 0)
         r->reselecting--;
@@ -212,4 +247,7 @@ void neighbours_free(struct router *r)
     }
     list_foreach_safe (pos_gone, &r->leaving)
         neighbour_free(r, list_entry(pos_gone, struct neighbour, node));
+    free(r->slots);
+    r->slots = NULL;
+    r->slots_len = r->slots_free = 0;
 }

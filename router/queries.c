@@ -10,9 +10,10 @@
 static void send_request(struct router *r, const struct dest *d, const struct neighbour *to,
                          uint8_t generation)
 {
-    struct tlv t = {
-        .type = TLV_ROUTE_REQUEST,
-        .route_request = {.generation = generation, .wildcard = false, .subnet = d->home->subnet}};
+    struct tlv t = {.type = TLV_ROUTE_REQUEST,
+                    .route_request = {.generation = generation,
+                                      .wildcard = false,
+                                      .subnet = dest_home(r, d)->subnet}};
     output_control(r, to, &t);
 }
 
@@ -23,42 +24,48 @@ void query_ask_one(struct router *r, const struct dest *d, const struct neighbou
 
 /* Was this neighbour asked within the life of a query? Neighbours are numbered in the order in
  * which they came, so one number tells who existed then. */
-static bool asked_lately(const struct dest *home, const struct neighbour *nb, uint8_t generation,
+static bool asked_lately(const struct extra *x, const struct neighbour *nb, uint8_t generation,
                          usec_t now)
 {
-    return home->asked_at > 0 && now - home->asked_at < QUERY_LIFE &&
-           home->asked_generation <= generation && nb->id <= home->asked_upto;
+    return x->asked_at > 0 && now - x->asked_at < QUERY_LIFE && x->asked_generation <= generation &&
+           nb->id <= x->asked_upto;
 }
 
 static void ask_all(struct router *r, struct dest *home, uint8_t generation,
                     const struct neighbour *except, usec_t now)
 {
+    struct extra *x = extra_get(r, home);
     bool sent = false;
+    if (!x)
+        return;
     list_foreach (pos, &r->neighbours) {
         const struct neighbour *nb = list_entry(pos, struct neighbour, node);
-        if ((except && nb == except) || asked_lately(home, nb, generation, now))
+        if ((except && nb == except) || asked_lately(x, nb, generation, now))
             continue;
         send_request(r, home, nb, generation);
         sent = true;
     }
-    if (sent || home->asked_at == 0) {
-        home->asked_at = MAX(now, 1);
-        home->asked_upto = r->last_peer;
-        home->asked_generation = generation;
+    if (sent || !home->asked) {
+        home->asked = true;
+        x->asked_at = MAX(now, 1);
+        x->asked_upto = r->last_peer;
+        x->asked_generation = generation;
     }
 }
 
-bool query_pending(const struct dest *home)
+bool query_pending(const struct router *r, const struct dest *home)
 {
-    return list_linked(&home->query) || home->lost_at != USEC_NEVER;
+    const struct extra *x = dest_extra(r, home);
+    return list_linked(&x->query) || x->lost_at != USEC_NEVER;
 }
 
 void query_close(struct router *r, struct dest *home)
 {
-    if (!list_linked(&home->query))
+    struct extra *x = extra_of(r, home);
+    if (!x || !list_linked(&x->query))
         return;
-    list_del(&home->query);
-    home->query_ends = 0;
+    list_del(&x->query);
+    x->query_ends = 0;
     r->stats.queries--;
 }
 
@@ -70,18 +77,24 @@ static void query_end(struct router *r, struct dest *home)
     dest_release(r, home);
 }
 
+static struct dest *first_query(const struct router *r)
+{
+    return extra_dest(r, list_entry(r->queries.next, struct extra, query));
+}
+
 static void query_open(struct router *r, struct dest *home, uint8_t generation,
                        const struct neighbour *except, usec_t now)
 {
-    if (list_linked(&home->query))
+    struct extra *x = extra_get(r, home);
+    if (!x || list_linked(&x->query))
         return;
     if (r->stats.queries >= r->limits.queries && !list_empty(&r->queries)) {
         r->stats.limit_queries++;
-        query_end(r, list_entry(r->queries.next, struct dest, query));
+        query_end(r, first_query(r));
     }
-    home->lost_at = USEC_NEVER;
-    home->query_ends = now + QUERY_LIFE;
-    list_push_back(&r->queries, &home->query);
+    x->lost_at = USEC_NEVER;
+    x->query_ends = now + QUERY_LIFE;
+    list_push_back(&r->queries, &x->query);
     r->stats.queries++;
     ask_all(r, home, generation, except, now);
 }
@@ -89,13 +102,13 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
 void queries_expire(struct router *r, usec_t now)
 {
     for (unsigned n = 0; n < SLICE && queries_deadline(r) <= now; n++)
-        query_end(r, list_entry(r->queries.next, struct dest, query));
+        query_end(r, first_query(r));
 }
 
 usec_t queries_deadline(const struct router *r)
 {
-    const struct dest *home = list_first(&r->queries, struct dest, query);
-    return home ? home->query_ends : USEC_NEVER;
+    const struct extra *x = list_first(&r->queries, struct extra, query);
+    return x ? x->query_ends : USEC_NEVER;
 }
 
 /* May this neighbour, or this node (NULL), start one more search? */
@@ -114,7 +127,7 @@ struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour 
     if (!ip6_in_overlay(a) || ip6_same_node(a, &r->own.net))
         return NULL;
     struct dest *home = dest_node(r, a);
-    if (home && query_pending(home))
+    if (home && query_pending(r, home))
         return home;
     if (!request_allowed(r, from, now))
         return NULL;
@@ -123,23 +136,27 @@ struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour 
     if (!home)
         return NULL;
     query_open(r, home, 0, NULL, now);
+    bool open = query_pending(r, home);
     dest_release(r, home); /* the query keeps it */
-    return home;
+    return open ? home : NULL;
 }
 
 void query_lost(struct router *r, struct dest *d, usec_t now)
 {
-    struct dest *home = d->home;
-    if (!dest_in_use(d, now) || query_pending(home) || route_usable(home->selected))
+    struct dest *home = dest_home(r, d);
+    if (!dest_in_use(r, d, now) || query_pending(r, home) || dest_usable(r, home))
         return;
-    home->lost_at = now + (usec_t)rng_below(r->rng, (uint64_t)LOST_QUERY_JITTER + 1);
-    dest_arm(r, home);
+    struct extra *x = extra_get(r, home);
+    if (!x)
+        return;
+    x->lost_at = now + (usec_t)rng_below(r->rng, (uint64_t)LOST_QUERY_JITTER + 1);
+    extra_arm(r, x);
 }
 
 void query_start_lost(struct router *r, struct dest *d, usec_t now)
 {
-    d->lost_at = USEC_NEVER;
-    if (!route_usable(d->selected))
+    extra_of(r, d)->lost_at = USEC_NEVER;
+    if (!dest_usable(r, d))
         query_open(r, d, 0, NULL, now);
 }
 
@@ -150,7 +167,7 @@ static void forward(struct router *r, struct neighbour *from, const struct tlv_r
 {
     struct subnet s = subnet_of_node(&q->subnet.net);
     const struct dest *known = dest_node(r, &s.net);
-    if (q->generation + 1 >= GENERATION_LIMIT || (known && query_pending(known)) ||
+    if (q->generation + 1 >= GENERATION_LIMIT || (known && query_pending(r, known)) ||
         !request_allowed(r, from, now))
         return;
     struct dest *home = dest_get(r, &s);
@@ -184,62 +201,76 @@ void route_request_recv(struct router *r, struct neighbour *from, const struct t
 
 /* --- destinations in use ---------------------------------------------------------------------- */
 
+static usec_t renew_due(const struct router *r, const struct dest *d)
+{
+    return route_expires(dest_selected(r, d)) - (usec_t)d->renew_left;
+}
+
 void renewal_plan(struct router *r, struct dest *d, usec_t now)
 {
-    const struct route *rt = d->selected;
-    uint64_t spread = (uint64_t)(rt->life * 3 / 10);
-    usec_t left = rt->life / 10 + (usec_t)rng_below(r->rng, spread + 1);
+    const struct route *rt = dest_selected(r, d);
+    struct extra *x = extra_of(r, d);
+    usec_t life = hold_time(rt->interval_cs);
+    uint64_t spread = (uint64_t)(life * 3 / 10);
+    usec_t left = life / 10 + (usec_t)rng_below(r->rng, spread + 1);
     d->renew_stage = 0;
-    d->renew_due = rt->expires - MAX(left, RENEW_LAST_CHANCE);
-    d->renew_at = dest_in_use(d, now) ? MAX(d->renew_due, now) : USEC_NEVER;
-    dest_arm(r, d);
+    d->renew_left = (uint32_t)MAX(left, RENEW_LAST_CHANCE); /* less than an hour: it fits */
+    if (x) {
+        x->renew_at = dest_in_use(r, d, now) ? MAX(renew_due(r, d), now) : USEC_NEVER;
+        extra_arm(r, x);
+    }
 }
 
 /* The next hop alone is asked first; everybody shortly before the end. */
-static void renewal_ask(struct router *r, struct dest *d, usec_t now)
+static void renewal_ask(struct router *r, struct dest *d, struct extra *x, usec_t now)
 {
-    const struct route *rt = d->selected;
-    usec_t last_chance = rt->expires - RENEW_LAST_CHANCE;
+    const struct route *rt = dest_selected(r, d);
+    usec_t last_chance = route_expires(rt) - RENEW_LAST_CHANCE;
     if (d->renew_stage == 0 && now < last_chance) {
-        query_ask_one(r, d, rt->nb);
+        query_ask_one(r, d, route_nb(r, rt));
         d->renew_stage = 1;
-        d->renew_due = d->renew_at = last_chance;
+        d->renew_left = RENEW_LAST_CHANCE;
+        x->renew_at = last_chance;
     } else {
-        ask_all(r, d->home, 0, NULL, now);
+        ask_all(r, dest_home(r, d), 0, NULL, now);
         d->renew_stage = 2;
-        d->renew_at = USEC_NEVER;
+        x->renew_at = USEC_NEVER;
     }
-    dest_arm(r, d);
+    extra_arm(r, x);
 }
 
 void renewal_tick(struct router *r, struct dest *d, usec_t now)
 {
-    d->renew_at = USEC_NEVER;
-    if (route_usable(d->selected) && d->renew_stage < 2 && dest_in_use(d, now))
-        renewal_ask(r, d, now);
+    struct extra *x = extra_of(r, d);
+    x->renew_at = USEC_NEVER;
+    if (dest_usable(r, d) && d->renew_stage < 2 && dest_in_use(r, d, now))
+        renewal_ask(r, d, x, now);
 }
 
 void dest_used(struct router *r, struct dest *d, usec_t now)
 {
-    if (d->used_at == 0 || now - d->used_at >= USEC_SEC) { /* not at every packet */
-        d->used_at = MAX(now, 1);
-        list_del(&d->used);
-        list_push_back(&r->used, &d->used);
-        if (route_usable(d->selected) && d->renew_stage < 2 && d->renew_at == USEC_NEVER) {
-            d->renew_at = MAX(d->renew_due, now);
-            dest_arm(r, d);
+    struct extra *x = extra_get(r, d);
+    if (!x)
+        return;                                            /* no memory: it is not kept alive */
+    if (x->used_at == 0 || now - x->used_at >= USEC_SEC) { /* not at every packet */
+        x->used_at = MAX(now, 1);
+        list_del(&x->used);
+        list_push_back(&r->used, &x->used);
+        if (dest_usable(r, d) && d->renew_stage < 2 && x->renew_at == USEC_NEVER) {
+            x->renew_at = MAX(renew_due(r, d), now);
+            extra_arm(r, x);
         }
     }
-    if (route_usable(d->selected) && d->renew_stage < 2 && now >= d->renew_due)
-        renewal_ask(r, d, now);
+    if (dest_usable(r, d) && d->renew_stage < 2 && now >= renew_due(r, d))
+        renewal_ask(r, d, x, now);
 }
 
 void query_tell_open(struct router *r, const struct neighbour *to)
 {
     list_foreach (pos, &r->queries) {
-        struct dest *home = list_entry(pos, struct dest, query);
-        query_ask_one(r, home, to);
-        home->asked_upto = to->id; /* the newest there is */
+        struct extra *x = list_entry(pos, struct extra, query);
+        query_ask_one(r, extra_dest(r, x), to);
+        x->asked_upto = to->id; /* the newest there is */
     }
 }
 
@@ -248,8 +279,8 @@ void used_tell(struct router *r, struct neighbour *to, usec_t now)
     unsigned n = 0;
     for (struct list *pos = r->used.prev; pos != &r->used && n < NEW_PEER_DESTS_MAX;
          pos = pos->prev, n++) {
-        struct dest *d = list_entry(pos, struct dest, used);
-        if (!dest_in_use(d, now))
+        struct dest *d = extra_dest(r, list_entry(pos, struct extra, used));
+        if (!dest_in_use(r, d, now))
             break;
         announce_route_to(r, d, to, now);
     }
@@ -260,11 +291,12 @@ void used_ask(struct router *r, const struct neighbour *to, usec_t now)
     unsigned n = 0;
     for (struct list *pos = r->used.prev; pos != &r->used && n < NEW_PEER_DESTS_MAX;
          pos = pos->prev, n++) {
-        const struct dest *d = list_entry(pos, struct dest, used);
-        if (!dest_in_use(d, now))
+        const struct dest *d = extra_dest(r, list_entry(pos, struct extra, used));
+        if (!dest_in_use(r, d, now))
             break;
-        if ((!route_usable(d->selected) || d->selected->nb != to) &&
-            !asked_lately(d->home, to, 0, now))
+        const struct route *rt = dest_selected(r, d);
+        if ((!route_usable(r, rt) || rt->nb != to->slot) &&
+            !asked_lately(dest_extra(r, dest_home(r, d)), to, 0, now))
             query_ask_one(r, d, to);
     }
 }

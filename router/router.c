@@ -51,7 +51,7 @@ int router_new(const struct router_conf *c, usec_t now, struct router **ret)
     list_init(&r->seqno_entries);
     heap_init(&r->timers);
     self_init(r);
-    if ((rc = hmap_init(&r->by_id, r->rng)) < 0 || (rc = hmap_init(&r->nodes, r->rng)) < 0 ||
+    if ((rc = hmap_init(&r->by_id, r->rng)) < 0 || (rc = dest_table_init(r, now)) < 0 ||
         (rc = traffic_init(&r->by_src, r->rng, r->limits.stats_addresses)) < 0 ||
         (rc = traffic_init(&r->by_dst, r->rng, r->limits.stats_addresses)) < 0 ||
         (rc = sealer_new(r->identity, r->rng, 0, &r->sealer)) < 0)
@@ -176,7 +176,7 @@ int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey 
     if (ip6_same_node(addr, &r->own.net))
         *ret = *identity_pubkey(r->identity);
     else if (s)
-        *ret = *source_key(s);
+        *ret = *source_key(r, s);
     else
         return ERR_NOENT;
     return OK;
@@ -185,40 +185,19 @@ int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey 
 peer_id router_next_hop(const struct router *r, const struct ip6 *dst)
 {
     const struct dest *d = dest_towards(r, dst);
-    return d ? d->selected->nb->id : 0;
+    return d ? dest_next_hop(r, d)->id : 0;
 }
 
 /* --- time --------------------------------------------------------------------------------------
  */
-
-static void dest_tick(struct router *r, struct dest *d, usec_t now)
-{
-    dest_hold(d);
-    if (now >= d->renew_at)
-        renewal_tick(r, d, now);
-    if (now >= d->retry_at)
-        seqno_retry(r, d, now);
-    if (now >= d->lost_at)
-        query_start_lost(r, d, now);
-    if (now >= d->tell_at)
-        tell_tick(r, d, now);
-    dest_arm(r, d);
-    dest_release(r, d);
-}
 
 static void timer_due(struct router *r, struct heap_node *n, usec_t now)
 {
     struct timer *t = container_of(n, struct timer, node);
     heap_del(&r->timers, n);
     switch (t->kind) {
-    case TIMER_ROUTE:
-        route_tick(r, container_of(t, struct route, timer), now);
-        return;
-    case TIMER_SOURCE:
-        source_tick(r, container_of(t, struct source, timer), now);
-        return;
     case TIMER_DEST:
-        dest_tick(r, container_of(t, struct dest, timer), now);
+        extra_tick(r, container_of(t, struct extra, timer), now);
         return;
     case TIMER_NEIGHBOUR:
         neighbour_tick(r, container_of(t, struct neighbour, timer), now);
@@ -226,17 +205,42 @@ static void timer_due(struct router *r, struct heap_node *n, usec_t now)
     }
 }
 
+/* The first deadline of all. False: none is due until now. *ret_handled: not only moved. */
+static bool deadline_step(struct router *r, usec_t now, bool *ret_handled)
+{
+    usec_t routes = wheel_next(&r->route_wheel), sources = wheel_next(&r->source_wheel);
+    usec_t others = heap_deadline(&r->timers);
+    uint32_t name = 0;
+    *ret_handled = true;
+    if (MIN(MIN(routes, sources), others) > now)
+        return false;
+    if (others <= MIN(routes, sources)) {
+        timer_due(r, heap_due(&r->timers, now), now);
+        return true;
+    }
+    if (routes <= sources) {
+        if (wheel_step(&r->route_wheel, now, &name) && name)
+            route_expired(r, route_at(r, name), now);
+    } else if (wheel_step(&r->source_wheel, now, &name) && name) {
+        source_expired(r, source_at(r, name));
+    }
+    *ret_handled = name != 0;
+    return true;
+}
+
 void router_tick(struct router *r, usec_t now)
 {
-    size_t budget = SLICE;
-    struct heap_node *n;
+    size_t budget = SLICE, moves = SLICE_MOVES;
+    bool handled;
     r->now = now;
     if (now >= r->announce_at) {
         r->announce_at = now + OWN_ANNOUNCE_EVERY;
         announce_own(r, NULL);
     }
-    for (; budget > 0 && (n = heap_due(&r->timers, now)) != NULL; budget--)
-        timer_due(r, n, now);
+    while (budget > 0 && moves > 0 && deadline_step(r, now, &handled)) {
+        budget -= handled;
+        moves -= !handled;
+    }
     queries_expire(r, now);
     seqno_entries_expire(r, now);
     neighbours_slice(r, budget, now);
@@ -247,6 +251,7 @@ usec_t router_deadline(const struct router *r)
     if (!list_empty(&r->leaving) || r->reselecting > 0)
         return r->now;
     usec_t when = MIN(r->announce_at, heap_deadline(&r->timers));
+    when = MIN(when, MIN(wheel_next(&r->route_wheel), wheel_next(&r->source_wheel)));
     when = MIN(when, queries_deadline(r));
     return MIN(when, seqno_entries_deadline(r));
 }
@@ -254,31 +259,27 @@ usec_t router_deadline(const struct router *r)
 /* --- what the API shows ------------------------------------------------------------------------
  */
 
-static void visit_route(const struct route *rt, route_visit *v, void *ctx)
+static void visit_route(const struct router *r, const struct route *rt, route_visit *v, void *ctx)
 {
-    struct route_info i = {.subnet = rt->dest->subnet,
-                           .next_hop = rt->nb->link.name,
+    struct route_info i = {.subnet = route_dest(r, rt)->subnet,
+                           .next_hop = route_nb(r, rt)->link.name,
                            .metric = rt->metric,
                            .seqno = rt->seqno};
     v(ctx, &i);
 }
 
-static bool has_selected(const struct dest *d)
+static bool has_routes(const struct router *r, const struct dest *d)
 {
-    return route_usable(d->selected);
-}
-
-static bool has_routes(const struct dest *d)
-{
-    return !list_empty(&d->routes);
+    (void)r;
+    return d->routes != 0;
 }
 
 void router_each_selected(const struct router *r, route_visit *v, void *ctx)
 {
     size_t len = 0;
-    const struct dest **all = dest_sorted(r, has_selected, &len);
+    const struct dest **all = dest_sorted(r, dest_usable, &len);
     for (size_t i = 0; i < len; i++)
-        visit_route(all[i]->selected, v, ctx);
+        visit_route(r, dest_selected(r, all[i]), v, ctx);
     free(all);
 }
 
@@ -287,11 +288,8 @@ void router_each_fallback(const struct router *r, route_visit *v, void *ctx)
     size_t len = 0;
     const struct dest **all = dest_sorted(r, has_routes, &len);
     for (size_t i = 0; i < len; i++) {
-        list_foreach (pos, &all[i]->routes) {
-            const struct route *rt = list_entry(pos, struct route, in_dest);
-            if (rt != all[i]->selected && !rt->nb->gone)
-                visit_route(rt, v, ctx);
-        }
+        route_foreach(r, rt, all[i]) if (rt != dest_selected(r, all[i]) && !route_nb(r, rt)->gone)
+            visit_route(r, rt, v, ctx);
     }
     free(all);
 }
@@ -299,8 +297,8 @@ void router_each_fallback(const struct router *r, route_visit *v, void *ctx)
 void router_each_query(const struct router *r, query_visit *v, void *ctx)
 {
     list_foreach (pos, &r->queries) {
-        const struct dest *home = list_entry(pos, struct dest, query);
-        v(ctx, &home->subnet, home->query_ends);
+        const struct extra *x = list_entry(pos, struct extra, query);
+        v(ctx, &extra_dest(r, x)->subnet, x->query_ends);
     }
 }
 

@@ -64,7 +64,9 @@ struct router_link {
     uint16_t static_cost;     /* by transport: docs/protocol/connections.md, "Link cost" */
     char name[LINK_NAME_MAX]; /* shown as next hop: "TCP [::1]:1 <-> [::1]:2" */
 };
-/* A link came up: announces the own /64 and open queries to it, and sends the first Hello. */
+/* A link came up: announces the own /64 and open queries to it, and sends the first Hello.
+ * ERR_NOMEM. ERR_LIMIT: 65535 neighbours, those included whose routes are still being taken down.
+ */
 MUST_CHECK int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
                               peer_id *ret);
 /* A link went away: its routes are lost, alternatives are selected and announced. */

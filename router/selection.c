@@ -2,20 +2,21 @@
 
 /* docs/protocol/routing.md, "Selection". */
 
-struct route *route_best(const struct dest *d, struct route *keep)
+struct route *route_best(const struct router *r, const struct dest *d, struct route *keep)
 {
     struct route *best = NULL;
-    list_foreach (pos, &d->routes) {
-        struct route *rt = list_entry(pos, struct route, in_dest);
-        if (route_usable(rt) && !rt->source->refused &&
-            source_feasible(rt->source, rt->seqno, rt->metric) &&
-            (!best || route_total(rt) < route_total(best)))
+    route_foreach(r, rt, d)
+    {
+        const struct source *s = route_source(r, rt);
+        if (route_usable(r, rt) && !s->refused && source_feasible(s, rt->seqno, rt->metric) &&
+            (!best || route_total(r, rt) < route_total(r, best)))
             best = rt;
     }
-    if (!best || !route_usable(keep) || keep == best)
+    if (!best || !route_usable(r, keep) || keep == best)
         return best;
     /* Two routes of about the same length must not take turns; but nothing beats the origin. */
-    if (route_total(best) < metric_sub(route_total(keep), METRIC_IMPROVEMENT) || best->metric == 0)
+    if (route_total(r, best) < metric_sub(route_total(r, keep), METRIC_IMPROVEMENT) ||
+        best->metric == 0)
         return best;
     return keep;
 }
@@ -29,22 +30,26 @@ static void reachable_changed(struct router *r, const struct dest *home)
 
 void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
 {
-    struct dest *home = d->home;
-    bool had = d->selected != NULL;
-    d->selected = rt;
+    struct dest *home = dest_home(r, d);
+    struct extra *x;
+    bool had = d->selected;
+    d->selected = rt != NULL;
     if (!rt) {
         if (had && --home->reachable == 0)
             reachable_changed(r, home);
         return;
     }
+    d->next_hop = rt->nb;
     d->last_source = rt->source;
-    list_del(&rt->in_dest);
-    list_push_front(&d->routes, &rt->in_dest);
+    route_to_front(r, d, rt);
     renewal_plan(r, d, now);
     if (had)
         return;
-    d->retry_at = d->lost_at = USEC_NEVER;
-    d->retries = 0;
+    x = extra_of(r, d);
+    if (x) {
+        x->retry_at = x->lost_at = USEC_NEVER;
+        x->retries = 0;
+    }
     if (home == d)
         query_close(r, d);
     if (home->reachable++ == 0)

@@ -10,7 +10,7 @@
 struct seqno_entry {
     struct list in_dest;
     struct list by_age; /* in router.seqno_entries, oldest first */
-    struct dest *dest;
+    struct dest *dest;  /* with an extra, in which it hangs */
     struct router_id rid;
     uint16_t seqno;
     usec_t made;
@@ -24,10 +24,10 @@ struct seqno_entry {
     } requesters, targets;
 };
 
-static struct seqno_entry *entry_find(const struct dest *d, const struct router_id *rid,
+static struct seqno_entry *entry_find(const struct extra *x, const struct router_id *rid,
                                       uint16_t seqno)
 {
-    list_foreach (pos, &d->seqno_entries) {
+    list_foreach (pos, &x->seqno_entries) {
         struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
         if (e->seqno == seqno && memcmp(e->rid.b, rid->b, sizeof(rid->b)) == 0)
             return e;
@@ -39,7 +39,7 @@ static void entry_free(struct router *r, struct seqno_entry *e)
 {
     list_del(&e->in_dest);
     list_del(&e->by_age);
-    e->dest->seqno_entries_len--;
+    extra_of(r, e->dest)->seqno_entries_len--;
     r->seqno_entries_len--;
     free(e);
 }
@@ -47,11 +47,12 @@ static void entry_free(struct router *r, struct seqno_entry *e)
 static struct seqno_entry *entry_get(struct router *r, struct dest *d, const struct router_id *rid,
                                      uint16_t seqno, usec_t now)
 {
-    struct seqno_entry *e = entry_find(d, rid, seqno);
-    if (e)
+    struct extra *x = extra_get(r, d);
+    struct seqno_entry *e = x ? entry_find(x, rid, seqno) : NULL;
+    if (e || !x)
         return e;
-    if (d->seqno_entries_len >= SEQNO_PER_DEST_MAX) {
-        entry_free(r, list_entry(d->seqno_entries.next, struct seqno_entry, in_dest));
+    if (x->seqno_entries_len >= SEQNO_PER_DEST_MAX) {
+        entry_free(r, list_entry(x->seqno_entries.next, struct seqno_entry, in_dest));
     } else if (r->seqno_entries_len >= SEQNO_ENTRIES_MAX) {
         struct seqno_entry *oldest = list_entry(r->seqno_entries.next, struct seqno_entry, by_age);
         struct dest *other = oldest->dest;
@@ -66,16 +67,19 @@ static struct seqno_entry *entry_get(struct router *r, struct dest *d, const str
     e->rid = *rid;
     e->seqno = seqno;
     e->made = now;
-    list_push_back(&d->seqno_entries, &e->in_dest);
+    list_push_back(&x->seqno_entries, &e->in_dest);
     list_push_back(&r->seqno_entries, &e->by_age);
-    d->seqno_entries_len++;
+    x->seqno_entries_len++;
     r->seqno_entries_len++;
     return e;
 }
 
 void seqno_entries_free(struct router *r, struct dest *d)
 {
-    list_foreach_safe (pos, &d->seqno_entries)
+    struct extra *x = extra_of(r, d);
+    if (!x)
+        return;
+    list_foreach_safe (pos, &x->seqno_entries)
         entry_free(r, list_entry(pos, struct seqno_entry, in_dest));
 }
 
@@ -162,16 +166,19 @@ static bool asked_by_anyone_lately(const struct seqno_entry *e, usec_t now)
 void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, bool all_told,
                   usec_t now)
 {
-    const struct route *sel = d->selected;
+    const struct extra *x = dest_extra(r, d);
+    const struct route *sel = dest_selected(r, d);
+    const struct neighbour *next_hop = route_nb(r, sel);
+    const struct router_id *rid = source_rid(r, route_source(r, sel));
     peer_id told[SEQNO_PER_DEST_MAX * SEQNO_PEERS_MAX];
     size_t told_len = 0;
-    list_foreach (pos, &d->seqno_entries) {
+    list_foreach (pos, &x->seqno_entries) {
         struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
-        bool same = memcmp(e->rid.b, sel->source->rid.b, sizeof(e->rid.b)) == 0;
+        bool same = memcmp(e->rid.b, rid->b, sizeof(e->rid.b)) == 0;
         if (same && seqno_lt(sel->seqno, e->seqno)) {
-            if (asked_by_anyone_lately(e, now) && !peers_lately(&e->requesters, sel->nb, now) &&
-                !peers_lately(&e->targets, sel->nb, now))
-                send_request(r, e, sel->nb, SEQNO_HOPS, now);
+            if (asked_by_anyone_lately(e, now) && !peers_lately(&e->requesters, next_hop, now) &&
+                !peers_lately(&e->targets, next_hop, now))
+                send_request(r, e, next_hop, SEQNO_HOPS, now);
             continue;
         }
         if (memcmp(e->rid.b, u->router_id.b, sizeof(e->rid.b)) != 0)
@@ -183,9 +190,10 @@ void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, 
     }
 }
 
-void seqno_target_forget(struct dest *d, const struct neighbour *nb)
+void seqno_target_forget(const struct router *r, const struct dest *d, const struct neighbour *nb)
 {
-    list_foreach (pos, &d->seqno_entries) {
+    const struct extra *x = dest_extra(r, d);
+    list_foreach (pos, &x->seqno_entries) {
         struct seqno_peers *p = &list_entry(pos, struct seqno_entry, in_dest)->targets;
         for (uint8_t i = 0; i < p->len; i++) {
             if (p->v[i].peer == nb->id) {
@@ -207,15 +215,18 @@ static uint16_t wanted_seqno(const struct source *s, unsigned repeat)
 
 static void retry_arm(struct router *r, struct dest *d, usec_t now)
 {
-    d->retries = 0;
-    d->retry_at = now + SEQNO_RETRY_FIRST;
-    dest_arm(r, d);
+    struct extra *x = extra_get(r, d);
+    if (!x)
+        return;
+    x->retries = 0;
+    x->retry_at = now + SEQNO_RETRY_FIRST;
+    extra_arm(r, x);
 }
 
 void seqno_ask(struct router *r, struct dest *d, const struct source *s, struct neighbour *to,
                usec_t now)
 {
-    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s, 0), now);
+    struct seqno_entry *e = entry_get(r, d, source_rid(r, s), wanted_seqno(s, 0), now);
     if (!e)
         return;
     send_request(r, e, to, SEQNO_HOPS, now);
@@ -223,29 +234,29 @@ void seqno_ask(struct router *r, struct dest *d, const struct source *s, struct 
         retry_arm(r, d, now);
 }
 
-static bool can_ask(const struct route *rt)
+static bool can_ask(const struct router *r, const struct route *rt)
 {
-    return route_usable(rt) && !rt->source->refused;
+    return route_usable(r, rt) && !route_source(r, rt)->refused;
 }
 
 /* Only neighbours with a finite route can know a newer seqno; about the last router id that was
  * seen with one. */
 static bool ask_list(struct router *r, struct dest *d, unsigned repeat, usec_t now)
 {
-    const struct source *s = d->last_source;
+    const struct source *s = source_at(r, d->last_source);
     size_t finite = 0;
-    list_foreach (pos, &d->routes)
-        finite += can_ask(list_entry(pos, struct route, in_dest));
+    route_foreach(r, rt, d) finite += can_ask(r, rt);
     if (!s || finite == 0)
         return false;
-    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s, repeat), now);
+    struct seqno_entry *e = entry_get(r, d, source_rid(r, s), wanted_seqno(s, repeat), now);
     if (!e)
         return false;
-    list_foreach (pos_asked, &d->routes) {
-        struct route *rt = list_entry(pos_asked, struct route, in_dest);
-        if (can_ask(rt) && !peers_lately(&e->requesters, rt->nb, now) &&
-            !peers_lately(&e->targets, rt->nb, now))
-            send_request(r, e, rt->nb, SEQNO_HOPS, now);
+    route_foreach(r, asked, d)
+    {
+        const struct neighbour *nb = route_nb(r, asked);
+        if (can_ask(r, asked) && !peers_lately(&e->requesters, nb, now) &&
+            !peers_lately(&e->targets, nb, now))
+            send_request(r, e, nb, SEQNO_HOPS, now);
     }
     return true;
 }
@@ -259,12 +270,13 @@ void seqno_ask_all(struct router *r, struct dest *d, usec_t now)
 /* Those again who were asked before: some have only shown a route that we could not keep. */
 static void ask_same(struct router *r, struct dest *d, unsigned repeat, usec_t now)
 {
-    const struct source *s = d->last_source;
-    struct seqno_entry *before = entry_find(d, &s->rid, wanted_seqno(s, repeat - 1));
+    const struct source *s = source_at(r, d->last_source);
+    struct seqno_entry *before =
+        entry_find(dest_extra(r, d), source_rid(r, s), wanted_seqno(s, repeat - 1));
     if (!before)
         return;
     struct seqno_peers asked = before->targets;
-    struct seqno_entry *e = entry_get(r, d, &s->rid, wanted_seqno(s, repeat), now);
+    struct seqno_entry *e = entry_get(r, d, source_rid(r, s), wanted_seqno(s, repeat), now);
     for (uint8_t i = 0; e && i < asked.len; i++) {
         struct neighbour *nb = neighbour_find(r, asked.v[i].peer);
         if (nb)
@@ -276,16 +288,18 @@ static void ask_same(struct router *r, struct dest *d, unsigned repeat, usec_t n
  * those who have come. */
 void seqno_retry(struct router *r, struct dest *d, usec_t now)
 {
-    d->retry_at = USEC_NEVER;
-    bool needed = !list_empty(&d->home->parked_out) || dest_in_use(d, now);
-    if (d->selected || !d->last_source || !needed || d->retries >= SEQNO_RETRIES)
+    struct extra *x = extra_of(r, d);
+    x->retry_at = USEC_NEVER;
+    bool needed =
+        !list_empty(&dest_extra(r, dest_home(r, d))->parked_out) || dest_in_use(r, d, now);
+    if (d->selected || !d->last_source || !needed || x->retries >= SEQNO_RETRIES)
         return;
-    d->retries++;
-    ask_same(r, d, d->retries, now);
-    (void)ask_list(r, d, d->retries, now);
-    if (d->retries < SEQNO_RETRIES) {
-        d->retry_at = now + (SEQNO_RETRY_FIRST << d->retries);
-        dest_arm(r, d);
+    x->retries++;
+    ask_same(r, d, x->retries, now);
+    (void)ask_list(r, d, x->retries, now);
+    if (x->retries < SEQNO_RETRIES) {
+        x->retry_at = now + (SEQNO_RETRY_FIRST << x->retries);
+        extra_arm(r, x);
     }
 }
 
@@ -313,22 +327,23 @@ static void own_seqno_wanted(struct router *r, struct neighbour *from, uint16_t 
 /* A neighbour to pass the request on to: the first in list order with a feasible route, else the
  * first with a finite one; not who asked, and none that was asked the same a moment ago: there the
  * answer is under way, or there is none. */
-static struct neighbour *forward_target(const struct dest *d, const struct neighbour *from,
-                                        const struct seqno_entry *e, usec_t now, bool *ret_feasible)
+static struct neighbour *forward_target(const struct router *r, const struct dest *d,
+                                        const struct neighbour *from, const struct seqno_entry *e,
+                                        usec_t now, bool *ret_feasible)
 {
     struct neighbour *finite = NULL;
-    list_foreach (pos, &d->routes) {
-        struct route *rt = list_entry(pos, struct route, in_dest);
-        if (rt->nb == from || !route_usable(rt) || rt->source->refused ||
-            (e &&
-             (peers_lately(&e->requesters, rt->nb, now) || peers_lately(&e->targets, rt->nb, now))))
+    route_foreach(r, rt, d)
+    {
+        struct neighbour *nb = route_nb(r, rt);
+        if (nb == from || !can_ask(r, rt) ||
+            (e && (peers_lately(&e->requesters, nb, now) || peers_lately(&e->targets, nb, now))))
             continue;
-        if (source_feasible(rt->source, rt->seqno, rt->metric)) {
+        if (source_feasible(route_source(r, rt), rt->seqno, rt->metric)) {
             *ret_feasible = true;
-            return rt->nb;
+            return nb;
         }
         if (!finite)
-            finite = rt->nb;
+            finite = nb;
     }
     *ret_feasible = false;
     return finite;
@@ -338,10 +353,10 @@ static void forward(struct router *r, struct dest *d, struct neighbour *from,
                     const struct tlv_seqno_request *q, usec_t now)
 {
     bool feasible;
-    struct seqno_entry *e = entry_find(d, &q->router_id, q->seqno);
+    struct seqno_entry *e = entry_find(dest_extra(r, d), &q->router_id, q->seqno);
     if (e)
         peers_add(&e->requesters, from, now); /* gets the answer too, when one is on its way */
-    struct neighbour *to = forward_target(d, from, e, now, &feasible);
+    struct neighbour *to = forward_target(r, d, from, e, now, &feasible);
     if (!to) {
         r->stats.seqno_unhandled++;
         return;
@@ -358,13 +373,14 @@ static void forward(struct router *r, struct dest *d, struct neighbour *from,
 }
 
 /* Does the selected route satisfy the request? Not for its own next hop, which has lost it. */
-static bool can_answer(const struct dest *d, const struct neighbour *from,
+static bool can_answer(const struct router *r, const struct dest *d, const struct neighbour *from,
                        const struct tlv_seqno_request *q)
 {
-    const struct route *rt = d->selected;
-    if (!route_usable(rt) || rt->nb == from)
+    const struct route *rt = dest_selected(r, d);
+    if (!route_usable(r, rt) || rt->nb == from->slot)
         return false;
-    return memcmp(rt->source->rid.b, q->router_id.b, sizeof(q->router_id.b)) != 0 ||
+    return memcmp(source_rid(r, route_source(r, rt))->b, q->router_id.b, sizeof(q->router_id.b)) !=
+               0 ||
            !seqno_lt(rt->seqno, q->seqno);
 }
 
@@ -387,7 +403,7 @@ void seqno_request_recv(struct router *r, struct neighbour *from, const struct t
         return;
     }
     dest_hold(d);
-    if (can_answer(d, from, q)) {
+    if (can_answer(r, d, from, q)) {
         r->stats.seqno_reply_local++;
         announce_route_to(r, d, from, now);
     } else if (q->hop_count < 2) {

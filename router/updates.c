@@ -9,46 +9,49 @@
 /* What a destination had before an event: the after-effects compare with it. */
 struct before {
     bool had;
-    const struct source *source;
+    uint32_t source;
 };
 
-static struct before before_of(const struct dest *d)
+static struct before before_of(const struct router *r, const struct dest *d)
 {
-    return (struct before){.had = d->selected != NULL,
-                           .source = d->selected ? d->selected->source : NULL};
+    const struct route *sel = dest_selected(r, d);
+    return (struct before){.had = sel != NULL, .source = sel ? sel->source : 0};
 }
 
 /* A neighbour that retracts may have no other route: ours is sent to it, a little later, because in
  * the middle of a wave of retractions ours is about to go as well. */
 static void tell_later(struct router *r, struct dest *d, const struct neighbour *nb, usec_t now)
 {
-    if (!d->selected || d->selected->nb == nb)
+    const struct route *sel = dest_selected(r, d);
+    struct extra *x = sel && sel->nb != nb->slot ? extra_get(r, d) : NULL;
+    if (!x)
         return;
-    for (uint8_t i = 0; i < d->tell_len && i < TELL_MAX; i++)
-        if (d->tell[i] == nb->id)
+    for (uint8_t i = 0; i < x->tell_len && i < TELL_MAX; i++)
+        if (x->tell[i] == nb->id)
             return;
-    if (d->tell_len < TELL_MAX)
-        d->tell[d->tell_len] = nb->id;
-    if (d->tell_len <= TELL_MAX)
-        d->tell_len++;
-    if (d->tell_at == USEC_NEVER)
-        d->tell_at = now + TELL_DELAY + (usec_t)rng_below(r->rng, (uint64_t)TELL_DELAY);
-    dest_arm(r, d);
+    if (x->tell_len < TELL_MAX)
+        x->tell[x->tell_len] = nb->id;
+    if (x->tell_len <= TELL_MAX)
+        x->tell_len++;
+    if (x->tell_at == USEC_NEVER)
+        x->tell_at = now + TELL_DELAY + (usec_t)rng_below(r->rng, (uint64_t)TELL_DELAY);
+    extra_arm(r, x);
 }
 
 void tell_tick(struct router *r, struct dest *d, usec_t now)
 {
-    uint8_t len = d->tell_len;
-    d->tell_at = USEC_NEVER;
-    d->tell_len = 0;
-    if (!route_usable(d->selected))
+    struct extra *x = extra_of(r, d);
+    uint8_t len = x->tell_len;
+    x->tell_at = USEC_NEVER;
+    x->tell_len = 0;
+    if (!dest_usable(r, d))
         return;
     if (len > TELL_MAX) {
         announce_route(r, d, now);
         return;
     }
     for (uint8_t i = 0; i < len; i++) {
-        struct neighbour *nb = neighbour_find(r, d->tell[i]);
+        struct neighbour *nb = neighbour_find(r, x->tell[i]);
         if (nb)
             announce_route_to(r, d, nb, now);
     }
@@ -59,7 +62,7 @@ void tell_tick(struct router *r, struct dest *d, usec_t now)
 static bool follow_up(struct router *r, struct dest *d, struct before before,
                       const struct tlv_update *u, usec_t now)
 {
-    const struct route *sel = d->selected;
+    const struct route *sel = dest_selected(r, d);
     if (!sel) {
         if (!before.had)
             return false;
@@ -67,14 +70,14 @@ static bool follow_up(struct router *r, struct dest *d, struct before before,
         query_lost(r, d, now);
         return true;
     }
-    bool big = metric_change(d->told, route_total(sel)) > METRIC_BIG_CHANGE;
+    bool big = metric_change(d->told, route_total(r, sel)) > METRIC_BIG_CHANGE;
     bool tell_all = !before.had || sel->source != before.source || big;
     if (tell_all)
         announce_route(r, d, now);
     if (u)
         seqno_answer(r, d, u, tell_all, now);
     if (!before.had)
-        parked_flush(r, d->home, now);
+        parked_flush(r, dest_home(r, d), now);
     return tell_all;
 }
 
@@ -82,7 +85,7 @@ static bool follow_up(struct router *r, struct dest *d, struct before before,
 static bool select_again(struct router *r, struct dest *d, struct before before, struct route *keep,
                          const struct tlv_update *u, usec_t now)
 {
-    struct route *best = route_best(d, keep);
+    struct route *best = route_best(r, d, keep);
     r->stats.route_selections++;
     if (!best && before.had)
         seqno_ask_all(r, d, now);
@@ -90,12 +93,10 @@ static bool select_again(struct router *r, struct dest *d, struct before before,
     return follow_up(r, d, before, u, now);
 }
 
-static usec_t life_of(const struct tlv_update *u)
+/* Its hold time is the life of the route. */
+static uint16_t interval_of(const struct tlv_update *u)
 {
-    uint16_t interval_cs = u->interval_cs;
-    if (interval_cs < INTERVAL_FLOOR_CS)
-        interval_cs = INTERVAL_INSTEAD_CS;
-    return hold_time(interval_cs);
+    return u->interval_cs < INTERVAL_FLOOR_CS ? INTERVAL_INSTEAD_CS : u->interval_cs;
 }
 
 /* A restarted neighbour comes with a new router id, however often it is restarted: its first own
@@ -111,8 +112,8 @@ static bool first_of_origin(struct neighbour *from, const struct tlv_update *u)
 static void update_first(struct router *r, struct dest *d, struct neighbour *from,
                          const struct tlv_update *u, usec_t now)
 {
-    struct before before = before_of(d);
-    const struct source *known = source_find(d, &u->router_id);
+    struct before before = before_of(r, d);
+    const struct source *known = source_find(r, d, &u->router_id);
     if (!source_feasible(known, u->seqno, u->metric)) {
         r->stats.update_not_interested++;
         if (!d->selected)
@@ -134,22 +135,22 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
         source_drop_unused(r, s);
         return;
     }
-    seqno_target_forget(d, from);
+    seqno_target_forget(r, d, from);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
-    route_renew(r, rt, life_of(u), now);
+    route_renew(r, rt, interval_of(u), now);
     if (!d->selected)
-        d->last_source = s;
-    (void)select_again(r, d, before, d->selected, u, now);
+        d->last_source = rt->source;
+    (void)select_again(r, d, before, dest_selected(r, d), u, now);
 }
 
 static void route_take_source(struct router *r, struct route *rt, struct source *s)
 {
-    struct source *old = rt->source;
+    struct source *old = route_source(r, rt);
     if (old == s)
         return;
     s->routes++;
-    rt->source = s;
+    rt->source = arena_name(&r->sources, s);
     old->routes--;
     source_drop_unused(r, old);
 }
@@ -159,61 +160,62 @@ static void route_take_source(struct router *r, struct route *rt, struct source 
 static void retraction_again(struct router *r, struct dest *d, struct route *rt,
                              const struct tlv_update *u, usec_t now)
 {
-    struct before before = before_of(d);
+    struct before before = before_of(r, d);
     bool told = false;
     if (rt->metric == METRIC_INFINITE)
         return; /* it goes when it was to go */
     rt->metric = METRIC_INFINITE;
     r->stats.route_retracted++;
-    route_renew(r, rt, RETRACTED_HOLD, now);
-    if (d->selected == rt)
+    route_hold(r, rt, now);
+    if (dest_selected(r, d) == rt)
         told = select_again(r, d, before, NULL, u, now);
     if (!told)
-        tell_later(r, d, rt->nb, now);
+        tell_later(r, d, route_nb(r, rt), now);
 }
 
 /* From a neighbour with an entry. */
 static void update_again(struct router *r, struct dest *d, struct route *rt,
                          const struct tlv_update *u, usec_t now)
 {
-    struct before before = before_of(d);
-    const struct source *known = source_find(d, &u->router_id);
+    struct before before = before_of(r, d);
+    const struct source *known = source_find(r, d, &u->router_id);
     bool feasible = source_feasible(known, u->seqno, u->metric);
-    bool selected = d->selected == rt;
+    bool selected = dest_selected(r, d) == rt;
+    struct neighbour *from = route_nb(r, rt);
 
     if (u->metric == METRIC_INFINITE) {
         retraction_again(r, d, rt, u, now);
         return;
     }
-    if (selected && !feasible && rt->source == known) {
-        seqno_ask(r, d, known, rt->nb, now); /* nothing else changes, not even its expiry */
+    if (selected && !feasible && route_source(r, rt) == known) {
+        seqno_ask(r, d, known, from, now); /* nothing else changes, not even its expiry */
         return;
     }
-    struct source *s = source_get(r, d, &u->router_id, !first_of_origin(rt->nb, u), now);
+    struct source *s = source_get(r, d, &u->router_id, !first_of_origin(from, u), now);
     if (!s || s->refused) {
         r->stats.update_denied++;
         return;
     }
     if (rt->metric == METRIC_INFINITE)
-        seqno_target_forget(d, rt->nb);
+        seqno_target_forget(r, d, from);
     route_take_source(r, rt, s);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
     if (feasible) {
-        route_renew(r, rt, life_of(u), now);
+        route_renew(r, rt, interval_of(u), now);
     } else if (!selected) {
         r->stats.update_skipped_selection++;
         if (!d->selected)
-            seqno_ask(r, d, s, rt->nb, now);
+            seqno_ask(r, d, s, from, now);
         return;
     }
     if (!d->selected)
-        d->last_source = s;
+        d->last_source = rt->source;
     else if (selected && feasible)
         renewal_plan(r, d, now);
     if (selected && !feasible)
-        seqno_ask(r, d, s, rt->nb, now);
-    (void)select_again(r, d, before, selected && !feasible ? NULL : d->selected, u, now);
+        seqno_ask(r, d, s, from, now);
+    (void)select_again(r, d, before, selected && !feasible ? NULL : dest_selected(r, d), u, now);
 }
 
 /* A router id that is known here has passed them before. */
@@ -224,7 +226,7 @@ static bool update_allowed(const struct router *r, const struct tlv_update *u)
     if (u->metric == METRIC_INFINITE)
         return true;
     const struct dest *d = dest_find(r, &u->subnet);
-    if (d && source_find(d, &u->router_id))
+    if (d && source_find(r, d, &u->router_id))
         return true;
     struct pubkey key;
     memcpy(key.b, u->router_id.b, sizeof(key.b));
@@ -265,9 +267,10 @@ void update_recv(struct router *r, struct neighbour *from, const struct tlv_upda
         r->stats.limit_routes++;
         return;
     }
-    struct route *rt = route_of(d, from);
-    if (d->selected && d->selected->nb->gone)
-        route_link_lost(r, d->selected, now);
+    struct route *rt = route_of(r, d, from);
+    struct route *sel = dest_selected(r, d);
+    if (sel && route_nb(r, sel)->gone)
+        route_link_lost(r, sel, now);
     if (rt)
         update_again(r, d, rt, u, now);
     else
@@ -279,7 +282,7 @@ void update_recv(struct router *r, struct neighbour *from, const struct tlv_upda
  * none. */
 static void select_after_loss(struct router *r, struct dest *d, usec_t now)
 {
-    struct route *best = route_best(d, NULL);
+    struct route *best = route_best(r, d, NULL);
     r->stats.route_selections++;
     if (!best)
         seqno_ask_all(r, d, now);
@@ -292,21 +295,17 @@ static void select_after_loss(struct router *r, struct dest *d, usec_t now)
     }
 }
 
-void route_tick(struct router *r, struct route *rt, usec_t now)
+void route_expired(struct router *r, struct route *rt, usec_t now)
 {
-    struct dest *d = rt->dest;
-    if (rt->expires > now) {
-        timer_set(r, &rt->timer, rt->expires); /* its place in the heap has just become free */
-        return;
-    }
+    struct dest *d = route_dest(r, rt);
     dest_hold(d);
-    if (d->selected != rt) {
+    if (dest_selected(r, d) != rt) {
         r->stats.route_removed++;
         route_remove(r, rt);
     } else {
         r->stats.selected_expired++;
         rt->metric = METRIC_INFINITE;
-        route_renew(r, rt, RETRACTED_HOLD, now);
+        route_hold(r, rt, now);
         select_after_loss(r, d, now);
     }
     dest_release(r, d);
@@ -314,9 +313,9 @@ void route_tick(struct router *r, struct route *rt, usec_t now)
 
 void route_link_lost(struct router *r, struct route *rt, usec_t now)
 {
-    struct dest *d = rt->dest;
+    struct dest *d = route_dest(r, rt);
     dest_hold(d);
-    if (d->selected == rt) {
+    if (dest_selected(r, d) == rt) {
         rt->metric = METRIC_INFINITE;
         select_after_loss(r, d, now);
     }
@@ -326,31 +325,33 @@ void route_link_lost(struct router *r, struct route *rt, usec_t now)
 
 void source_refuse(struct router *r, struct source *s, usec_t now)
 {
-    struct dest *d = s->dest;
+    struct dest *d = dest_at(r, s->dest);
+    uint32_t name = arena_name(&r->sources, s), next;
     dest_hold(d);
     s->refused = true;
-    if (d->selected && d->selected->source == s)
+    const struct route *sel = dest_selected(r, d);
+    if (sel && sel->source == name)
         select_after_loss(r, d, now);
-    list_foreach_safe (pos, &d->routes) {
-        struct route *rt = list_entry(pos, struct route, in_dest);
-        if (rt->source == s && s->routes > 1)
-            route_remove(r, rt);
-        else if (rt->source == s) {
-            route_remove(r, rt); /* the last one: s may be gone now */
+    for (struct route *rt = route_at(r, d->routes); rt; rt = route_at(r, next)) {
+        bool last = s->routes == 1; /* s may go with it */
+        next = rt->next;
+        if (rt->source != name)
+            continue;
+        route_remove(r, rt);
+        if (last)
             break;
-        }
     }
     dest_release(r, d);
 }
 
 void dest_reselect(struct router *r, struct dest *d, usec_t now)
 {
-    struct before before = before_of(d);
-    struct route *best = route_best(d, d->selected);
+    struct before before = before_of(r, d);
+    struct route *best = route_best(r, d, dest_selected(r, d));
     if (!best)
         return; /* the selected one stays until its neighbour or its expiry says otherwise */
     r->stats.route_selections++;
-    if (best != d->selected)
+    if (best != dest_selected(r, d))
         dest_select(r, d, best, now);
     (void)follow_up(r, d, before, NULL, now);
 }
