@@ -51,6 +51,13 @@ void trace_tlv(struct trace *t, usec_t at, const struct trace_names *names, cons
     add(t, line);
 }
 
+void trace_note(struct trace *t, usec_t at, const char *text)
+{
+    char line[LINE_MAX_BYTES];
+    (void)snprintf(line, sizeof(line), "%9.3f # %s\n", (double)at / (double)USEC_SEC, text);
+    add(t, line);
+}
+
 const char *trace_text(const struct trace *t)
 {
     return t->text ? t->text : "";

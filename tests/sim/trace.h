@@ -17,6 +17,8 @@ struct trace_names {
 };
 
 void trace_tlv(struct trace *t, usec_t at, const struct trace_names *names, const struct tlv *tlv);
+/* What the scenario does: "  120.000 # text". */
+void trace_note(struct trace *t, usec_t at, const char *text);
 const char *trace_text(const struct trace *t); /* lends: until the next line */
 void trace_reset(struct trace *t);
 void trace_fini(struct trace *t);

@@ -1,0 +1,106 @@
+/* network_core.h - what the files of the simulated network share; everyone else uses network.h. */
+#pragma once
+#include "base/heap.h"
+#include "base/hmap.h"
+#include "network.h"
+#include "router/packet.h"
+#include "router/tlv.h"
+#include "trace.h"
+
+enum event_kind { EVENT_NODE, EVENT_PIPE, EVENT_SUSPECT };
+
+struct event {
+    struct heap_node due;
+    enum event_kind kind;
+};
+
+/* One packet under way. Kept in a list of spare ones afterwards. */
+struct frame {
+    struct frame *next;
+    usec_t arrives;
+    struct pkt *pkt;
+};
+
+/* One direction of a link. */
+struct pipe {
+    struct event arrival; /* of the first frame */
+    struct frame *first, **tail;
+    usec_t last;          /* arrival of the last one: order is kept */
+    usec_t idle_at;       /* the last byte has left; for the bandwidth */
+    struct hnode by_peer; /* while the link is up */
+    struct edge *edge;
+    size_t from, to;
+    peer_id peer;      /* the receiver, as the sender calls it */
+    peer_id from_peer; /* the sender, as the receiver calls it */
+};
+
+struct edge {
+    struct network_link l;
+    size_t number;
+    bool died;           /* ended with a node, and comes back with it */
+    struct pipe pipe[2]; /* a to b, b to a */
+};
+
+struct node {
+    struct event tick;
+    struct identity *id;
+    struct rng rng;
+    struct router *r; /* NULL: dead */
+    struct ip6 address;
+    struct edge **edges; /* that end here */
+    size_t edges_len, edges_cap;
+};
+
+/* A loop that was seen, to be looked at again. */
+struct suspect {
+    struct event again;
+    size_t node, dst;
+    struct suspect *next;
+};
+
+struct network {
+    struct rng rng;
+    usec_t now;
+    struct heap heap;
+    struct node *nodes;
+    size_t nodes_len;
+    uint32_t *by_address; /* node + 1 by the first 64 bits of its address, open addressing */
+    size_t by_address_mask;
+    struct edge **edges;
+    size_t edges_len, edges_cap;
+    struct hmap by_peer; /* pipes of links that are up */
+    struct frame *spare_frames;
+    struct frame_block *frame_blocks;
+    struct network_counts counts;
+    uint64_t delivered, unsent, hash;
+    network_local *local;
+    void *local_ctx;
+    enum network_loops loops;
+    struct suspect *suspects; /* waiting and done ones; few */
+    bool tracing;
+    FILE *trace_file;
+    struct trace trace;
+};
+
+/* network.c */
+_Noreturn void network_die(const char *why);
+void *network_must(void *p);
+void network_arm(struct network *n, struct event *e, usec_t when);
+void network_drain(struct network *n, size_t node, const struct pkt *cause);
+size_t network_node_of(const struct network *n, const struct ip6 *a); /* nodes_len: unknown */
+
+/* network_links.c */
+struct pipe *network_pipe(const struct network *n, size_t from, peer_id peer); /* NULL: none */
+void network_transmit(struct network *n, struct pipe *p, struct pkt *pkt);
+void network_close(struct network *n, struct edge *e);
+void network_arrive(struct network *n, struct pipe *p);
+void network_links_free(struct network *n);
+
+/* network_counts.c; ret_dst: of an Update, else nodes_len */
+void network_account(struct network *n, const struct pipe *p, const struct pkt *pkt,
+                     size_t *ret_dst);
+
+/* network_paths.c */
+void network_check_loops(struct network *n, size_t node, const struct pkt *cause);
+void network_check_way(struct network *n, size_t node, size_t dst);
+void network_look_again(struct network *n, struct suspect *s);

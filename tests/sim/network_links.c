@@ -1,0 +1,243 @@
+/* Links of the simulated network: pipes, what is under way in them, coming and going. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "network_core.h"
+
+#define RETRANSMIT (200 * USEC_MS)
+#define BLOCK_LEN  1024
+
+static uint64_t peer_hash(size_t node, peer_id peer)
+{
+    uint64_t h = ((uint64_t)node << 32 ^ peer) * 0x9e3779b97f4a7c15;
+    return h ^ h >> 32;
+}
+
+struct pipe *network_pipe(const struct network *n, size_t from, peer_id peer)
+{
+    uint64_t hash = peer_hash(from, peer);
+    for (struct hnode *h = hmap_first(&n->by_peer, hash); h; h = hmap_next(h, hash)) {
+        struct pipe *p = container_of(h, struct pipe, by_peer);
+        if (p->from == from && p->peer == peer)
+            return p;
+    }
+    return NULL;
+}
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+/* Frames are made in blocks and used again, so that the packet is the only allocation of a packet.
+ */
+struct frame_block {
+    struct frame_block *next;
+    struct frame frames[BLOCK_LEN];
+};
+
+static struct frame *frame_take(struct network *n)
+{
+    if (!n->spare_frames) {
+        struct frame_block *b = network_must(malloc(sizeof(*b)));
+        b->next = n->frame_blocks;
+        n->frame_blocks = b;
+        for (size_t i = 0; i < BLOCK_LEN; i++)
+            b->frames[i].next = i + 1 < BLOCK_LEN ? &b->frames[i + 1] : NULL;
+        n->spare_frames = b->frames;
+    }
+    struct frame *f = n->spare_frames;
+    n->spare_frames = f->next;
+    return f;
+}
+
+static void frame_free(struct network *n, struct frame *f)
+{
+    pkt_free(f->pkt);
+    f->next = n->spare_frames;
+    n->spare_frames = f;
+}
+
+/* --- pipes ------------------------------------------------------------------------------------ */
+
+static void pipe_clear(struct network *n, struct pipe *p)
+{
+    while (p->first) {
+        struct frame *f = p->first;
+        p->first = f->next;
+        frame_free(n, f);
+    }
+    p->tail = &p->first;
+    heap_del(&n->heap, &p->arrival.due);
+}
+
+/* When the last byte of a packet has left; USEC_NEVER: too much waits already. */
+static usec_t departure(struct network *n, struct pipe *p, const struct pkt *pkt)
+{
+    uint64_t rate = p->edge->l.bytes_per_sec;
+    if (rate == 0)
+        return n->now;
+    usec_t start = MAX(n->now, p->idle_at);
+    if (pkt->data[1] == OUTER_DATA && start - n->now > NETWORK_BACKLOG_MAX)
+        return USEC_NEVER;
+    p->idle_at = start + (usec_t)(((uint64_t)pkt->len * (uint64_t)USEC_SEC + rate - 1) / rate);
+    return p->idle_at;
+}
+
+void network_transmit(struct network *n, struct pipe *p, struct pkt *pkt)
+{
+    const struct network_link *l = &p->edge->l;
+    usec_t leaves = l->silent ? USEC_NEVER : departure(n, p, pkt);
+    if (leaves == USEC_NEVER) {
+        n->counts.backlog_dropped += !l->silent;
+        pkt_free(pkt);
+        return;
+    }
+    struct frame *f = frame_take(n);
+    f->pkt = pkt;
+    f->arrives = leaves + l->delay;
+    if (l->loss_permille && rng_below(&n->rng, 1000) < l->loss_permille)
+        f->arrives += RETRANSMIT;
+    f->arrives = MAX(f->arrives, p->last);
+    p->last = f->arrives;
+    f->next = NULL;
+    *p->tail = f;
+    p->tail = &f->next;
+    if (p->first == f)
+        network_arm(n, &p->arrival, f->arrives);
+}
+
+void network_arrive(struct network *n, struct pipe *p)
+{
+    struct frame *f = p->first;
+    size_t to = p->to;
+    p->first = f->next;
+    if (!p->first)
+        p->tail = &p->first;
+    network_arm(n, &p->arrival, p->first ? p->first->arrives : USEC_NEVER);
+    router_recv(n->nodes[to].r, p->from_peer, wire_rd_of(f->pkt->data, f->pkt->len), n->now);
+    network_drain(n, to, f->pkt);
+    frame_free(n, f);
+}
+
+/* --- coming and going ------------------------------------------------------------------------- */
+
+void network_close(struct network *n, struct edge *e)
+{
+    if (!e->l.up)
+        return;
+    e->l.up = false;
+    for (int side = 0; side < 2; side++) {
+        pipe_clear(n, &e->pipe[side]);
+        hmap_del(&n->by_peer, &e->pipe[side].by_peer);
+        router_peer_down(n->nodes[e->pipe[side].from].r, e->pipe[side].peer, n->now);
+    }
+    network_drain(n, e->l.a, NULL);
+    network_drain(n, e->l.b, NULL);
+}
+
+static void open_pipe(struct network *n, struct pipe *p)
+{
+    struct router_link link = {.static_cost = NETWORK_STATIC_COST};
+    char from[NETWORK_NAME_MAX], to[NETWORK_NAME_MAX];
+    (void)snprintf(link.name, sizeof(link.name), "sim %s-%s", network_name(p->from, from),
+                   network_name(p->to, to));
+    if (router_peer_up(n->nodes[p->from].r, &link, n->now, &p->peer) < 0)
+        network_die("out of memory");
+    hmap_add(&n->by_peer, &p->by_peer, peer_hash(p->from, p->peer));
+    p->last = n->now;
+    p->idle_at = n->now;
+}
+
+void network_restore(struct network *n, size_t link)
+{
+    struct edge *e = n->edges[link];
+    if (e->l.up || !n->nodes[e->l.a].r || !n->nodes[e->l.b].r)
+        return;
+    e->l.up = true;
+    e->l.silent = false;
+    e->died = false;
+    for (int side = 0; side < 2; side++)
+        open_pipe(n, &e->pipe[side]);
+    for (int side = 0; side < 2; side++)
+        e->pipe[side].from_peer = e->pipe[!side].peer;
+    network_drain(n, e->l.a, NULL);
+    network_drain(n, e->l.b, NULL);
+}
+
+static void edge_push(struct edge ***v, size_t *len, size_t *cap, struct edge *e)
+{
+    if (*len == *cap) {
+        *cap = *cap ? *cap * 2 : 4;
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
+        *v = network_must(reallocarray(*v, *cap, sizeof(**v)));
+    }
+    (*v)[(*len)++] = e;
+}
+
+size_t network_link_add(struct network *n, size_t a, size_t b, usec_t delay)
+{
+    struct edge *e = network_must(calloc(1, sizeof(*e)));
+    size_t ends[2] = {a, b};
+    e->number = n->edges_len;
+    e->l = (struct network_link){.a = a, .b = b, .delay = delay};
+    for (int side = 0; side < 2; side++) {
+        struct node *x = &n->nodes[ends[side]];
+        struct pipe *p = &e->pipe[side];
+        p->arrival.kind = EVENT_PIPE;
+        p->tail = &p->first;
+        p->edge = e;
+        p->from = ends[side];
+        p->to = ends[!side];
+        edge_push(&x->edges, &x->edges_len, &x->edges_cap, e);
+    }
+    edge_push(&n->edges, &n->edges_len, &n->edges_cap, e);
+    return e->number;
+}
+
+size_t network_link(struct network *n, size_t a, size_t b, usec_t delay)
+{
+    size_t link = network_link_add(n, a, b, delay);
+    network_restore(n, link);
+    return link;
+}
+
+struct network_link *network_link_at(struct network *n, size_t link)
+{
+    return &n->edges[link]->l;
+}
+
+size_t network_links(const struct network *n)
+{
+    return n->edges_len;
+}
+
+size_t network_degree(const struct network *n, size_t node)
+{
+    return n->nodes[node].edges_len;
+}
+
+void network_cut(struct network *n, size_t link)
+{
+    network_close(n, n->edges[link]);
+}
+
+void network_silence(struct network *n, size_t link)
+{
+    n->edges[link]->l.silent = true;
+    pipe_clear(n, &n->edges[link]->pipe[0]);
+    pipe_clear(n, &n->edges[link]->pipe[1]);
+}
+
+void network_links_free(struct network *n)
+{
+    for (size_t i = 0; i < n->edges_len; i++) {
+        pipe_clear(n, &n->edges[i]->pipe[0]);
+        pipe_clear(n, &n->edges[i]->pipe[1]);
+        free(n->edges[i]);
+    }
+    free(n->edges);
+    while (n->frame_blocks) {
+        struct frame_block *b = n->frame_blocks;
+        n->frame_blocks = b->next;
+        free(b);
+    }
+}
