@@ -6,6 +6,11 @@
 
 #define SUSPECTS_MAX 256 /* loops that are looked at again; more are only counted */
 
+void network_loops(struct network *n, enum network_loops what)
+{
+    n->loops = what;
+}
+
 /* --- selected ways ---------------------------------------------------------------------------- */
 
 /* NULL: no next hop, or over a link that carries nothing. */
