@@ -51,8 +51,9 @@ void report_text(FILE *f, const struct scenario_conf *c, const struct scenario_r
     (void)fprintf(f,
                   "%-22s %" PRIu64 " seen, %" PRIu64 " lasting, %" PRIu64 " packets out of hops\n",
                   "loops", r->loops, r->loops_lasting, r->ttl_expired);
-    (void)fprintf(f, "%-22s %.1f B/s idle, %.1f B/s in events; %.0f B in all to start\n",
-                  "control, by node", r->idle_bytes, r->event_bytes, r->start_bytes);
+    (void)fprintf(
+        f, "%-22s %.1f B/s idle, %.1f B/s in events, %.1f B/s late; %.0f B in all to start\n",
+        "control, by node", r->idle_bytes, r->event_bytes, r->late_bytes, r->start_bytes);
     (void)fprintf(f,
                   "%-22s %.0f KiB resident, %.0f routes, %.0f sources at most; %" PRIu64
                   " refused by limits\n",
@@ -77,6 +78,16 @@ static void json_pairs(FILE *f, const char *name, const struct pairs_result *p)
                   p->unregained);
 }
 
+static void json_sent(FILE *f, const char *name, const struct network_counts *k)
+{
+    (void)fprintf(f,
+                  "\"%s\": {\"hello\": %" PRIu64 ", \"ihu\": %" PRIu64 ", \"update\": %" PRIu64
+                  ", \"retraction\": %" PRIu64 ", \"route_request\": %" PRIu64
+                  ", \"seqno_request\": %" PRIu64 ", \"data\": %" PRIu64 "}, ",
+                  name, k->hello, k->ihu, k->update, k->retraction, k->route_request,
+                  k->seqno_request, k->data);
+}
+
 void report_json(FILE *f, const struct scenario_conf *c, const struct scenario_result *r, int rc)
 {
     (void)fprintf(f,
@@ -96,6 +107,9 @@ void report_json(FILE *f, const struct scenario_conf *c, const struct scenario_r
                   "%.0f, ",
                   r->loops, r->loops_lasting, r->ttl_expired, r->idle_bytes, r->event_bytes,
                   r->start_bytes);
+    json_sent(f, "sent", &r->sent);
+    json_sent(f, "sent_late", &r->sent_late);
+    (void)fprintf(f, "\"control_late_bytes_per_node_s\": %.3f, ", r->late_bytes);
     (void)fprintf(f,
                   "\"rss_max_bytes\": %" PRIu64 ", \"rss_kib_per_node\": %.1f, "
                   "\"routes_per_node\": %.1f, \"sources_per_node\": %.1f, \"limit_refusals\": "
@@ -114,10 +128,11 @@ void report_json(FILE *f, const struct scenario_conf *c, const struct scenario_r
 void report_row_head(FILE *f)
 {
     (void)fprintf(
-        f, "| topology | nodes | links | event | median s | worst s | not regained | loops "
-           "seen / lasting | idle B/s | event B/s | start KiB | routes | KiB | stretch mean / "
-           "worst | wall s | events/s |\n"
-           "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+        f,
+        "| topology | nodes | links | event | median s | worst s | not regained | loops "
+        "seen / lasting | idle B/s | event B/s | late B/s | start KiB | routes | KiB | stretch mean / "
+        "worst | wall s | events/s |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
 }
 
 void report_row(FILE *f, const struct scenario_conf *c, const struct scenario_result *r, int rc)
@@ -125,12 +140,13 @@ void report_row(FILE *f, const struct scenario_conf *c, const struct scenario_re
     (void)fprintf(f, "| %s | %zu | %zu | %s | ", topology_name(c->topology.kind), c->nodes,
                   r->links, scenario_event_name(c->event));
     if (rc < 0)
-        (void)fprintf(f, "%s at %.3f s | | | | | | | ", ended(rc), r->virtual_s);
+        (void)fprintf(f, "%s at %.3f s | | | | | | | | ", ended(rc), r->virtual_s);
     else
-        (void)fprintf(f, "%.3f | %.3f | %zu | %" PRIu64 " / %" PRIu64 " | %.1f | %.1f | %.0f | ",
-                      r->broken.median_s, r->broken.max_s,
-                      r->broken.unregained + r->mended.unregained, r->loops, r->loops_lasting,
-                      r->idle_bytes, r->event_bytes, r->start_bytes / KIB);
+        (void)fprintf(
+            f, "%.3f | %.3f | %zu | %" PRIu64 " / %" PRIu64 " | %.1f | %.1f | %.1f | %.0f | ",
+            r->broken.median_s, r->broken.max_s, r->broken.unregained + r->mended.unregained,
+            r->loops, r->loops_lasting, r->idle_bytes, r->event_bytes, r->late_bytes,
+            r->start_bytes / KIB);
     (void)fprintf(f, "%.0f | %.0f | %.2f / %.2f | %.1f | %.0f |\n", r->routes_node_max,
                   kib_by_node(c, r), r->stretch.mean, r->stretch.max, r->wall_s, rate(r));
     (void)fflush(f);

@@ -347,6 +347,34 @@ static unsigned plan(const struct scenario_conf *c, usec_t *ret_idle)
     return events;
 }
 
+/* The rest of the duration. */
+static int late(struct run *x)
+{
+    const struct network_counts *k = network_counts(x->n);
+    usec_t end = MAX(x->c->duration, network_now(x->n));
+    int rc = run_until(x, MIN(MAX(network_now(x->n), x->c->join + SCENARIO_LATE_AFTER), end));
+    if (rc < 0)
+        return rc;
+    struct network_counts before = *k;
+    usec_t start = network_now(x->n);
+    rc = run_until(x, end);
+    x->res->late_bytes =
+        by_node_second(x, k->control_bytes - before.control_bytes, network_now(x->n) - start);
+    x->res->sent_late = (struct network_counts){
+        .hello = k->hello - before.hello,
+        .ihu = k->ihu - before.ihu,
+        .update = k->update - before.update,
+        .retraction = k->retraction - before.retraction,
+        .route_request = k->route_request - before.route_request,
+        .seqno_request = k->seqno_request - before.seqno_request,
+        .data = k->data - before.data,
+        .bytes = k->bytes - before.bytes,
+        .control_bytes = k->control_bytes - before.control_bytes,
+    };
+    check_graphs(x);
+    return rc;
+}
+
 static int course(struct run *x)
 {
     const struct network_counts *k = network_counts(x->n);
@@ -374,10 +402,7 @@ static int course(struct run *x)
         rc = event(x, i);
         x->res->events = i + 1;
     }
-    if (rc == OK)
-        rc = run_until(x, MAX(x->c->duration, network_now(x->n)));
-    check_graphs(x);
-    return rc;
+    return rc == OK ? late(x) : rc;
 }
 
 static int by_value(const void *a, const void *b)
@@ -406,6 +431,7 @@ static void collect(struct run *x)
     r->event_bytes = by_node_second(x, x->event_bytes, x->event_time);
     r->asked = pc.asked;
     r->answered = pc.answered;
+    r->sent = *k;
     r->frames = k->hello + k->ihu + k->update + k->retraction + k->route_request +
                 k->seqno_request + k->data;
     r->events_run = k->events;

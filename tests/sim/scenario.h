@@ -19,6 +19,10 @@ enum scenario_event {
 const char *scenario_event_name(enum scenario_event e);
 bool scenario_event_parse(const char *name, enum scenario_event *ret);
 
+/* By then, routes that nobody uses have lived their life once.
+ * docs/protocol/routing.md, "Constants and timers". */
+#define SCENARIO_LATE_AFTER (1200 * USEC_SEC)
+
 struct scenario_conf {
     size_t nodes;
     uint64_t seed;
@@ -39,10 +43,13 @@ struct scenario_result {
     /* Worst of all events, but the median, which is the median of the events' medians. */
     struct pairs_result broken, mended;
     uint64_t loops, loops_lasting, ttl_expired;
-    double idle_bytes, event_bytes, start_bytes; /* control, by node and second; start: in all */
-    double routes_node_max, sources_node_max;    /* mean over the nodes, at the worst moment */
-    uint64_t limit_refusals;                     /* full tables of the routers */
-    uint64_t rss_idle, rss_max;                  /* bytes: before links came up, and at most */
+    /* Control, by node and second: before the events, in them, and from SCENARIO_LATE_AFTER to the
+     * end of the run; start: in all, by node. */
+    double idle_bytes, event_bytes, late_bytes, start_bytes;
+    struct network_counts sent, sent_late;
+    double routes_node_max, sources_node_max; /* mean over the nodes, at the worst moment */
+    uint64_t limit_refusals;                  /* full tables of the routers */
+    uint64_t rss_idle, rss_max;               /* bytes: before links came up, and at most */
     struct pairs_stretch stretch;
     uint64_t asked, answered, frames, events_run;
     double virtual_s, wall_s;

@@ -183,9 +183,10 @@ static int verdict(const struct options *o, const struct scenario_result *r, int
 {
     if (rc == ERR_LIMIT)
         return EXIT_MEMORY;
-    if (rc < 0 || r->loops_lasting > 0 || r->ttl_expired > 0 ||
-        r->broken.unregained + r->mended.unregained > 0)
+    if (rc < 0 || r->loops_lasting > 0 || r->broken.unregained + r->mended.unregained > 0)
         return EXIT_FOUND;
+    if (o->bound_s > 0 && r->events == 0 && o->c.event != SCENARIO_NONE)
+        return EXIT_FOUND; /* a duration too short for what is to be bounded */
     double worst = MAX(r->broken.all_max_s, r->mended.all_max_s);
     return o->bound_s > 0 && worst > o->bound_s ? EXIT_FOUND : EXIT_FINE;
 }
