@@ -247,7 +247,8 @@ static int sweep_size(struct options o, bool *first)
             if (o.json)
                 printf("%s", *first ? "[" : ",\n ");
             *first = false;
-            worst = MAX(worst, run_apart(&o));
+            int found = run_apart(&o);
+            worst = MAX(worst, found);
         }
     }
     return worst;
@@ -264,7 +265,8 @@ static int sweep(struct options *o)
         o->c.nodes = strtoul(at, &end, 10);
         if (end == at || o->c.nodes < 2 || o->c.nodes > 1000000 || (*end && *end != ','))
             return EXIT_USAGE;
-        worst = MAX(worst, sweep_size(*o, &first));
+        int found = sweep_size(*o, &first);
+        worst = MAX(worst, found);
         at = *end ? end + 1 : end;
     }
     if (o->json)
