@@ -54,7 +54,8 @@ struct run {
     struct network *n;
     struct pairs *p;
     usec_t sampled;
-    double medians[2][EVENTS_MAX]; /* broken, mended */
+    double medians[2][EVENTS_MAX]; /* broken, mended; of events that broke a way */
+    size_t medians_len[2];
     uint64_t event_bytes;
     usec_t event_time;
     /* What the event changed. */
@@ -266,8 +267,11 @@ static void mend(struct run *x)
     }
 }
 
-static void keep_worst(struct pairs_result *worst, const struct pairs_result *r)
+static void keep_worst(struct run *x, bool mended, const struct pairs_result *r)
 {
+    struct pairs_result *worst = mended ? &x->res->mended : &x->res->broken;
+    if (r->broken > 0)
+        x->medians[mended][x->medians_len[mended]++] = r->median_s;
     worst->broken = MAX(worst->broken, r->broken);
     worst->cut_off = MAX(worst->cut_off, r->cut_off);
     worst->unregained += r->unregained;
@@ -305,7 +309,7 @@ static usec_t event_time(const struct scenario_conf *c)
     return broken_max(c) + MENDED_MAX + EVENT_BYTES_IN;
 }
 
-static int event(struct run *x, unsigned i)
+static int event(struct run *x)
 {
     struct pairs_result r;
     usec_t start = network_now(x->n);
@@ -313,8 +317,7 @@ static int event(struct run *x, unsigned i)
     pairs_before(x->p);
     destroy(x);
     int rc = probe(x, broken_max(x->c), &r);
-    keep_worst(&x->res->broken, &r);
-    x->medians[0][i] = r.median_s;
+    keep_worst(x, false, &r);
     x->event_bytes += network_counts(x->n)->control_bytes - bytes;
     x->event_time += network_now(x->n) - start;
     if (rc == OK)
@@ -324,8 +327,7 @@ static int event(struct run *x, unsigned i)
     pairs_before(x->p);
     mend(x);
     rc = probe(x, MENDED_MAX, &r);
-    keep_worst(&x->res->mended, &r);
-    x->medians[1][i] = r.median_s;
+    keep_worst(x, true, &r);
     return rc == OK ? run_until(x, MAX(network_now(x->n), start + event_time(x->c))) : rc;
 }
 
@@ -399,7 +401,7 @@ static int course(struct run *x)
     x->res->idle_bytes = by_node_second(x, k->control_bytes - bytes, idle);
     x->res->stretch = pairs_stretch(x->p, STRETCH_PAIRS);
     for (unsigned i = 0; i < events && rc == OK; i++) {
-        rc = event(x, i);
+        rc = event(x);
         x->res->events = i + 1;
     }
     return rc == OK ? late(x) : rc;
@@ -424,8 +426,8 @@ static void collect(struct run *x)
     struct pairs_counts pc = x->p ? pairs_counts(x->p) : (struct pairs_counts){0};
     struct rusage ru = {0};
     sample(x);
-    r->broken.median_s = median(x->medians[0], r->events);
-    r->mended.median_s = median(x->medians[1], r->events);
+    r->broken.median_s = median(x->medians[0], x->medians_len[0]);
+    r->mended.median_s = median(x->medians[1], x->medians_len[1]);
     r->loops = k->loops;
     r->loops_lasting = k->loops_lasting;
     r->event_bytes = by_node_second(x, x->event_bytes, x->event_time);
