@@ -39,7 +39,9 @@ static uint32_t longer_at(const struct router *r, const struct extra *x, const s
     uint32_t low = 0, high = x->longer_len;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if (subnet_cmp(&dest_at(r, x->longer[mid])->subnet, s) < 0)
+        const struct dest *d = dest_at(r, x->longer[mid]);
+        assert(d); /* only live ones stand in the array */
+        if (subnet_cmp(&d->subnet, s) < 0)
             low = mid + 1;
         else
             high = mid;
