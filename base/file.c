@@ -44,16 +44,24 @@ static int sync_folder_of(const char *path)
     return rc;
 }
 
-static int rename_new(const char *from, const char *to)
+int file_rename_new(const char *from, const char *to)
 {
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    if (link(from, to) < 0) /* the file system does not know the flag */
+    /* The file system does not know the flag. A second name that stays does no harm. */
+    if (link(from, to) == 0) {
+        (void)unlink(from);
+        return 0;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP)
         return -1;
-    (void)unlink(from); /* a second name that stays does no harm */
-    return 0;
+    if (access(to, F_OK) == 0) { /* nor links: as good as it gets */
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
 }
 
 static int write_file(const char *path, const void *bytes, size_t len, mode_t mode, bool replace)
@@ -75,7 +83,7 @@ static int write_file(const char *path, const void *bytes, size_t len, mode_t mo
         goto failed;
     int closed = close(fd);
     fd = -1;
-    if (closed < 0 || (replace ? rename(tmp, path) : rename_new(tmp, path)) < 0)
+    if (closed < 0 || (replace ? rename(tmp, path) : file_rename_new(tmp, path)) < 0)
         goto failed;
     made = false;
     rc = sync_folder_of(path);

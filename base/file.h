@@ -21,3 +21,6 @@ MUST_CHECK int file_read(const char *path, void *buf, size_t cap, size_t *ret_le
 
 /* mkdir with parents. */
 MUST_CHECK int dir_create(const char *path, mode_t mode);
+
+/* rename() that never replaces what is there. 0, or -1 with errno (EEXIST: it is). */
+MUST_CHECK int file_rename_new(const char *from, const char *to);

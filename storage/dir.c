@@ -175,21 +175,6 @@ out:
     return rc;
 }
 
-/* Never over a file that is there. */
-static int rename_new(const char *from, const char *to)
-{
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -1;
-    /* A file system without the flag; the directory is locked, so nobody else makes names here. */
-    if (access(to, F_OK) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return rename(from, to);
-}
-
 /* The database first: without it the log is not touched by anyone, while a database without its log
  * would open as if the last commits had never been. */
 void state_dir_set_aside(const struct state_dir *d, struct why *w)
@@ -205,7 +190,7 @@ void state_dir_set_aside(const struct state_dir *d, struct why *w)
         int b = snprintf(to, sizeof(to), "%s/" DAMAGED_PART "%s%s", d->path, stamp, suffix[i]);
         if (a < 0 || b < 0 || (size_t)a >= sizeof(from))
             continue; /* longer than any path the kernel takes */
-        if (rename_new(from, to) < 0 && i == 0) {
+        if (file_rename_new(from, to) < 0 && i == 0) {
             why_set(w,
                     "the database %s is damaged, and could not be renamed: %s; nothing was changed",
                     d->db, strerrordesc_np(errno));
