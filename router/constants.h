@@ -1,0 +1,90 @@
+/* constants.h - numbers of the routing core: the protocol's, and our own choices.
+ *
+ * Protocol: docs/protocol/routing.md, "Constants and timers". */
+#pragma once
+#include <stdint.h>
+
+#include "base/clock.h"
+
+/* --- constants of the protocol: docs/protocol/routing.md, "Constants and timers" ------------- */
+
+#define HELLO_EVERY          (20 * USEC_SEC)
+#define HELLO_INTERVAL_CS    2000
+#define IHU_INTERVAL_CS      6000
+#define OWN_ANNOUNCE_EVERY   (300 * USEC_SEC)
+#define UPDATE_INTERVAL_CS   30000
+#define PEER_SILENT_MAX      (43 * USEC_SEC)
+#define RETRACTED_HOLD       (6 * USEC_SEC)
+#define SOURCE_LIFE          (1800 * USEC_SEC)
+#define QUERY_LIFE           (15 * USEC_SEC)
+#define GENERATION_LIMIT     16
+#define SEQNO_HOPS           64
+#define SEQNO_ENTRY_LIFE     (60 * USEC_SEC)
+#define SEQNO_REPEAT_GUARD   (4 * USEC_SEC)
+#define SEQNO_BUMP_HOLD_DOWN (4 * USEC_SEC)
+#define METRIC_BIG_CHANGE    10 /* announced when passed */
+#define METRIC_IMPROVEMENT   10 /* switched for when passed */
+#define MESSAGE_HOPS         64
+
+/* --- our own choices ------------------------------------------------------------------------ */
+
+/* An interval below a second is no promise to repeat anything: it counts as ten. */
+#define INTERVAL_FLOOR_CS   100
+#define INTERVAL_INSTEAD_CS 1000
+
+/* A destination is in use when a packet went there so recently. */
+#define USED_FOR (300 * USEC_SEC)
+/* What a new neighbour is told and asked at once about destinations in use. */
+#define NEW_PEER_DESTS_MAX 1000
+/* It is asked only after it has worked off what it was told, so that it does not search for what we
+ * have just told it. */
+#define NEW_PEER_ASK_AFTER (300 * USEC_MS)
+
+/* Search for a destination in use that lost its last route: after 0 to this, so that the wave of
+ * retractions passes first. */
+#define LOST_QUERY_JITTER (200 * USEC_MS)
+/* A neighbour that retracts is told our other route after this and 0 to this more. */
+#define TELL_DELAY (50 * USEC_MS)
+#define TELL_MAX   4 /* neighbours remembered by destination; more: all are told */
+
+#define SEQNO_RETRY_FIRST (2 * USEC_SEC) /* then doubled */
+#define SEQNO_RETRIES     3
+
+/* A route in use that was not renewed: its next hop is asked at a random 60 to 90 % of its life,
+ * everybody when this much is left. */
+#define RENEW_LAST_CHANCE (15 * USEC_SEC)
+
+/* Destinations in use are selected anew when a link's cost moved by more than METRIC_BIG_CHANGE and
+ * by more than a fifth, at most this often for each link. */
+#define RESELECT_EVERY (60 * USEC_SEC)
+
+#define DUMP_EVERY       (60 * USEC_SEC) /* whole tables for one neighbour */
+#define DUMP_PIECE       256             /* Updates, then a pause */
+#define DUMP_PIECE_EVERY (20 * USEC_MS)
+
+/* One origin key may come with this many router ids by destination (restarts draw new ones), new
+ * ones at most RIDS_BURST at once and one more each RID_EVERY. Only ids without a route make room.
+ */
+#define RIDS_PER_DEST 8
+#define RIDS_BURST    4
+#define RID_EVERY     (10 * USEC_SEC)
+
+#define LONGER_PREFIXES_MAX 128   /* /65 to /128 inside one /64 */
+#define SEQNO_ENTRIES_MAX   65536 /* the oldest goes */
+#define SEQNO_PER_DEST_MAX  16    /* likewise */
+#define SEQNO_PEERS_MAX     8     /* requesters and targets by entry */
+
+#define PARKED_INBOUND_NODE_MAX 100 /* packets of one source /64 that wait for its key */
+#define PARKED_INBOUND_PEER_MAX 1000
+#define OOB_ICMP_PER_SEC        100
+#define OOB_ICMP_BURST          200
+
+#define REQUESTS_BURST_FACTOR 5 /* burst of router_limits.requests_per_sec */
+
+/* Routes or deadlines handled by one call of router_tick() or router_peer_down(), and entries of
+ * the wheels that only move. */
+#define SLICE       256
+#define SLICE_MOVES 4096
+
+/* Neighbours with routes; more links are refused. */
+#define NEIGHBOURS_MAX UINT16_MAX

@@ -1,0 +1,144 @@
+/* records.h - what the routing core keeps: neighbours, destinations, routes, sources, extras.
+ *
+ * Only core.h includes it. Records are many and small: they live in arenas, never move, and name
+ * each other by the 32-bit names of their arena (0: none). */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bucket.h"
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/hmap.h"
+#include "base/ip6.h"
+#include "base/list.h"
+#include "router/constants.h"
+#include "router/metric.h"
+#include "router/router.h"
+#include "router/tlv.h"
+#include "router/wheel.h"
+
+/* Deadlines of the few; routes and sources have wheels. */
+enum timer_kind { TIMER_DEST, TIMER_NEIGHBOUR };
+struct timer {
+    struct heap_node node;
+    enum timer_kind kind;
+};
+
+struct dump; /* announcements.c */
+
+struct neighbour {
+    struct list node; /* in router.neighbours, or router.leaving once gone */
+    struct hnode by_id;
+    peer_id id;
+    bool gone; /* its link ended; routes over it are being taken down */
+    struct router_link link;
+
+    struct link_cost cost;
+    uint16_t cost_acted; /* cost at the last selection because of it */
+    usec_t cost_acted_at;
+    uint16_t hello_seqno;
+    unsigned hellos_unanswered;
+    usec_t hello_sent, ihu_received;
+
+    usec_t hello_at; /* deadlines; timer holds the first of all */
+    usec_t ask_at;
+    usec_t dump_at;
+    struct timer timer;
+
+    uint16_t slot;                    /* in router.slots */
+    uint32_t first_route, last_route; /* by route.nb_next and route.nb_prev */
+    size_t routes_len;
+    size_t reselect_left; /* routes at the front of the list still to be looked at */
+
+    struct bucket requests;
+    usec_t dumped_at; /* 0: never */
+    struct dump *dump;
+    size_t dump_pos;
+    uint32_t parked_inbound;
+    bool origin_known; /* it has announced its own /64 over this link */
+};
+
+/* A router id, shared by the sources that name it. */
+struct rid {
+    struct router_id id;
+    uint32_t refs;
+};
+
+/* (subnet, router id) with what we announced of it: RFC 8966 calls it the source table. */
+struct source {
+    uint32_t next; /* in its dest */
+    uint32_t dest;
+    uint32_t rid;
+    uint16_t routes; /* that name it */
+    uint16_t seqno, metric;
+    bool announced : 1;      /* seqno and metric are valid: the feasibility distance */
+    bool key_checked : 1;    /* an exchange with its key has worked */
+    bool refused : 1;        /* its key has low order */
+    struct wheel_node timer; /* the feasibility distance expires */
+};
+
+struct route {
+    uint32_t next;             /* in its dest */
+    uint32_t nb_prev, nb_next; /* in its neighbour */
+    uint32_t dest;
+    uint32_t source; /* after a retraction still the one before it */
+    uint16_t nb;     /* slot of the neighbour */
+    uint16_t metric; /* as announced to us */
+    uint16_t seqno;
+    uint16_t interval_cs;    /* from the last renewal to expiry: hold_time() of this */
+    struct wheel_node timer; /* expiry */
+};
+
+/* Begins with the key of router.nodes; what every lookup needs stands close to it. */
+struct dest {
+    struct subnet subnet;
+    bool selected : 1;       /* the first of routes is, with a finite metric */
+    uint8_t renew_stage : 2; /* 0: nothing asked, 1: next hop asked, 2: all asked */
+    bool asked : 1;          /* ever, also when its extra has been given back since */
+    uint16_t next_hop;       /* slot of the neighbour of the selected route */
+    uint32_t extra;
+    uint16_t told;     /* metric last announced to all; infinite: none */
+    uint8_t holds;     /* callers within each other: a few */
+    uint8_t reachable; /* in a /64: selected routes in the whole of it */
+    uint32_t home;     /* the /64 around it, itself for a /64 */
+    uint32_t routes;   /* the selected one is first */
+    uint32_t sources;
+    uint32_t last_source; /* of the last finite route: its key is the owner's */
+    uint32_t renew_left; /* renewal is due so many microseconds before the selected route expires */
+};
+
+/* What most destinations do without. Made when it is first needed, given back by dest_release()
+ * and dest_tick() when it says nothing any more. */
+struct extra {
+    uint32_t dest;
+
+    uint32_t *longer; /* of a /64: the longer prefixes inside it, ascending */
+    uint32_t longer_len;
+    usec_t rid_budget; /* for new router ids; the bucket is full RIDS_BURST * RID_EVERY later */
+    struct list seqno_entries;
+    uint32_t seqno_entries_len;
+
+    usec_t used_at;   /* a packet went there; 0: never */
+    struct list used; /* in router.used */
+
+    /* Of a /64. */
+    struct list query; /* in router.queries while a query is open */
+    usec_t query_ends;
+    usec_t asked_at; /* last request to all */
+    peer_id asked_upto;
+    uint8_t asked_generation;
+    struct list parked_out, parked_in;
+    uint32_t parked_out_len, parked_in_len;
+
+    /* Deadlines; timer holds the first of all. */
+    struct timer timer;
+    usec_t renew_at; /* armed only while in use; else the next packet looks at dest_renew_due() */
+    usec_t retry_at;
+    usec_t lost_at;
+    usec_t tell_at;
+    uint8_t retries;
+    uint8_t tell_len; /* above TELL_MAX: all */
+    peer_id tell[TELL_MAX];
+};
