@@ -28,6 +28,40 @@
 
 /* --- our own choices ------------------------------------------------------------------------ */
 
+/* Over a link in use a Hello goes out this often, less up to a fifth at random. In use: data went
+ * over it so recently. */
+#define PROBE_EVERY   (1 * USEC_SEC)
+#define PROBE_JITTER  (PROBE_EVERY / 5)
+#define LINK_USED_FOR (10 * USEC_SEC)
+/* Nothing heard for so long since the first Hello over a link in use that nothing answered, and for
+ * as many round trips more, but SILENT_AFTER_MAX at most: the neighbour is silent, and its routes
+ * are not used until it is heard again. */
+#define SILENT_AFTER       (2 * USEC_SEC)
+#define SILENT_ROUND_TRIPS 4
+#define SILENT_AFTER_MAX   (10 * USEC_SEC)
+/* Counted from the same Hello; then the link is closed. */
+#define PROBED_SILENT_MAX (15 * USEC_SEC)
+/* A timer that comes later than this was held up in this node, and so may have been what the
+ * neighbour said: it waits as long again. */
+#define SILENT_LATE (250 * USEC_MS)
+/* Hellos under way whose times are known. With more the answer is to one long enough ago to count
+ * as LINK_COST_SAMPLE_MAX. */
+#define HELLOS_TIMED 8
+
+/* A next hop that does not deliver is doubted for so long, doubled with each further doubt up to
+ * the longest, and the doubts are forgotten once it has been trusted as long as the last one. */
+#define DOUBT_FOR     (30 * USEC_SEC)
+#define DOUBT_FOR_MAX (600 * USEC_SEC)
+/* A new next hop is not doubted for what was sent over the one before it. */
+#define DOUBT_SETTLE    (1 * USEC_SEC)
+#define DOUBT_ASK_EVERY (5 * USEC_SEC)
+#define DOUBTS_MAX      8 /* next hops by destination; more: the doubt that ends first goes */
+
+/* Searches that ask one neighbour first: everybody else so long after it, or when it is not there
+ * in so long. */
+#define CONTACT_GRACE (300 * USEC_MS)
+#define CONTACT_WAIT  (2 * USEC_SEC)
+
 /* An interval below a second is no promise to repeat anything: it counts as ten. */
 #define INTERVAL_FLOOR_CS   100
 #define INTERVAL_INSTEAD_CS 1000

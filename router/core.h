@@ -9,7 +9,10 @@
  *   announcements.c  Updates sent, table dumps
  *   seqnos.c       seqno requests, received and own
  *   queries.c      route requests, received and own; renewal of routes in use
- *   neighbours.c   Hello, IHU, link cost, coming and going of links
+ *   neighbours.c   coming and going of links
+ *   probing.c      Hello, IHU, link cost; silent neighbours
+ *   doubts.c       next hops that do not deliver
+ *   contacts.c     searches that ask one neighbour first; who is talked to
  *   forwarding.c   data packets: own, passing, arriving
  *   parked.c       packets waiting for a route or for a key
  *   outputs.c      what router_next() hands out
@@ -197,9 +200,14 @@ static inline uint16_t route_total(const struct router *r, const struct route *r
     return metric_add(rt->metric, neighbour_cost(route_nb(r, rt)));
 }
 
+static inline bool neighbour_usable(const struct neighbour *nb)
+{
+    return !nb->gone && !nb->silent;
+}
+
 static inline bool route_usable(const struct router *r, const struct route *rt)
 {
-    return rt && rt->metric != METRIC_INFINITE && !route_nb(r, rt)->gone;
+    return rt && rt->metric != METRIC_INFINITE && neighbour_usable(route_nb(r, rt));
 }
 
 static inline struct neighbour *dest_next_hop(const struct router *r, const struct dest *d)
@@ -209,7 +217,7 @@ static inline struct neighbour *dest_next_hop(const struct router *r, const stru
 
 static inline bool dest_usable(const struct router *r, const struct dest *d)
 {
-    return d->selected && !r->slots[d->next_hop]->gone;
+    return d->selected && neighbour_usable(r->slots[d->next_hop]);
 }
 
 /* Every destination that `want` accepts, ascending; *ret_len of them. NULL: none or out of memory.
@@ -276,11 +284,13 @@ void update_recv(struct router *r, struct neighbour *from, const struct tlv_upda
 void route_expired(struct router *r, struct route *rt, usec_t now);
 /* The link under this route ended; removes it. */
 void route_link_lost(struct router *r, struct route *rt, usec_t now);
+/* The neighbour of the selected route has gone or is silent: another way, or none. */
+void dest_mend(struct router *r, struct dest *d, usec_t now);
 /* The key of s turned out to be of low order: its routes go, and none comes back. */
 void source_refuse(struct router *r, struct source *s, usec_t now);
 /* Neighbours that retracted are told our route. */
 void tell_tick(struct router *r, struct dest *d, usec_t now);
-/* Selection after a change of link cost. */
+/* Selection when something else than a route has changed: a link's cost, a doubt. */
 void dest_reselect(struct router *r, struct dest *d, usec_t now);
 
 /* --- announcements.c ------------------------------------------------------------------------ */
@@ -322,6 +332,11 @@ void route_request_recv(struct router *r, struct neighbour *from, const struct t
 /* Makes sure that the /64 of an address is being searched. `from`: whose packet it is, NULL: ours.
  * NULL: refused (outside the overlay, token bucket, memory). */
 struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour *from, usec_t now);
+/* The same, asking first the neighbour whose /64 is `via` (NULL: all at once). */
+struct dest *query_want_via(struct router *r, const struct ip6 *a, const struct ip6 *via,
+                            usec_t now);
+void query_ask_all(struct router *r, struct dest *home, uint8_t generation,
+                   const struct neighbour *except, usec_t now);
 bool query_pending(const struct router *r, const struct dest *home); /* open, or soon */
 void query_lost(struct router *r, struct dest *d, usec_t now);       /* lost its last route */
 void query_start_lost(struct router *r, struct dest *d, usec_t now);
@@ -342,15 +357,47 @@ void renewal_tick(struct router *r, struct dest *d, usec_t now);
 /* --- neighbours.c --------------------------------------------------------------------------- */
 
 struct neighbour *neighbour_find(const struct router *r, peer_id id); /* not those that are gone */
-void hello_recv(struct router *r, struct neighbour *from);
-void ihu_recv(struct router *r, struct neighbour *from, usec_t now);
+/* The destinations in use of its routes are looked at anew, in slices. */
+void neighbour_reselect(struct router *r, struct neighbour *nb);
 void neighbour_tick(struct router *r, struct neighbour *nb, usec_t now);
 void neighbour_arm(struct router *r, struct neighbour *nb);
-/* Work that was cut into slices: departed neighbours, selection after a change of cost. */
+/* Work that was cut into slices: departed neighbours, neighbour_reselect(). */
 void neighbours_slice(struct router *r, size_t budget, usec_t now);
 void neighbours_free(struct router *r);
 
+/* --- probing.c ------------------------------------------------------------------------------ */
+
+void hello_send(struct router *r, struct neighbour *nb, usec_t now); /* and plans the next */
+void hello_recv(struct router *r, struct neighbour *from);
+void ihu_recv(struct router *r, struct neighbour *from, usec_t now);
+void neighbour_carries(struct router *r, struct neighbour *nb, usec_t now); /* data goes over it */
+void neighbour_heard(struct router *r, struct neighbour *nb, usec_t now);   /* a frame of it came */
+/* True: it has been silent for so long that its link is to be closed. */
+bool probing_tick(struct router *r, struct neighbour *nb, usec_t now);
+usec_t probing_deadline(const struct neighbour *nb);
+
+/* --- doubts.c ------------------------------------------------------------------------------- */
+
+/* When the neighbour of this route was doubted as next hop of d; 0: it is trusted. */
+usec_t route_doubted(const struct router *r, const struct dest *d, const struct route *rt);
+/* Would it be good to hear of other ways? There is none, or a doubted one. */
+bool dest_wants_way(const struct router *r, const struct dest *d);
+void doubt_tick(struct router *r, struct dest *d, usec_t now);
+
+/* --- contacts.c ----------------------------------------------------------------------------- */
+
+/* Asks the neighbour that is hinted at, instead of all, for a query that has just been opened. */
+void hint_start(struct router *r, struct dest *home, const struct ip6 *via, usec_t now);
+bool hint_pending(const struct router *r, const struct dest *home);
+void hint_tick(struct router *r, struct dest *home, usec_t now); /* it was asked long enough ago */
+void hint_end(struct router *r, struct dest *home); /* with its query; fine when there is none */
+/* This neighbour can be asked, and is known by its /64: searches wait for it. */
+void hint_origin(struct router *r, struct neighbour *nb, usec_t now);
+
 /* --- forwarding.c --------------------------------------------------------------------------- */
+
+/* dest_towards(), after mending a table in which a dying link still holds the selected route. */
+struct dest *way_to(struct router *r, const struct ip6 *dst, usec_t now);
 
 void data_recv(struct router *r, struct neighbour *from, struct wire_rd frame, usec_t now);
 
@@ -385,7 +432,7 @@ void parked_go(struct router *r, struct parked *w, usec_t now);
 
 void output_control(struct router *r, const struct neighbour *to, const struct tlv *t);
 /* Takes p always. ERR_LIMIT: too many outputs wait. */
-int output_data(struct router *r, const struct neighbour *to, struct pkt *p);
+int output_data(struct router *r, struct neighbour *to, struct pkt *p);
 /* For the node itself; takes o->pkt always. */
 int output_local(struct router *r, const struct router_out *o, bool droppable);
 void outputs_free(struct router *r);

@@ -14,6 +14,7 @@ static void extra_init(struct extra *x)
     x->rid_budget = INT64_MIN / 2; /* full */
     x->timer.kind = TIMER_DEST;
     x->renew_at = x->retry_at = x->lost_at = x->tell_at = USEC_NEVER;
+    x->doubt_at = x->hint_at = USEC_NEVER;
 }
 
 int extras_init(struct router *r)
@@ -50,6 +51,7 @@ void extra_free(struct router *r, struct dest *d)
     heap_del(&r->timers, &x->timer.node);
     list_del(&x->used);
     free(x->longer);
+    free(x->doubts);
     arena_free(&r->extras, d->extra);
     d->extra = 0;
 }
@@ -60,7 +62,8 @@ static bool idle(const struct router *r, const struct dest *d, const struct extr
     return !list_linked(&x->query) && list_empty(&x->seqno_entries) && list_empty(&x->parked_out) &&
            list_empty(&x->parked_in) && x->longer_len == 0 && x->renew_at == USEC_NEVER &&
            x->retry_at == USEC_NEVER && x->lost_at == USEC_NEVER && x->tell_at == USEC_NEVER &&
-           !dest_in_use(r, d, now) && (x->asked_at == 0 || now - x->asked_at >= QUERY_LIFE) &&
+           !x->doubts && x->hint_at == USEC_NEVER && !dest_in_use(r, d, now) &&
+           (x->asked_at == 0 || now - x->asked_at >= QUERY_LIFE) &&
            x->rid_budget <= now - (RIDS_BURST - 1) * RID_EVERY;
 }
 
@@ -76,6 +79,8 @@ static usec_t deadline(const struct router *r, const struct extra *x)
     usec_t when = extra_dest(r, x)->selected ? x->renew_at : USEC_NEVER;
     when = MIN(when, x->retry_at);
     when = MIN(when, x->lost_at);
+    when = MIN(when, x->doubt_at);
+    when = MIN(when, x->hint_at);
     return MIN(when, x->tell_at);
 }
 
@@ -99,6 +104,10 @@ void extra_tick(struct router *r, struct extra *x, usec_t now)
         query_start_lost(r, d, now);
     if (now >= x->tell_at)
         tell_tick(r, d, now);
+    if (now >= x->doubt_at)
+        doubt_tick(r, d, now);
+    if (now >= x->hint_at)
+        hint_tick(r, d, now);
     extra_arm(r, x);
     dest_release(r, d);
 }

@@ -18,8 +18,7 @@ static bool is_own(const struct router *r, const struct ip6 *a)
     return ip6_same_node(a, &r->own.net);
 }
 
-/* A dying link may still hold the selected route: the table is mended before it is used. */
-static struct dest *way_to(struct router *r, const struct ip6 *dst, usec_t now)
+struct dest *way_to(struct router *r, const struct ip6 *dst, usec_t now)
 {
     struct dest *d = dest_towards(r, dst);
     if (d)
@@ -28,7 +27,7 @@ static struct dest *way_to(struct router *r, const struct ip6 *dst, usec_t now)
     if (!home || !home->selected || dest_usable(r, home))
         return NULL;
     dest_hold(home);
-    route_link_lost(r, dest_selected(r, home), now);
+    dest_mend(r, home, now);
     bool found = home->selected;
     dest_release(r, home);
     return found ? dest_towards(r, dst) : NULL;

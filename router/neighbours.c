@@ -4,8 +4,7 @@
 #include "base/err.h"
 #include "router/core.h"
 
-/* One neighbour per link: Hello, IHU, link cost, coming and going.
- * docs/protocol/routing.md, "Constants and timers" and "Loss of a neighbour". */
+/* One neighbour per link: coming and going. docs/protocol/routing.md, "Loss of a neighbour". */
 
 struct neighbour *neighbour_find(const struct router *r, peer_id id)
 {
@@ -20,59 +19,10 @@ struct neighbour *neighbour_find(const struct router *r, peer_id id)
 
 void neighbour_arm(struct router *r, struct neighbour *nb)
 {
-    usec_t when = MIN(nb->hello_at, nb->ihu_received + PEER_SILENT_MAX + 1);
+    usec_t when = MIN(probing_deadline(nb), nb->ihu_received + PEER_SILENT_MAX + 1);
     when = MIN(when, nb->ask_at);
     when = MIN(when, nb->dump_at);
     timer_set(r, &nb->timer, when); /* its place was reserved when it came up */
-}
-
-static void hello_send(struct router *r, struct neighbour *nb, usec_t now)
-{
-    struct tlv t = {.type = TLV_HELLO,
-                    .hello = {.flags = HELLO_FLAG_UNICAST,
-                              .seqno = nb->hello_seqno++,
-                              .interval_cs = HELLO_INTERVAL_CS}};
-    nb->hello_sent = now;
-    nb->hellos_unanswered++;
-    nb->hello_at = now + HELLO_EVERY;
-    output_control(r, nb, &t);
-}
-
-void hello_recv(struct router *r, struct neighbour *from)
-{
-    struct tlv t = {.type = TLV_IHU,
-                    .ihu = {.rx_cost = neighbour_cost(from), .interval_cs = IHU_INTERVAL_CS}};
-    r->stats.processed_hello++;
-    output_control(r, from, &t);
-}
-
-/* Destinations in use are worth a new look when a link has become much better or worse. */
-static void cost_moved(struct router *r, struct neighbour *nb, usec_t now)
-{
-    uint16_t cost = neighbour_cost(nb);
-    uint16_t moved = metric_change(cost, nb->cost_acted);
-    if (moved <= METRIC_BIG_CHANGE || moved <= nb->cost_acted / 5 ||
-        now - nb->cost_acted_at < RESELECT_EVERY)
-        return;
-    nb->cost_acted = cost;
-    nb->cost_acted_at = now;
-    if (nb->reselect_left == 0 && nb->routes_len > 0)
-        r->reselecting++;
-    nb->reselect_left = nb->routes_len;
-}
-
-/* Each Hello is answered by one IHU: only that many are measured. With more than one under way the
- * answer is to an older one and tells nothing but that the link is slow. */
-void ihu_recv(struct router *r, struct neighbour *from, usec_t now)
-{
-    r->stats.processed_ihu++;
-    from->ihu_received = now;
-    if (from->hellos_unanswered == 0)
-        return;
-    from->hellos_unanswered--;
-    link_cost_sample(&from->cost, from->hellos_unanswered > 0 ? LINK_COST_SAMPLE_MAX * USEC_MS
-                                                              : now - from->hello_sent);
-    cost_moved(r, from, now);
 }
 
 /* A number for the routes of this neighbour to name it by. */
@@ -128,6 +78,8 @@ int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
     nb->cost_acted = neighbour_cost(nb);
     nb->cost_acted_at = now - RESELECT_EVERY;
     nb->ihu_received = now;
+    nb->carried_at = now - LINK_USED_FOR;
+    nb->round_trips.least = USEC_NEVER;
     nb->ask_at = now + NEW_PEER_ASK_AFTER;
     nb->dump_at = USEC_NEVER;
     list_push_back(&r->neighbours, &nb->node);
@@ -185,6 +137,26 @@ void router_peer_down(struct router *r, peer_id peer, usec_t now)
     leave_slice(r, nb, &budget, now); /* the rest goes with router_tick() */
 }
 
+void neighbour_reselect(struct router *r, struct neighbour *nb)
+{
+    if (nb->reselect_left == 0 && nb->routes_len > 0)
+        r->reselecting++;
+    nb->reselect_left = nb->routes_len;
+}
+
+/* Silence leaves destinations that nobody uses as they are: the next packet mends them, or there is
+ * nothing to mend when the neighbour is heard again. So however often a link pauses, it costs no
+ * more than what it carries. */
+static void reselect_one(struct router *r, const struct neighbour *nb, struct dest *d, usec_t now)
+{
+    if (!dest_in_use(r, d, now))
+        return;
+    if (!nb->silent)
+        dest_reselect(r, d, now);
+    else if (!dest_usable(r, d))
+        dest_mend(r, d, now);
+}
+
 static void reselect_slice(struct router *r, struct neighbour *nb, size_t *budget, usec_t now)
 {
     while (*budget > 0 && nb->reselect_left > 0 && nb->first_route) {
@@ -193,8 +165,7 @@ static void reselect_slice(struct router *r, struct neighbour *nb, size_t *budge
         neighbour_route_to_end(r, nb, rt); /* done */
         nb->reselect_left--;
         (*budget)--;
-        if (dest_in_use(r, d, now))
-            dest_reselect(r, d, now);
+        reselect_one(r, nb, d, now);
     }
     if (!nb->first_route)
         nb->reselect_left = 0;
@@ -218,15 +189,13 @@ void neighbours_slice(struct router *r, size_t budget, usec_t now)
 
 void neighbour_tick(struct router *r, struct neighbour *nb, usec_t now)
 {
-    if (now - nb->ihu_received > PEER_SILENT_MAX) {
+    if (probing_tick(r, nb, now) || now - nb->ihu_received > PEER_SILENT_MAX) {
         struct router_out o = {.kind = ROUTER_OUT_CLOSE, .peer = nb->id};
         r->stats.peer_died++;
         (void)output_local(r, &o, false); /* fails only without memory: the link stays open */
         router_peer_down(r, nb->id, now);
         return;
     }
-    if (now >= nb->hello_at)
-        hello_send(r, nb, now);
     if (now >= nb->ask_at) {
         nb->ask_at = USEC_NEVER;
         used_ask(r, nb, now);

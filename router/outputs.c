@@ -59,9 +59,10 @@ static int push_data(struct router *r, const struct router_out *o)
     return rc;
 }
 
-int output_data(struct router *r, const struct neighbour *to, struct pkt *p)
+int output_data(struct router *r, struct neighbour *to, struct pkt *p)
 {
     struct router_out o = {.kind = ROUTER_OUT_FRAME, .peer = to->id, .control = false, .pkt = p};
+    neighbour_carries(r, to, r->now);
     return push_data(r, &o);
 }
 

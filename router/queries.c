@@ -31,8 +31,8 @@ static bool asked_lately(const struct extra *x, const struct neighbour *nb, uint
            nb->id <= x->asked_upto;
 }
 
-static void ask_all(struct router *r, struct dest *home, uint8_t generation,
-                    const struct neighbour *except, usec_t now)
+void query_ask_all(struct router *r, struct dest *home, uint8_t generation,
+                   const struct neighbour *except, usec_t now)
 {
     struct extra *x = extra_get(r, home);
     bool sent = false;
@@ -65,6 +65,7 @@ void query_close(struct router *r, struct dest *home)
     if (!x || !list_linked(&x->query))
         return;
     list_del(&x->query);
+    hint_end(r, home);
     x->query_ends = 0;
     r->stats.queries--;
 }
@@ -82,8 +83,9 @@ static struct dest *first_query(const struct router *r)
     return extra_dest(r, list_entry(r->queries.next, struct extra, query));
 }
 
+/* via: see query_want_via(); NULL: all are asked. */
 static void query_open(struct router *r, struct dest *home, uint8_t generation,
-                       const struct neighbour *except, usec_t now)
+                       const struct neighbour *except, const struct ip6 *via, usec_t now)
 {
     struct extra *x = extra_get(r, home);
     if (!x || list_linked(&x->query))
@@ -96,7 +98,10 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
     x->query_ends = now + QUERY_LIFE;
     list_push_back(&r->queries, &x->query);
     r->stats.queries++;
-    ask_all(r, home, generation, except, now);
+    if (via)
+        hint_start(r, home, via, now);
+    else
+        query_ask_all(r, home, generation, except, now);
 }
 
 void queries_expire(struct router *r, usec_t now)
@@ -122,7 +127,8 @@ static bool request_allowed(struct router *r, struct neighbour *from, usec_t now
     return false;
 }
 
-struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour *from, usec_t now)
+static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour *from,
+                         const struct ip6 *via, usec_t now)
 {
     if (!ip6_in_overlay(a) || ip6_same_node(a, &r->own.net))
         return NULL;
@@ -135,10 +141,21 @@ struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour 
     home = dest_get(r, &s);
     if (!home)
         return NULL;
-    query_open(r, home, 0, NULL, now);
+    query_open(r, home, 0, NULL, via, now);
     bool open = query_pending(r, home);
     dest_release(r, home); /* the query keeps it */
     return open ? home : NULL;
+}
+
+struct dest *query_want(struct router *r, const struct ip6 *a, struct neighbour *from, usec_t now)
+{
+    return want(r, a, from, NULL, now);
+}
+
+struct dest *query_want_via(struct router *r, const struct ip6 *a, const struct ip6 *via,
+                            usec_t now)
+{
+    return want(r, a, NULL, via, now);
 }
 
 void query_lost(struct router *r, struct dest *d, usec_t now)
@@ -157,7 +174,7 @@ void query_start_lost(struct router *r, struct dest *d, usec_t now)
 {
     extra_of(r, d)->lost_at = USEC_NEVER;
     if (!dest_usable(r, d))
-        query_open(r, d, 0, NULL, now);
+        query_open(r, d, 0, NULL, NULL, now);
 }
 
 /* --- requests of others ---------------------------------------------------------------------- */
@@ -173,7 +190,7 @@ static void forward(struct router *r, struct neighbour *from, const struct tlv_r
     struct dest *home = dest_get(r, &s);
     if (!home)
         return;
-    query_open(r, home, (uint8_t)(q->generation + 1), from, now);
+    query_open(r, home, (uint8_t)(q->generation + 1), from, NULL, now);
     dest_release(r, home);
 }
 
@@ -232,7 +249,7 @@ static void renewal_ask(struct router *r, struct dest *d, struct extra *x, usec_
         d->renew_left = RENEW_LAST_CHANCE;
         x->renew_at = last_chance;
     } else {
-        ask_all(r, dest_home(r, d), 0, NULL, now);
+        query_ask_all(r, dest_home(r, d), 0, NULL, now);
         d->renew_stage = 2;
         x->renew_at = USEC_NEVER;
     }
@@ -269,6 +286,8 @@ void query_tell_open(struct router *r, const struct neighbour *to)
 {
     list_foreach (pos, &r->queries) {
         struct extra *x = list_entry(pos, struct extra, query);
+        if (x->hint_at != USEC_NEVER)
+            continue; /* its turn comes with everybody's, unless it is who is waited for */
         query_ask_one(r, extra_dest(r, x), to);
         x->asked_upto = to->id; /* the newest there is */
     }
@@ -295,7 +314,7 @@ void used_ask(struct router *r, const struct neighbour *to, usec_t now)
         if (!dest_in_use(r, d, now))
             break;
         const struct route *rt = dest_selected(r, d);
-        if ((!route_usable(r, rt) || rt->nb != to->slot) &&
+        if ((!route_usable(r, rt) || rt->nb != to->slot) && !hint_pending(r, dest_home(r, d)) &&
             !asked_lately(dest_extra(r, dest_home(r, d)), to, 0, now))
             query_ask_one(r, d, to);
     }

@@ -32,15 +32,27 @@ struct neighbour {
     struct list node; /* in router.neighbours, or router.leaving once gone */
     struct hnode by_id;
     peer_id id;
-    bool gone; /* its link ended; routes over it are being taken down */
+    bool gone;   /* its link ended; routes over it are being taken down */
+    bool silent; /* nothing heard although probed: its routes are kept, not used */
     struct router_link link;
 
     struct link_cost cost;
     uint16_t cost_acted; /* cost at the last selection because of it */
     usec_t cost_acted_at;
     uint16_t hello_seqno;
-    unsigned hellos_unanswered;
     usec_t hello_sent, ihu_received;
+    usec_t carried_at; /* data went over the link; probing.c for all this */
+    usec_t probed_at;  /* first Hello of a link in use since something was heard; 0: none */
+    struct hellos {    /* under way, the oldest first */
+        usec_t sent[HELLOS_TIMED];
+        uint8_t first, len;
+        usec_t since; /* there has been one all the time */
+    } hellos;
+    struct round_trips { /* of the answers since the last sample of the link cost */
+        usec_t sampled;  /* when the Hello of that was sent; 0: never */
+        usec_t least, most;
+        usec_t slow; /* the longest lately; fades by half with each sample */
+    } round_trips;
 
     usec_t hello_at; /* deadlines; timer holds the first of all */
     usec_t ask_at;
@@ -58,6 +70,7 @@ struct neighbour {
     size_t dump_pos;
     uint32_t parked_inbound;
     bool origin_known; /* it has announced its own /64 over this link */
+    struct ip6 origin; /* network address of that; all zero before */
 };
 
 /* A router id, shared by the sources that name it. */
@@ -109,6 +122,16 @@ struct dest {
     uint32_t renew_left; /* renewal is due so many microseconds before the selected route expires */
 };
 
+/* Next hops that did not deliver; selection.c prefers others. */
+struct doubt {
+    peer_id peer;
+    usec_t at, until; /* the last one */
+};
+struct doubts {
+    uint8_t len;
+    struct doubt v[DOUBTS_MAX];
+};
+
 /* What most destinations do without. Made when it is first needed, given back by dest_release()
  * and dest_tick() when it says nothing any more. */
 struct extra {
@@ -123,6 +146,10 @@ struct extra {
     usec_t used_at;   /* a packet went there; 0: never */
     struct list used; /* in router.used */
 
+    usec_t next_hop_at;    /* since when it has its next hop; 0: nobody looked */
+    struct doubts *doubts; /* NULL: none */
+    usec_t doubt_asked_at; /* neighbours asked for another way; 0: never */
+
     /* Of a /64. */
     struct list query; /* in router.queries while a query is open */
     usec_t query_ends;
@@ -131,6 +158,7 @@ struct extra {
     uint8_t asked_generation;
     struct list parked_out, parked_in;
     uint32_t parked_out_len, parked_in_len;
+    struct ip6 via; /* until hint_at an open query asks only the neighbour with this origin */
 
     /* Deadlines; timer holds the first of all. */
     struct timer timer;
@@ -138,6 +166,8 @@ struct extra {
     usec_t retry_at;
     usec_t lost_at;
     usec_t tell_at;
+    usec_t doubt_at;
+    usec_t hint_at;
     uint8_t retries;
     uint8_t tell_len; /* above TELL_MAX: all */
     peer_id tell[TELL_MAX];

@@ -140,6 +140,7 @@ void router_recv(struct router *r, peer_id from, struct wire_rd frame, usec_t no
     r->now = now;
     if (!nb)
         return; /* its link has ended meanwhile */
+    neighbour_heard(r, nb, now);
     uint8_t version = wire_u8(&head);
     uint8_t type = wire_u8(&head);
     if (head.bad || version != OUTER_VERSION || type > OUTER_CONTROL)
@@ -160,14 +161,7 @@ bool router_reachable(const struct router *r, const struct ip6 *dst)
 
 void router_want(struct router *r, const struct ip6 *dst, usec_t now)
 {
-    r->now = now;
-    if (ip6_same_node(dst, &r->own.net))
-        return;
-    struct dest *d = dest_towards(r, dst);
-    if (!d)
-        d = query_want(r, dst, NULL, now);
-    if (d) /* refused otherwise: the caller asks again */
-        dest_used(r, d, now);
+    router_want_via(r, dst, NULL, now);
 }
 
 int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey *ret)
@@ -288,8 +282,9 @@ void router_each_fallback(const struct router *r, route_visit *v, void *ctx)
     size_t len = 0;
     const struct dest **all = dest_sorted(r, has_routes, &len);
     for (size_t i = 0; i < len; i++) {
-        route_foreach(r, rt, all[i]) if (rt != dest_selected(r, all[i]) && !route_nb(r, rt)->gone)
-            visit_route(r, rt, v, ctx);
+        route_foreach(r, rt,
+                      all[i]) if (!(dest_usable(r, all[i]) && rt == dest_selected(r, all[i])) &&
+                                  !route_nb(r, rt)->gone) visit_route(r, rt, v, ctx);
     }
     free(all);
 }

@@ -90,6 +90,14 @@ bool router_reachable(const struct router *r, const struct ip6 *dst);
 /* Starts a route query unless there is a route or an open query (one per /64, token bucket). Counts
  * as use of the destination: its route is renewed, and searched when lost. */
 void router_want(struct router *r, const struct ip6 *dst, usec_t now);
+/* The same, but the neighbour whose own /64 is `via` is asked first; everybody else only when no
+ * route came within CONTACT_GRACE after asking it, or when it has no live link within CONTACT_WAIT.
+ * via NULL: everybody at once. */
+void router_want_via(struct router *r, const struct ip6 *dst, const struct ip6 *via, usec_t now);
+/* What this node sends to dst is not answered any more, although the route stands: another next hop
+ * is tried, and a route that would be feasible with a newer seqno is asked for. Fine to repeat;
+ * nothing to do when there is no route. */
+void router_doubt(struct router *r, const struct ip6 *dst, usec_t now);
 /* Key of the node that owns an address (also when its route is lost for the moment). ERR_NOENT. */
 MUST_CHECK int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey *ret);
 /* Next hop of a destination; 0: none. For the caller's back-pressure by link. */
@@ -108,7 +116,8 @@ enum router_out_kind {
      * too large. */
     ROUTER_OUT_LOCAL,
     ROUTER_OUT_REACHABLE, /* a route to dst's /64 was found or lost */
-    /* The peer is silent (no IHU for 43 s) and forgotten already: close its link. */
+    /* The peer is silent (no IHU for 43 s, nothing at all for 15 s on a link in use) and forgotten
+     * already: close its link. */
     ROUTER_OUT_CLOSE,
     ROUTER_OUT_UNSENT, /* an own packet waited in vain for a route: what router_send() was given */
 };
@@ -138,6 +147,16 @@ typedef void route_visit(void *ctx, const struct route_info *i);
 void router_each_selected(const struct router *r, route_visit *v, void *ctx); /* ascending prefix */
 void router_each_fallback(const struct router *r, route_visit *v, void *ctx); /* not selected */
 
+/* Destinations that packets went to lately and that have a route, most recently used first, at most
+ * max. */
+struct contact_info {
+    struct ip6 node; /* network address of its /64 */
+    struct ip6
+        via; /* likewise of the neighbour that is the next hop; all zero: not announced yet */
+};
+typedef void contact_visit(void *ctx, const struct contact_info *i);
+void router_each_contact(const struct router *r, size_t max, contact_visit *v, void *ctx);
+
 typedef void query_visit(void *ctx, const struct subnet *s, usec_t ends);
 void router_each_query(const struct router *r, query_visit *v, void *ctx);
 
@@ -159,6 +178,9 @@ struct router_stats {
     uint64_t in_enqueued, in_dequeued, in_timeout, in_full;
     uint64_t unseal_failed, limit_routes, limit_sources, limit_queries, limit_requests, limit_out;
     uint64_t peer_added, peer_removed, peer_died;
+    uint64_t links_silent, links_heard_again; /* not used for a while, though they are up */
+    uint64_t doubts, doubt_switches; /* next hops that did not deliver; another one was tried */
+    uint64_t hints_answered, hints_failed; /* searches that asked one neighbour first */
     uint64_t self_links;         /* Updates that came back to us over a link to ourselves */
     uint64_t own_subnet_claimed; /* Updates that call somebody else the origin of our /64 */
     uint32_t routes, sources, queries, peers;

@@ -2,6 +2,17 @@
 
 /* docs/protocol/routing.md, "Selection". */
 
+/* Before all, a route is as good as its neighbour is trusted; of doubted ones, the one that was
+ * doubted longest ago has its turn. */
+static bool better(const struct router *r, const struct dest *d, const struct route *a,
+                   const struct route *b)
+{
+    usec_t a_doubted = route_doubted(r, d, a), b_doubted = route_doubted(r, d, b);
+    if (a_doubted != b_doubted)
+        return a_doubted < b_doubted;
+    return route_total(r, a) < route_total(r, b);
+}
+
 struct route *route_best(const struct router *r, const struct dest *d, struct route *keep)
 {
     struct route *best = NULL;
@@ -9,10 +20,11 @@ struct route *route_best(const struct router *r, const struct dest *d, struct ro
     {
         const struct source *s = route_source(r, rt);
         if (route_usable(r, rt) && !s->refused && source_feasible(s, rt->seqno, rt->metric) &&
-            (!best || route_total(r, rt) < route_total(r, best)))
+            (!best || better(r, d, rt, best)))
             best = rt;
     }
-    if (!best || !route_usable(r, keep) || keep == best)
+    if (!best || !route_usable(r, keep) || keep == best ||
+        route_doubted(r, d, best) != route_doubted(r, d, keep))
         return best;
     /* Two routes of about the same length must not take turns; but nothing beats the origin. */
     if (route_total(r, best) < metric_sub(route_total(r, keep), METRIC_IMPROVEMENT) ||
@@ -31,7 +43,7 @@ static void reachable_changed(struct router *r, const struct dest *home)
 void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
 {
     struct dest *home = dest_home(r, d);
-    struct extra *x;
+    struct extra *x = extra_of(r, d);
     bool had = d->selected;
     d->selected = rt != NULL;
     if (!rt) {
@@ -39,13 +51,14 @@ void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
             reachable_changed(r, home);
         return;
     }
+    if (x && (!had || d->next_hop != rt->nb))
+        x->next_hop_at = MAX(now, 1);
     d->next_hop = rt->nb;
     d->last_source = rt->source;
     route_to_front(r, d, rt);
     renewal_plan(r, d, now);
     if (had)
         return;
-    x = extra_of(r, d);
     if (x) {
         x->retry_at = x->lost_at = USEC_NEVER;
         x->retries = 0;

@@ -116,7 +116,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
     const struct source *known = source_find(r, d, &u->router_id);
     if (!source_feasible(known, u->seqno, u->metric)) {
         r->stats.update_not_interested++;
-        if (!d->selected)
+        if (dest_wants_way(r, d))
             seqno_ask(r, d, known, from, now);
         return;
     }
@@ -205,7 +205,7 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
         route_renew(r, rt, interval_of(u), now);
     } else if (!selected) {
         r->stats.update_skipped_selection++;
-        if (!d->selected)
+        if (dest_wants_way(r, d))
             seqno_ask(r, d, s, from, now);
         return;
     }
@@ -247,6 +247,16 @@ static void own_subnet_heard(struct router *r, const struct tlv_update *u)
         r->stats.own_subnet_claimed++;
 }
 
+/* The first own announcement over a link says who its neighbour is. */
+static void origin_learn(struct router *r, struct neighbour *from, const struct tlv_update *u,
+                         usec_t now)
+{
+    if (u->metric != 0 || ip6_in_overlay(&from->origin))
+        return;
+    from->origin = subnet_of_node(&u->subnet.net).net;
+    hint_origin(r, from, now);
+}
+
 void update_recv(struct router *r, struct neighbour *from, const struct tlv_update *u, usec_t now)
 {
     r->stats.processed_update++;
@@ -268,13 +278,13 @@ void update_recv(struct router *r, struct neighbour *from, const struct tlv_upda
         return;
     }
     struct route *rt = route_of(r, d, from);
-    struct route *sel = dest_selected(r, d);
-    if (sel && route_nb(r, sel)->gone)
-        route_link_lost(r, sel, now);
+    if (d->selected && !dest_usable(r, d))
+        dest_mend(r, d, now);
     if (rt)
         update_again(r, d, rt, u, now);
     else
         update_first(r, d, from, u, now);
+    origin_learn(r, from, u, now);
     dest_release(r, d);
 }
 
@@ -320,6 +330,18 @@ void route_link_lost(struct router *r, struct route *rt, usec_t now)
         select_after_loss(r, d, now);
     }
     route_remove(r, rt);
+    dest_release(r, d);
+}
+
+void dest_mend(struct router *r, struct dest *d, usec_t now)
+{
+    struct route *rt = dest_selected(r, d);
+    if (route_nb(r, rt)->gone) {
+        route_link_lost(r, rt, now);
+        return;
+    }
+    dest_hold(d);
+    select_after_loss(r, d, now); /* the route is kept: the neighbour may be heard again */
     dest_release(r, d);
 }
 
