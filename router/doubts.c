@@ -79,9 +79,22 @@ static void forget(struct extra *x, usec_t now)
     }
 }
 
+/* Who is trusted again has its turn when its route is the best; what we know of that is old. */
+static void ask_trusted(struct router *r, const struct dest *d, const struct extra *x, usec_t now)
+{
+    for (uint8_t i = 0; x->doubts && i < x->doubts->len; i++) {
+        const struct doubt *u = &x->doubts->v[i];
+        const struct neighbour *nb = neighbour_find(r, u->peer);
+        if (nb && neighbour_usable(nb) && now >= u->until && now - u->until < DOUBT_SETTLE &&
+            dest_in_use(r, d, now))
+            query_ask_one(r, d, nb);
+    }
+}
+
 void doubt_tick(struct router *r, struct dest *d, usec_t now)
 {
     struct extra *x = extra_of(r, d);
+    ask_trusted(r, d, x, now);
     forget(x, now);
     plan(r, x, now);
     if (dest_usable(r, d))
@@ -129,13 +142,10 @@ void router_doubt(struct router *r, const struct ip6 *dst, usec_t now)
     if (!x || (x->next_hop_at > 0 && now - x->next_hop_at < DOUBT_SETTLE))
         return;
     dest_hold(d);
-    uint16_t before = d->next_hop;
     forget(x, now);
     if (next_hop_doubted(r, d, x, now)) {
         plan(r, x, now);
         dest_reselect(r, d, now);
-        if (d->next_hop != before)
-            r->stats.doubt_switches++;
         if (dest_wants_way(r, d))
             ask_for_ways(r, d, x, now);
     }

@@ -153,7 +153,7 @@ static void reselect_one(struct router *r, const struct neighbour *nb, struct de
         return;
     if (!nb->silent)
         dest_reselect(r, d, now);
-    else if (!dest_usable(r, d))
+    else if (d->selected && !dest_usable(r, d))
         dest_mend(r, d, now);
 }
 

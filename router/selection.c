@@ -44,7 +44,10 @@ void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
 {
     struct dest *home = dest_home(r, d);
     struct extra *x = extra_of(r, d);
+    const struct route *was = dest_selected(r, d);
     bool had = d->selected;
+    if (rt && was && was->nb != rt->nb && route_usable(r, was) && route_doubted(r, d, was) > 0)
+        r->stats.doubt_switches++;
     d->selected = rt != NULL;
     if (!rt) {
         if (had && --home->reachable == 0)

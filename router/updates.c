@@ -58,7 +58,10 @@ void tell_tick(struct router *r, struct dest *d, usec_t now)
 }
 
 /* After-effects: what the neighbours and the waiting packets get to know. u: the Update that led
- * here, NULL: none. True when all neighbours were told. */
+ * here, NULL: none. True when all neighbours were told.
+ *
+ * Better figures of a doubted next hop are not passed on: they would draw neighbours with another
+ * way to us, and a newer seqno that was asked for to find one would allow it to nobody else. */
 static bool follow_up(struct router *r, struct dest *d, struct before before,
                       const struct tlv_update *u, usec_t now)
 {
@@ -71,7 +74,8 @@ static bool follow_up(struct router *r, struct dest *d, struct before before,
         return true;
     }
     bool big = metric_change(d->told, route_total(r, sel)) > METRIC_BIG_CHANGE;
-    bool tell_all = !before.had || sel->source != before.source || big;
+    bool tell_all =
+        !before.had || sel->source != before.source || (big && route_doubted(r, d, sel) == 0);
     if (tell_all)
         announce_route(r, d, now);
     if (u)

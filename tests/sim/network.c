@@ -155,6 +155,11 @@ void network_revive(struct network *n, size_t node)
             network_restore(n, x->edges[i]->number);
 }
 
+void network_swallow(struct network *n, size_t node, bool on)
+{
+    n->nodes[node].swallows = on;
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 /* cause: the packet that was received, NULL for everything else. */
@@ -259,6 +264,15 @@ int network_send(struct network *n, size_t from, size_t to)
     if (n->nodes[from].r)
         network_drain(n, from, NULL);
     return rc;
+}
+
+void network_doubt(struct network *n, size_t from, size_t to)
+{
+    struct node *x = &n->nodes[from];
+    if (!x->r)
+        return;
+    router_doubt(x->r, &n->nodes[to].address, n->now);
+    network_arm(n, &x->tick, n->now);
 }
 
 uint64_t network_delivered(const struct network *n)

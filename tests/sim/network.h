@@ -51,13 +51,18 @@ size_t network_degree(const struct network *n, size_t node); /* links, up or not
 void network_cut(struct network *n, size_t link);
 /* Up again, when both ends live. */
 void network_restore(struct network *n, size_t link);
-/* All bytes vanish, both ends believe the link to be up; the routers have to find out. */
+/* Nothing arrives any more, both ends believe the link to be up; the routers have to find out. */
 void network_silence(struct network *n, size_t link);
+/* Everything that was sent meanwhile arrives, as TCP does it; unless it has been closed. */
+void network_resume(struct network *n, size_t link);
 
 /* The process ends: its tables are lost, its neighbours see their links reset. */
 void network_kill(struct network *n, size_t node);
 /* It is started anew with the same key; the links that ended with it come back. */
 void network_revive(struct network *n, size_t node);
+
+/* A black hole: the node takes part in everything, but the data that it should pass on vanishes. */
+void network_swallow(struct network *n, size_t node, bool on);
 
 /* --- time and packets ------------------------------------------------------------------------- */
 
@@ -68,6 +73,7 @@ bool network_run_some(struct network *n, usec_t until, uint64_t events);
 /* Sends one packet of this node; counts as delivered when it comes out at the other end. */
 int network_send(struct network *n, size_t from, size_t to);
 int network_send_bytes(struct network *n, size_t from, size_t to, const void *bytes, size_t len);
+void network_doubt(struct network *n, size_t from, size_t to); /* router_doubt() of the sender */
 uint64_t network_delivered(const struct network *n);
 uint64_t network_unsent(const struct network *n);
 

@@ -46,6 +46,7 @@ struct node {
     struct identity *id;
     struct rng rng;
     struct router *r; /* NULL: dead */
+    bool swallows;    /* data of others */
     struct ip6 address;
     struct edge **edges; /* that end here */
     size_t edges_len, edges_cap;

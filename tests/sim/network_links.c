@@ -85,9 +85,9 @@ static usec_t departure(struct network *n, struct pipe *p, const struct pkt *pkt
 void network_transmit(struct network *n, struct pipe *p, struct pkt *pkt)
 {
     const struct network_link *l = &p->edge->l;
-    usec_t leaves = l->silent ? USEC_NEVER : departure(n, p, pkt);
+    usec_t leaves = departure(n, p, pkt);
     if (leaves == USEC_NEVER) {
-        n->counts.backlog_dropped += !l->silent;
+        n->counts.backlog_dropped++;
         pkt_free(pkt);
         return;
     }
@@ -101,8 +101,18 @@ void network_transmit(struct network *n, struct pipe *p, struct pkt *pkt)
     f->next = NULL;
     *p->tail = f;
     p->tail = &f->next;
-    if (p->first == f)
+    if (p->first == f && !l->silent)
         network_arm(n, &p->arrival, f->arrives);
+}
+
+/* A data packet that is not for the node itself. */
+static bool swallowed(const struct network *n, size_t node, const struct pkt *pkt)
+{
+    struct data_header h;
+    struct wire_rd body;
+    return n->nodes[node].swallows && pkt->data[1] == OUTER_DATA &&
+           data_decode(wire_rd_of(pkt->data, pkt->len), &h, &body) == OK &&
+           !ip6_same_node(&h.dst, &n->nodes[node].address);
 }
 
 void network_arrive(struct network *n, struct pipe *p)
@@ -113,8 +123,10 @@ void network_arrive(struct network *n, struct pipe *p)
     if (!p->first)
         p->tail = &p->first;
     network_arm(n, &p->arrival, p->first ? p->first->arrives : USEC_NEVER);
-    router_recv(n->nodes[to].r, p->from_peer, wire_rd_of(f->pkt->data, f->pkt->len), n->now);
-    network_drain(n, to, f->pkt);
+    if (!swallowed(n, to, f->pkt)) {
+        router_recv(n->nodes[to].r, p->from_peer, wire_rd_of(f->pkt->data, f->pkt->len), n->now);
+        network_drain(n, to, f->pkt);
+    }
     frame_free(n, f);
 }
 
@@ -222,9 +234,23 @@ void network_cut(struct network *n, size_t link)
 
 void network_silence(struct network *n, size_t link)
 {
-    n->edges[link]->l.silent = true;
-    pipe_clear(n, &n->edges[link]->pipe[0]);
-    pipe_clear(n, &n->edges[link]->pipe[1]);
+    struct edge *e = n->edges[link];
+    e->l.silent = true;
+    for (int side = 0; side < 2; side++)
+        heap_del(&n->heap, &e->pipe[side].arrival.due);
+}
+
+void network_resume(struct network *n, size_t link)
+{
+    struct edge *e = n->edges[link];
+    e->l.silent = false;
+    for (int side = 0; side < 2; side++) {
+        struct pipe *p = &e->pipe[side];
+        for (struct frame *f = p->first; f; f = f->next)
+            p->last = f->arrives = MAX(f->arrives, n->now + e->l.delay);
+        if (p->first)
+            network_arm(n, &p->arrival, p->first->arrives);
+    }
 }
 
 void network_links_free(struct network *n)
