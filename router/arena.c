@@ -27,6 +27,11 @@ static size_t space_of(const struct arena *a)
     return round_up(((size_t)a->max + 1) * a->record, STEP);
 }
 
+static size_t bits_bytes(const struct arena *a)
+{
+    return round_up(((size_t)a->max + 1 + 7) / 8, STEP);
+}
+
 /* Makes room for more records. No large pages: one of them may take the system milliseconds, and
  * nobody may wait so long. */
 static int open_more(struct arena *a)
@@ -48,7 +53,10 @@ int arena_init(struct arena *a, size_t record, uint32_t max)
     if (base == MAP_FAILED)
         return ERR_NOMEM;
     a->base = base;
-    if (open_more(a) < 0) {
+    void *bits = mmap(NULL, bits_bytes(a), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    a->used_bits = bits == MAP_FAILED ? NULL : bits;
+    if (!a->used_bits || open_more(a) < 0) {
         arena_fini(a);
         return ERR_NOMEM;
     }
@@ -61,6 +69,8 @@ void arena_fini(struct arena *a)
         ASAN_UNPOISON_MEMORY_REGION(a->base, a->open);
         (void)munmap(a->base, space_of(a));
     }
+    if (a->used_bits)
+        (void)munmap(a->used_bits, bits_bytes(a));
     *a = (struct arena){0};
 }
 
@@ -79,17 +89,39 @@ uint32_t arena_new(struct arena *a)
         name = a->used++; /* zeroed by the system */
     }
     a->live++;
+    a->used_bits[name / 64] |= UINT64_C(1) << name % 64;
     return name;
 }
 
 void arena_free(struct arena *a, uint32_t name)
 {
-    assert(name > 0 && name < a->used);
+    assert(name > 0 && name < a->used && arena_in_use(a, name));
+    a->used_bits[name / 64] &= ~(UINT64_C(1) << name % 64);
     void *rec = arena_at(a, name);
     memcpy(rec, &a->free, sizeof(a->free));
     ASAN_POISON_MEMORY_REGION(rec, a->record);
     a->free = name;
     a->live--;
+}
+
+uint32_t arena_next(const struct arena *a, uint32_t *pos, uint32_t *budget)
+{
+    while (*pos < a->used) {
+        if (*pos % 64 == 0) {
+            if (*budget == 0)
+                return 0;
+            (*budget)--;
+        }
+        uint64_t left = a->used_bits[*pos / 64] >> *pos % 64;
+        if (left != 0) {
+            uint32_t name = *pos + (uint32_t)__builtin_ctzll(left);
+            *pos = name + 1;
+            return name;
+        }
+        *pos = (*pos / 64 + 1) * 64;
+    }
+    *pos = a->used;
+    return 0;
 }
 
 size_t arena_bytes(const struct arena *a)

@@ -5,9 +5,12 @@
  * used again first; memory goes back to the system with the arena. Under AddressSanitizer a freed
  * record is poisoned.
  *
- * Name 0 is no record: its place exists and is zeroed, for those who want it to hold defaults.
- * Thread: the owner's. Cost: O(1), no system call but for every eighth of the size. */
+ * A bit for each name tells whether its record is in use, so that all of them can be walked in
+ * pieces while others come and go (arena_next()). Name 0 is no record: its place exists and is
+ * zeroed, for those who want it to hold defaults. Thread: the owner's. Cost: O(1), no system call
+ * but for every eighth of the size. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,11 +18,12 @@
 
 struct arena {
     uint8_t *base;
-    size_t record; /* bytes; a multiple of 4 */
-    size_t open;   /* bytes that can be used so far */
-    uint32_t max;  /* records */
-    uint32_t used; /* names below this have been given out */
-    uint32_t free; /* first of those that came back */
+    uint64_t *used_bits; /* one for each name */
+    size_t record;       /* bytes; a multiple of 4 */
+    size_t open;         /* bytes that can be used so far */
+    uint32_t max;        /* records */
+    uint32_t used;       /* names below this have been given out */
+    uint32_t free;       /* first of those that came back */
     uint32_t live;
 };
 
@@ -32,9 +36,19 @@ uint32_t arena_new(struct arena *a); /* zeroed; 0: `max` are in use, or no memor
 void arena_free(struct arena *a, uint32_t name);
 size_t arena_bytes(const struct arena *a); /* memory touched so far */
 
+/* A walk over all records, for which they may come and go: start with *pos = 0. Returns the next
+ * that is in use, or 0 at the end, where *pos has reached a->used, or when *budget, which counts
+ * down by one for each 64 names, is used up. A record made during the walk may be met or not. */
+uint32_t arena_next(const struct arena *a, uint32_t *pos, uint32_t *budget);
+
 static inline void *arena_at(const struct arena *a, uint32_t name)
 {
     return a->base + (size_t)name * a->record;
+}
+
+static inline bool arena_in_use(const struct arena *a, uint32_t name)
+{
+    return (a->used_bits[name / 64] >> name % 64 & 1) != 0;
 }
 
 static inline uint32_t arena_name(const struct arena *a, const void *record)

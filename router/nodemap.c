@@ -118,12 +118,15 @@ static struct nodemap_slot *slot_find(const struct nodemap *n, const struct node
     return NULL;
 }
 
-static void slot_add(struct nodemap_table *t, struct nodemap_slot add)
+static void slot_add(struct nodemap *n, struct nodemap_slot add)
 {
+    struct nodemap_table *t = &n->now;
     size_t mask = t->cap - 1, i = add.hash & mask;
-    while (t->v[i].name != 0)
+    uint32_t passed = 0;
+    for (; t->v[i].name != 0; passed++)
         i = (i + 1) & mask;
     t->v[i] = add;
+    n->longest_probe = MAX(n->longest_probe, passed);
 }
 
 /* Closes the gap: what was pushed past it moves back. */
@@ -150,7 +153,7 @@ static void move_some(struct nodemap *n, size_t slots)
         struct nodemap_slot *s = &n->old.v[n->moved];
         if (s->name == 0 || s->name == NODEMAP_MOVED)
             continue;
-        slot_add(&n->now, *s);
+        slot_add(n, *s);
         s->name = NODEMAP_MOVED; /* others behind it are still found */
     }
     if (n->moved == n->old.cap)
@@ -187,7 +190,7 @@ int nodemap_add(struct nodemap *n, uint32_t name)
     if (n->count >= n->now.cap - 1)
         return ERR_NOMEM; /* one free slot ends every search */
     uint32_t hash = hash_of(n, key_of(n, name));
-    slot_add(&n->now, (struct nodemap_slot){.hash = hash, .name = name});
+    slot_add(n, (struct nodemap_slot){.hash = hash, .name = name});
     n->count++;
     return OK;
 }

@@ -31,6 +31,7 @@ struct nodemap {
     struct nodemap_table now, old; /* old.v: NULL unless entries still have to move */
     size_t moved;                  /* slots of old that have been emptied */
     size_t count;
+    uint32_t longest_probe; /* slots that the longest search for a free one passed, ever */
     uint64_t secret[2];
 };
 

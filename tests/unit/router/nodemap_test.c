@@ -144,6 +144,50 @@ static void grows_in_pieces(void **state)
     fx_fini(&f);
 }
 
+/* The metric tells how far the worst entry was pushed from its place: a key aimed at the hash would
+ * show there. */
+static void longest_probe(void **state)
+{
+    (void)state;
+    static struct fx f;
+    fx_init(&f, 8);
+    assert_int_equal(f.n.longest_probe, 0);
+    size_t most = 0;
+    for (size_t i = 0; i < KEYS; i++) {
+        size_t mask;
+        add(&f, i);
+        mask = f.n.now.cap - 1;
+        for (size_t k = 0; !f.n.old.v && k <= mask; k++) /* nothing was removed: they stand still */
+            if (f.n.now.v[k].name != 0)
+                most = MAX(most, (k - f.n.now.v[k].hash) & mask);
+        assert_true(f.n.longest_probe >= most);
+        assert_true(f.n.longest_probe < 100); /* at most three quarters full */
+    }
+    assert_true(most > 0);
+    for (size_t i = 0; i < KEYS; i++)
+        del(&f, i);
+    assert_true(f.n.longest_probe >= most);
+    fx_fini(&f);
+
+    /* Keys that all belong to the first place of the smallest table. */
+    enum { AIMED = 20 };
+    fx_init(&f, 9);
+    for (size_t i = 0, tries = 0; i < AIMED; tries++) {
+        assert_true(tries < 100000);
+        rng_bytes(&f.rng, f.keys[i], NODEMAP_KEY_BYTES);
+        add(&f, i);
+        size_t mask = f.n.now.cap - 1, k = 0;
+        while (f.n.now.v[k].name != f.names[i])
+            k++;
+        if ((f.n.now.v[k].hash & mask) == 0)
+            i++;
+        else
+            del(&f, i);
+    }
+    assert_true(f.n.longest_probe >= AIMED - 1);
+    fx_fini(&f);
+}
+
 static void hash_is_siphash(void **state)
 {
     (void)state;
@@ -165,8 +209,8 @@ static void hash_is_siphash(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_as_twin),
-                                       cmocka_unit_test(grows_in_pieces),
-                                       cmocka_unit_test(hash_is_siphash)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_as_twin), cmocka_unit_test(grows_in_pieces),
+        cmocka_unit_test(longest_probe), cmocka_unit_test(hash_is_siphash)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
