@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "router/core.h"
 
@@ -72,74 +70,68 @@ void announce_retraction(struct router *r, struct dest *d, usec_t now)
 
 /* --- the whole table, for a wildcard request --------------------------------------------------
  *
- * The subnets are listed once, and several neighbours that ask within DUMP_EVERY share the list.
- * What is sent is the route of the moment. */
+ * A walk over the arena of destinations, whose records never move: a number is all that has to be
+ * remembered of it, and what is sent is the route of the moment. Each piece is bounded in what it
+ * sends and in what it looks at; no piece is sent while the link has much to write still. */
 
-struct dump {
-    unsigned refs;
-    usec_t made;
-    size_t len;
-    struct subnet subnets[];
-};
-
-static struct dump *dump_make(struct router *r, usec_t now)
+void dump_stop(struct neighbour *to)
 {
-    size_t len = 0;
-    const struct dest **v = dest_sorted(r, dest_usable, &len);
-    struct dump *m = malloc(sizeof(*m) + len * sizeof(m->subnets[0]));
-    if (m) {
-        m->refs = 0;
-        m->made = now;
-        m->len = len;
-        for (size_t i = 0; i < len; i++)
-            m->subnets[i] = v[i]->subnet;
-    }
-    free(v);
-    return m;
-}
-
-void dump_stop(struct router *r, struct neighbour *to)
-{
-    struct dump *m = to->dump;
-    to->dump = NULL;
+    to->dumping = false;
     to->dump_at = USEC_NEVER;
-    if (!m || --m->refs > 0)
-        return;
-    if (r->dump == m)
-        r->dump = NULL;
-    free(m);
 }
 
 void dump_start(struct router *r, struct neighbour *to, usec_t now)
 {
-    if (to->dump || (to->dumped_at > 0 && now - to->dumped_at < DUMP_EVERY))
-        return;
-    to->dumped_at = MAX(now, 1);
-    if (!r->dump || now - r->dump->made >= DUMP_EVERY)
-        r->dump = dump_make(r, now);
-    if (!r->dump) {
-        announce_own(r, to); /* no memory for more */
+    if (to->dumping || (to->dumped_at > 0 && now - to->dumped_at < DUMP_EVERY)) {
+        r->stats.limit_dumps++;
         return;
     }
-    r->dump->refs++;
-    to->dump = r->dump;
+    to->dumped_at = MAX(now, 1);
+    to->dumping = true;
     to->dump_pos = 0;
     dump_continue(r, to, now);
 }
 
 void dump_continue(struct router *r, struct neighbour *to, usec_t now)
 {
-    struct dump *m = to->dump;
-    for (unsigned n = 0; n < DUMP_PIECE && to->dump_pos < m->len; n++) {
-        struct dest *d = dest_find(r, &m->subnets[to->dump_pos++]);
-        if (d)
+    uint32_t look = DUMP_LOOK / 64, name = 0;
+    to->dump_at = USEC_NEVER;
+    if (to->full)
+        return; /* until router_peer_ready() */
+    for (unsigned sent = 0; sent < DUMP_PIECE;) {
+        name = arena_next(&r->dests, &to->dump_pos, &look);
+        if (!name)
+            break;
+        struct dest *d = dest_at(r, name);
+        if (dest_usable(r, d)) {
             announce_route_to(r, d, to, now);
+            sent++;
+        }
     }
-    if (to->dump_pos == m->len) {
-        dump_stop(r, to);
+    if (to->dump_pos >= r->dests.used) {
+        dump_stop(to);
         announce_own(r, to);
         return;
     }
     to->dump_at = now + DUMP_PIECE_EVERY;
     neighbour_arm(r, to);
+}
+
+void router_peer_full(struct router *r, peer_id peer, usec_t now)
+{
+    struct neighbour *nb = neighbour_find(r, peer);
+    r->now = now;
+    if (nb)
+        nb->full = true;
+}
+
+void router_peer_ready(struct router *r, peer_id peer, usec_t now)
+{
+    struct neighbour *nb = neighbour_find(r, peer);
+    r->now = now;
+    if (!nb || !nb->full)
+        return;
+    nb->full = false;
+    if (nb->dumping && nb->dump_at == USEC_NEVER)
+        dump_continue(r, nb, now);
 }

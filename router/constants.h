@@ -94,6 +94,7 @@
 
 #define DUMP_EVERY       (60 * USEC_SEC) /* whole tables for one neighbour */
 #define DUMP_PIECE       256             /* Updates, then a pause */
+#define DUMP_LOOK        8192            /* places of destinations looked at in one piece */
 #define DUMP_PIECE_EVERY (20 * USEC_MS)
 
 /* One origin key may come with this many router ids by destination (restarts draw new ones), new
@@ -102,6 +103,22 @@
 #define RIDS_PER_DEST 8
 #define RIDS_BURST    4
 #define RID_EVERY     (10 * USEC_SEC)
+
+/* A full table: candidates looked at for each new entry, and how often for a source. */
+#define EVICT_LOOK  64
+#define EVICT_TRIES 4
+
+/* How far ahead of what we announced a seqno may be. An origin raises its own at most once in
+ * SEQNO_BUMP_HOLD_DOWN, so while we remember what we announced it comes SOURCE_LIFE / 4 s = 450
+ * further, whatever it is asked for; the rest is for clocks and for restarts of timers. */
+#define SEQNO_STEP_MAX 1024
+
+/* Seqno requests of one neighbour that are passed on: each may be for another seqno, and goes on to
+ * somebody else. A whole table that lost its feasible routes at once is asked for in seconds. */
+#define SEQNO_FORWARDS_PER_SEC 100
+#define SEQNO_FORWARDS_BURST   1000
+
+#define NEW_SUBNETS_BURST_FACTOR 10 /* burst of router_limits.new_subnets_per_sec */
 
 #define LONGER_PREFIXES_MAX 128   /* /65 to /128 inside one /64 */
 #define SEQNO_ENTRIES_MAX   65536 /* the oldest goes */

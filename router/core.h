@@ -2,6 +2,7 @@
  * Nobody else includes it.
  *
  *   table.c        destinations and routes: lookups, order, lifetime
+ *   eviction.c     room in full tables
  *   extras.c       what few destinations need: searches, waiting packets, use, deadlines
  *   feasibility.c  source table: what we announced, and which routes it allows
  *   selection.c    which route of a destination is used
@@ -78,6 +79,9 @@ struct router {
     struct neighbour **slots; /* what routes name; NULL: free */
     uint32_t slots_len;
     uint32_t slots_free; /* how many below slots_len */
+    /* Where eviction goes on looking. */
+    uint32_t evict_slot, evict_best; /* slots */
+    uint32_t evict_source;           /* name */
 
     struct nodemap nodes; /* struct dest of each /64 */
     struct arena dests, routes, sources, rids, extras;
@@ -87,7 +91,6 @@ struct router {
     struct list queries; /* struct extra, oldest first */
     struct list seqno_entries;
     uint32_t seqno_entries_len;
-    struct dump *dump; /* the last one made, while somebody uses it */
 
     uint64_t parked_bytes;
     uint32_t parked_inbound;
@@ -255,8 +258,8 @@ struct source *source_find(const struct router *r, const struct dest *d,
                            const struct router_id *rid);
 /* Found or made. NULL: too many router ids (`paced`: also too many lately) or sources, or out of
  * memory. */
-struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, bool paced,
-                          usec_t now);
+struct source *source_get(struct router *r, struct dest *d, struct neighbour *from,
+                          const struct router_id *rid, bool paced, usec_t now);
 void source_drop_unused(struct router *r, struct source *s);
 void source_free(struct router *r, struct source *s);
 /* May a route with these values be used without risk of a loop? s may be NULL (unknown). */
@@ -269,6 +272,15 @@ static inline const struct pubkey *source_key(const struct router *r, const stru
 {
     return (const struct pubkey *)(const void *)source_rid(r, s)->b; /* its first bytes */
 }
+
+/* --- eviction.c ----------------------------------------------------------------------------- */
+
+/* In use, or being searched, as the /64 around it: what comes for it is taken. */
+bool dest_wanted(const struct router *r, const struct dest *d, usec_t now);
+/* For one more of a neighbour's routes, or sources, of d: true when there is room, or was made by
+ * letting go of one that nobody uses, of another destination. */
+bool route_make_room(struct router *r, const struct dest *d, struct neighbour *from, usec_t now);
+bool source_make_room(struct router *r, const struct dest *d, struct neighbour *from, usec_t now);
 
 /* --- selection.c ---------------------------------------------------------------------------- */
 
@@ -303,7 +315,7 @@ void announce_route_to(struct router *r, struct dest *d, struct neighbour *to, u
 void announce_retraction(struct router *r, struct dest *d, usec_t now); /* to all */
 void dump_start(struct router *r, struct neighbour *to, usec_t now);
 void dump_continue(struct router *r, struct neighbour *to, usec_t now);
-void dump_stop(struct router *r, struct neighbour *to);
+void dump_stop(struct neighbour *to);
 
 /* --- seqnos.c ------------------------------------------------------------------------------- */
 

@@ -106,16 +106,15 @@ static bool room_for_rid(struct router *r, struct dest *d, unsigned len, bool pa
     return true;
 }
 
-struct source *source_get(struct router *r, struct dest *d, const struct router_id *rid, bool paced,
-                          usec_t now)
+struct source *source_get(struct router *r, struct dest *d, struct neighbour *from,
+                          const struct router_id *rid, bool paced, usec_t now)
 {
     unsigned len;
     struct source *s = source_find(r, d, rid);
     if (s)
         return s;
     (void)source_link(r, d, 0, &len);
-    if (r->stats.sources >= r->limits.sources ||
-        (len > 0 && !room_for_rid(r, d, len, paced, now))) {
+    if ((len > 0 && !room_for_rid(r, d, len, paced, now)) || !source_make_room(r, d, from, now)) {
         r->stats.limit_sources++;
         return NULL;
     }

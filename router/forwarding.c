@@ -192,9 +192,10 @@ static void recv_local(struct router *r, struct neighbour *from, const struct da
 /* --- packets that pass -------------------------------------------------------------------------
  */
 
-static void pass_on(struct router *r, struct dest *d, struct pkt *p, usec_t now)
+static void pass_on(struct router *r, struct dest *d, peer_id from, struct pkt *p, usec_t now)
 {
-    dest_used(r, d, now);
+    if (dest_next_hop(r, d)->id != from) /* nobody makes use of a route by sending packets back */
+        dest_used(r, d, now);
     r->stats.routed_forward++;
     (void)output_data(r, dest_next_hop(r, d), p); /* takes p; counts a refusal */
 }
@@ -258,7 +259,7 @@ void data_recv(struct router *r, struct neighbour *from, struct wire_rd frame, u
     if (d) {
         struct pkt *p = passing_copy(&h, frame);
         if (p)
-            pass_on(r, d, p, now);
+            pass_on(r, d, from->id, p, now);
         return;
     }
     if (park_passing(r, from, &h, frame, now) < 0) {
@@ -337,7 +338,7 @@ void parked_go(struct router *r, struct parked *w, usec_t now)
         (void)send_sealed(r, d, &w->src, &w->dst, (uint8_t)(w->hop_limit - 1), w->pkt, now);
         return; /* an error has been counted where it arose */
     case PARKED_PASSING:
-        pass_on(r, dest_towards(r, &w->dst), w->pkt, now);
+        pass_on(r, dest_towards(r, &w->dst), w->from, w->pkt, now);
         return;
     case PARKED_INBOUND:
         deliver(r, dest_key_source(r, &w->src), &w->src, &w->dst, w->hop_limit, w->pkt, now);

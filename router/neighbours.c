@@ -122,7 +122,7 @@ void router_peer_down(struct router *r, peer_id peer, usec_t now)
     r->now = now;
     if (!nb)
         return;
-    dump_stop(r, nb);
+    dump_stop(nb);
     nb->gone = true;
     if (nb->reselect_left > 0) {
         nb->reselect_left = 0;
@@ -209,11 +209,8 @@ void neighbours_free(struct router *r)
 {
     if (!r->neighbours.next)
         return;
-    list_foreach_safe (pos, &r->neighbours) {
-        struct neighbour *nb = list_entry(pos, struct neighbour, node);
-        dump_stop(r, nb);
-        neighbour_free(r, nb);
-    }
+    list_foreach_safe (pos, &r->neighbours)
+        neighbour_free(r, list_entry(pos, struct neighbour, node));
     list_foreach_safe (pos_gone, &r->leaving)
         neighbour_free(r, list_entry(pos_gone, struct neighbour, node));
     free(r->slots);

@@ -26,8 +26,6 @@ struct timer {
     enum timer_kind kind;
 };
 
-struct dump; /* announcements.c */
-
 struct neighbour {
     struct list node; /* in router.neighbours, or router.leaving once gone */
     struct hnode by_id;
@@ -64,10 +62,11 @@ struct neighbour {
     size_t routes_len;
     size_t reselect_left; /* routes at the front of the list still to be looked at */
 
-    struct bucket requests;
+    struct bucket requests, new_subnets, seqno_forwards;
     usec_t dumped_at; /* 0: never */
-    struct dump *dump;
-    size_t dump_pos;
+    bool dumping;     /* the whole table is being sent to it */
+    bool full;        /* between router_peer_full() and router_peer_ready() */
+    uint32_t dump_pos;
     uint32_t parked_inbound;
     bool origin_known; /* it has announced its own /64 over this link */
     struct ip6 origin; /* network address of that; all zero before */

@@ -17,6 +17,7 @@ void router_limits_default(struct router_limits *l)
         .wait_packets_node = 1000,
         .wait_bytes = 16U << 20,
         .inbound_packets = 10000,
+        .new_subnets_per_sec = 1000,
         .requests_per_sec = 20,
         .stats_addresses = 4096,
         .out_packets = 65536,
@@ -310,4 +311,5 @@ void router_each_destination(const struct router *r, traffic_visit *v, void *ctx
 void router_stats(const struct router *r, struct router_stats *ret)
 {
     *ret = r->stats;
+    ret->longest_probe = r->nodes.longest_probe;
 }

@@ -33,13 +33,17 @@ typedef uint64_t peer_id;
 /* Every table that a remote can make grow. At the limit new entries are refused unless said
  * otherwise; router_stats counts each refusal. */
 struct router_limits {
-    uint32_t routes;            /* all subnets, all neighbours together (default 2^20) */
-    uint32_t sources;           /* feasibility distances (2^20) */
+    uint32_t routes;            /* all subnets, all neighbours together (default 2^20; one that
+                                   nobody uses goes, of who has more than its share) */
+    uint32_t sources;           /* feasibility distances (2^20; likewise) */
     uint32_t queries;           /* open route queries (4096; the oldest goes) */
     uint32_t wait_packets_node; /* waiting for a route, per destination /64 (1000; refuse new) */
     uint32_t wait_bytes;        /* waiting for a route, in all (16 MiB; refuse new) */
     uint32_t
         inbound_packets; /* received, waiting for the sender's key, in all (10000; refuse new) */
+    /* Subnets that one neighbour brings though nobody here asked for them (1000, burst ten times as
+     * much; ignore). */
+    uint32_t new_subnets_per_sec;
     uint32_t requests_per_sec; /* new subnets asked for by one neighbour (20, burst 100; ignore) */
     uint32_t stats_addresses;  /* packet statistics (4096; least recently used goes) */
     uint32_t out_packets;      /* outputs not yet pulled (65536; data refused, control never) */
@@ -71,6 +75,14 @@ MUST_CHECK int router_peer_up(struct router *r, const struct router_link *link, 
                               peer_id *ret);
 /* A link went away: its routes are lost, alternatives are selected and announced. */
 void router_peer_down(struct router *r, peer_id peer, usec_t now);
+
+/* The link of this neighbour has more to write than should wait: a table dump to it pauses, after
+ * the piece that may be on its way, until router_peer_ready(). Without this word, dumps go on at
+ * their own pace. */
+void router_peer_full(struct router *r, peer_id peer, usec_t now);
+/* The link of this neighbour has room in its queue again: a table dump goes on. Nothing happens
+ * when it was not full. */
+void router_peer_ready(struct router *r, peer_id peer, usec_t now);
 
 /* One packet of a neighbour, cut out by the framer; borrows. Malformed or refused content is
  * counted and dropped and never ends the link. */
@@ -177,6 +189,9 @@ struct router_stats {
     uint64_t out_enqueued, out_dequeued, out_timeout, out_full_node, out_full_all;
     uint64_t in_enqueued, in_dequeued, in_timeout, in_full;
     uint64_t unseal_failed, limit_routes, limit_sources, limit_queries, limit_requests, limit_out;
+    uint64_t limit_new_subnets, limit_dumps, limit_seqno_requests;
+    uint64_t evicted_routes, evicted_sources;
+    uint64_t seqno_too_far; /* Updates whose seqno no origin can have reached */
     uint64_t peer_added, peer_removed, peer_died;
     uint64_t links_silent, links_heard_again; /* not used for a while, though they are up */
     uint64_t doubts, doubt_switches; /* next hops that did not deliver; another one was tried */
@@ -184,5 +199,6 @@ struct router_stats {
     uint64_t self_links;         /* Updates that came back to us over a link to ourselves */
     uint64_t own_subnet_claimed; /* Updates that call somebody else the origin of our /64 */
     uint32_t routes, sources, queries, peers;
+    uint32_t longest_probe; /* of the hash of destinations, ever: some dozens */
 };
 void router_stats(const struct router *r, struct router_stats *ret);

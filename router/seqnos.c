@@ -361,6 +361,10 @@ static void forward(struct router *r, struct dest *d, struct neighbour *from,
         r->stats.seqno_unhandled++;
         return;
     }
+    if (!bucket_take(&from->seqno_forwards, SEQNO_FORWARDS_PER_SEC, SEQNO_FORWARDS_BURST, now)) {
+        r->stats.limit_seqno_requests++;
+        return;
+    }
     e = entry_get(r, d, &q->router_id, q->seqno, now);
     if (!e)
         return;

@@ -275,11 +275,7 @@ void neighbour_route_to_end(struct router *r, struct neighbour *nb, struct route
 struct route *route_add(struct router *r, struct dest *d, struct neighbour *nb, struct source *s)
 {
     uint32_t name = 0;
-    if (r->stats.routes >= r->limits.routes) {
-        r->stats.limit_routes++;
-        return NULL;
-    }
-    if (s->routes < UINT16_MAX)
+    if (s->routes < UINT16_MAX && route_make_room(r, d, nb, r->now))
         name = arena_new(&r->routes);
     struct route *rt = route_at(r, name);
     if (!rt)

@@ -97,10 +97,16 @@ static bool select_again(struct router *r, struct dest *d, struct before before,
     return follow_up(r, d, before, u, now);
 }
 
-/* Its hold time is the life of the route. */
-static uint16_t interval_of(const struct tlv_update *u)
+/* Its hold time is the life of the route. Only one that is used and renewed may live longer than
+ * routes do by themselves. */
+static uint16_t interval_of(const struct router *r, const struct dest *d,
+                            const struct tlv_update *u, bool renewed, usec_t now)
 {
-    return u->interval_cs < INTERVAL_FLOOR_CS ? INTERVAL_INSTEAD_CS : u->interval_cs;
+    if (u->interval_cs < INTERVAL_FLOOR_CS)
+        return INTERVAL_INSTEAD_CS;
+    if (renewed && dest_in_use(r, d, now))
+        return u->interval_cs;
+    return MIN(u->interval_cs, UPDATE_INTERVAL_CS);
 }
 
 /* A restarted neighbour comes with a new router id, however often it is restarted: its first own
@@ -129,7 +135,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
         tell_later(r, d, from, now);
         return;
     }
-    struct source *s = source_get(r, d, &u->router_id, !first_of_origin(from, u), now);
+    struct source *s = source_get(r, d, from, &u->router_id, !first_of_origin(from, u), now);
     if (!s || s->refused) {
         r->stats.update_denied++;
         return;
@@ -142,7 +148,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
     seqno_target_forget(r, d, from);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
-    route_renew(r, rt, interval_of(u), now);
+    route_renew(r, rt, interval_of(r, d, u, false, now), now);
     if (!d->selected)
         d->last_source = rt->source;
     (void)select_again(r, d, before, dest_selected(r, d), u, now);
@@ -195,7 +201,7 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
         seqno_ask(r, d, known, from, now); /* nothing else changes, not even its expiry */
         return;
     }
-    struct source *s = source_get(r, d, &u->router_id, !first_of_origin(from, u), now);
+    struct source *s = source_get(r, d, from, &u->router_id, !first_of_origin(from, u), now);
     if (!s || s->refused) {
         r->stats.update_denied++;
         return;
@@ -206,7 +212,7 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
     rt->metric = u->metric;
     rt->seqno = u->seqno;
     if (feasible) {
-        route_renew(r, rt, interval_of(u), now);
+        route_renew(r, rt, interval_of(r, d, u, true, now), now);
     } else if (!selected) {
         r->stats.update_skipped_selection++;
         if (dest_wants_way(r, d))
@@ -222,20 +228,63 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
     (void)select_again(r, d, before, selected && !feasible ? NULL : dest_selected(r, d), u, now);
 }
 
-/* A router id that is known here has passed them before. */
-static bool update_allowed(const struct router *r, const struct tlv_update *u)
+static bool key_fits(const struct tlv_update *u)
 {
-    if (u->subnet.plen < 64 || !ip6_in_overlay(&u->subnet.net))
-        return false;
-    if (u->metric == METRIC_INFINITE)
-        return true;
-    const struct dest *d = dest_find(r, &u->subnet);
-    if (d && source_find(r, d, &u->router_id))
-        return true;
     struct pubkey key;
     memcpy(key.b, u->router_id.b, sizeof(key.b));
     struct ip6 address = address_of_key(&key);
     return subnet_contains(&u->subnet, &address);
+}
+
+/* May this neighbour bring one more subnet that nobody here asked for? Its own /64, the first time,
+ * and what is wanted here need no token. d: what is known of the subnet, may be NULL. */
+static bool new_subnet_allowed(struct router *r, struct neighbour *from, const struct dest *d,
+                               const struct tlv_update *u, usec_t now)
+{
+    uint32_t rate = r->limits.new_subnets_per_sec;
+    const struct dest *home = d ? d : dest_node(r, &u->subnet.net);
+    if ((d && d->routes) || (home && dest_wanted(r, home, now)) ||
+        (u->metric == 0 && !from->origin_known) ||
+        bucket_take(&from->new_subnets, rate, rate * NEW_SUBNETS_BURST_FACTOR, now))
+        return true;
+    r->stats.limit_new_subnets++;
+    return false;
+}
+
+/* Nothing is signed: a seqno from far ahead would make every true one look old. When no other way
+ * is known there is nothing to lose by it. */
+static bool seqno_too_far(const struct router *r, const struct dest *d, const struct source *known,
+                          const struct tlv_update *u)
+{
+    if (!known->announced || !seqno_gt(u->seqno, known->seqno) ||
+        (uint16_t)(u->seqno - known->seqno) <= SEQNO_STEP_MAX)
+        return false;
+    route_foreach(r, rt, d) if (route_usable(r, rt)) return true;
+    return false;
+}
+
+/* Whether an Update goes on to the tables, what costs least first. A router id that is known here
+ * has shown its key before. */
+static bool update_allowed(struct router *r, struct neighbour *from, const struct tlv_update *u,
+                           usec_t now)
+{
+    const struct dest *d = dest_find(r, &u->subnet);
+    if (u->metric == METRIC_INFINITE) {
+        r->stats.update_not_interested += !d;
+        return d != NULL;
+    }
+    if (!new_subnet_allowed(r, from, d, u, now))
+        return false;
+    const struct source *known = d ? source_find(r, d, &u->router_id) : NULL;
+    if (!known && !key_fits(u)) {
+        r->stats.update_denied++;
+        return false;
+    }
+    if (known && seqno_too_far(r, d, known, u)) {
+        r->stats.seqno_too_far++;
+        return false;
+    }
+    return true;
 }
 
 /* The own /64 from outside: never used. It is worth a look when somebody claims to be its origin.
@@ -245,6 +294,10 @@ static void own_subnet_heard(struct router *r, const struct tlv_update *u)
     bool ours = memcmp(u->router_id.b, r->self.b, sizeof(r->self.b)) == 0;
     if (u->metric == METRIC_INFINITE)
         return;
+    if (memcmp(u->router_id.b, r->self.b, KEY_BYTES) != 0) {
+        r->stats.update_denied++; /* no other key has this /64 */
+        return;
+    }
     if (ours && u->metric == 0)
         r->stats.self_links++; /* only the origin says 0: this link leads to ourselves */
     else if (!ours)
@@ -264,7 +317,7 @@ static void origin_learn(struct router *r, struct neighbour *from, const struct 
 void update_recv(struct router *r, struct neighbour *from, const struct tlv_update *u, usec_t now)
 {
     r->stats.processed_update++;
-    if (!update_allowed(r, u)) {
+    if (u->subnet.plen < 64 || !ip6_in_overlay(&u->subnet.net)) {
         r->stats.update_denied++;
         return;
     }
@@ -272,10 +325,8 @@ void update_recv(struct router *r, struct neighbour *from, const struct tlv_upda
         own_subnet_heard(r, u);
         return;
     }
-    if (u->metric == METRIC_INFINITE && !dest_find(r, &u->subnet)) {
-        r->stats.update_not_interested++;
+    if (!update_allowed(r, from, u, now))
         return;
-    }
     struct dest *d = dest_get(r, &u->subnet);
     if (!d) {
         r->stats.limit_routes++;

@@ -334,8 +334,9 @@ static void limits(void **state)
         fx_update(&f, a, &rid, 1, 0);
     }
     assert_int_equal(fx_stats(&f).routes, 10);
-    assert_int_equal(fx_stats(&f).sources, 10);
-    assert_int_equal(fx_stats(&f).limit_routes, 10);
+    assert_int_equal(fx_stats(&f).sources, 20); /* what was announced is remembered */
+    assert_int_equal(fx_stats(&f).evicted_routes, 10);
+    assert_int_equal(fx_stats(&f).limit_routes, 0);
     fx_down(&f, a);
     assert_int_equal(fx_stats(&f).routes, 0);
 }
