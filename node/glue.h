@@ -41,6 +41,7 @@ struct node_link {
     struct link *link;
     peer_id peer;
     peer_entry entry;
+    bool full; /* the router was told so */
 };
 
 struct node {
@@ -60,6 +61,7 @@ struct node {
     struct tcp *tcp;
     struct hmap links; /* peer_id -> struct node_link */
     struct list all_links, dirty_links;
+    size_t longest_queue; /* bytes that one link had to write at once, at most */
     struct bus *bus;
     struct store *store;
     struct mailbox results;
@@ -82,6 +84,7 @@ void links_close_peer(struct node *n, peer_id peer, const char *why);
 bool links_room(void *ctx, const struct ip6 *dst); /* a bus_room; ctx: struct node */
 void links_apply(struct node *n, const struct peers_out *out);
 void links_flush(struct node *n);
+void links_log_state(const struct node *n);
 
 /* store_glue.c */
 MUST_CHECK int store_glue_load(struct node *n);

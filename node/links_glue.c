@@ -124,7 +124,12 @@ static void on_down(void *ctx, struct link *l, const char *why)
 static void on_drained(void *ctx, struct link *l)
 {
     struct node *n = ctx;
-    (void)l; /* the bus asks again for every destination that waits: links_room() decides */
+    struct node_link *nl = link_user(l);
+    if (nl && nl->full) {
+        nl->full = false;
+        router_peer_ready(n->router, nl->peer, usec_now());
+    }
+    /* The bus asks again for every destination that waits: links_room() decides. */
     bus_unblocked(n->bus, instant_now());
 }
 
@@ -176,6 +181,12 @@ void links_send(struct node *n, peer_id peer, struct pkt *p, bool control)
         return;
     }
     mark_dirty(n, nl);
+    n->longest_queue = MAX(n->longest_queue, link_queued_bytes(nl->link));
+    if (!nl->full && link_queued_bytes(nl->link) > LINK_QUEUE_SOFT / 2) {
+        nl->full = true;
+        link_want_drained(nl->link);
+        router_peer_full(n->router, peer, usec_now());
+    }
 }
 
 void links_close_peer(struct node *n, peer_id peer, const char *why)
@@ -236,4 +247,17 @@ void links_flush(struct node *n)
         count_traffic(n, nl);
         link_flush(nl->link); /* may end the link: nothing of nl is used behind this */
     }
+}
+
+void links_log_state(const struct node *n)
+{
+    size_t count = 0, queued = 0, longest = 0;
+    list_foreach (it, &n->all_links) {
+        size_t bytes = link_queued_bytes(list_entry(it, struct node_link, all)->link);
+        count++;
+        queued += bytes;
+        longest = MAX(longest, bytes);
+    }
+    log_info("links", "links=%zu queued_bytes=%zu longest_queue=%zu longest_queue_ever=%zu", count,
+             queued, longest, n->longest_queue);
 }

@@ -105,8 +105,9 @@
 #define RID_EVERY     (10 * USEC_SEC)
 
 /* A full table: candidates looked at for each new entry, and how often for a source. */
-#define EVICT_LOOK  64
-#define EVICT_TRIES 4
+#define EVICT_LOOK         64
+#define EVICT_SOURCES_LOOK 256
+#define EVICT_TRIES        4
 
 /* How far ahead of what we announced a seqno may be. An origin raises its own at most once in
  * SEQNO_BUMP_HOLD_DOWN, so while we remember what we announced it comes SOURCE_LIFE / 4 s = 450

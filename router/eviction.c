@@ -121,11 +121,14 @@ bool route_make_room(struct router *r, const struct dest *d, struct neighbour *f
 static struct source *find_routeless(struct router *r, const struct dest *keep, usec_t now)
 {
     struct source *oldest = NULL;
-    uint32_t name, words = EVICT_LOOK;
-    for (unsigned left = EVICT_LOOK; left > 0; left--) {
-        name = arena_next(&r->sources, &r->evict_source, &words);
-        if (!name)
-            break;
+    uint32_t words = EVICT_SOURCES_LOOK;
+    for (unsigned left = EVICT_SOURCES_LOOK; left > 0 && words > 0; left--) {
+        uint32_t name = arena_next(&r->sources, &r->evict_source, &words);
+        if (!name) {
+            if (r->evict_source >= r->sources.used)
+                r->evict_source = 0; /* on from the beginning */
+            continue;
+        }
         struct source *s = source_at(r, name);
         const struct dest *d = dest_at(r, s->dest);
         if (s->routes > 0 || d == keep || d->holds > 0 || dest_wanted(r, d, now))
@@ -133,8 +136,6 @@ static struct source *find_routeless(struct router *r, const struct dest *keep, 
         if (!oldest || wheel_when(&s->timer) < wheel_when(&oldest->timer))
             oldest = s;
     }
-    if (r->evict_source >= r->sources.used)
-        r->evict_source = 0;
     return oldest;
 }
 

@@ -225,6 +225,11 @@ void link_flush(struct link *l)
         l->ops->flush(l);
 }
 
+void link_want_drained(struct link *l)
+{
+    l->over_soft = true;
+}
+
 size_t link_queued_bytes(const struct link *l)
 {
     return l->queued_bytes;

@@ -27,8 +27,8 @@ struct link_events {
     void (*frame)(void *ctx, struct link *l, const uint8_t *frame, size_t len);
     /* The link is gone; the last call for it, l ends with it. `why` is a constant for the log. */
     void (*down)(void *ctx, struct link *l, const char *why);
-    /* The queue fell below half of LINK_QUEUE_SOFT after it had been above LINK_QUEUE_SOFT, or had
-     * refused a packet. */
+    /* The queue is below half of LINK_QUEUE_SOFT after it had been above LINK_QUEUE_SOFT, had
+     * refused a packet, or link_want_drained() was called. */
     void (*drained)(void *ctx, struct link *l);
 };
 
@@ -39,6 +39,9 @@ MUST_CHECK int link_send(struct link *l, struct pkt *p, bool control);
 void link_flush(struct link *l);
 /* Starts closing: what is queued is dropped, no event follows, l must not be used again. */
 void link_close(struct link *l);
+
+/* For senders that stop earlier: drained() comes although the queue was never above its limit. */
+void link_want_drained(struct link *l);
 
 size_t link_queued_bytes(const struct link *l);
 const char *link_name(const struct link *l); /* "TCP local <-> remote"; lends */

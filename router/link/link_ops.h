@@ -51,7 +51,7 @@ struct link {
     struct pkt *pinned;  /* goes before both queues: begun or handed to the loop */
     size_t pinned_at;    /* bytes of it that are sent */
     size_t queued_bytes; /* in all three */
-    bool over_soft;      /* was above LINK_QUEUE_SOFT since the last drained() */
+    bool over_soft;      /* since the last drained(): was above LINK_QUEUE_SOFT, or is awaited */
     uint64_t rx, tx;     /* bytes since link_take_traffic() */
 };
 

@@ -208,6 +208,15 @@ static void test_drained(void **state)
         assert_int_equal(f->drained, round);
         link_sent(&f->l, link_queued_bytes(&f->l));
     }
+    put(f, 'a', 65536, false); /* a sender that stops earlier asks for it */
+    link_want_drained(&f->l);
+    put(f, 'a', 65536, false);
+    put(f, 'a', 1, false);
+    assert_false(link_drained_due(&f->l));
+    link_sent(&f->l, 2);
+    link_tell_drained(&f->l);
+    assert_int_equal(f->drained, 3);
+    assert_false(link_drained_due(&f->l));
     link_flush(&f->l);
     assert_int_equal(f->flushes, 1);
 }
