@@ -114,16 +114,21 @@ static void make_keys(struct bench *b)
     }
 }
 
-static void start(struct bench *b)
+static void start_with(struct bench *b, size_t routes, size_t sources)
 {
     struct router_conf c = {.identity = b->id, .rng = &b->rng};
     router_limits_default(&c.limits);
     c.limits.new_subnets_per_sec = UINT32_MAX; /* no limit: the tables are what is measured */
-    c.limits.routes = (uint32_t)(b->n * 4);
-    c.limits.sources = (uint32_t)(b->n * 2);
+    c.limits.routes = (uint32_t)routes;
+    c.limits.sources = (uint32_t)sources;
     b->now = 1000 * USEC_SEC;
     if (router_new(&c, b->now, &b->r) < 0)
         fail("no router");
+}
+
+static void start(struct bench *b)
+{
+    start_with(b, b->n * 4, b->n * 2);
 }
 
 static void stop(struct bench *b)
@@ -406,6 +411,62 @@ static void bench_loss(struct bench *b, bool alternative)
     stop(b);
 }
 
+/* Twice as many routes as the tables hold: one that nobody uses goes for each new one. */
+static void bench_eviction(struct bench *b)
+{
+    start_with(b, b->n / 2, b->n / 2);
+    struct took t = tell_all(b, up(b, 10), 30000, true);
+    expect(b, b->n / 2);
+    printf("  half of them into full tables %6.2f million/s, longest call %" PRId64 " us\n",
+           millions(t.all, b->n), t.longest);
+    stop(b);
+}
+
+/* The whole table told to one neighbour that asks for it: pieces with pauses, which cost nothing
+ * here. */
+static void bench_dump(struct bench *b)
+{
+    size_t longer = 0, calls = 1, told = 0;
+    start(b);
+    peer_id first = up(b, 10), asks = up(b, 10);
+    (void)tell_all(b, first, 30000, false);
+    struct pkt *p =
+        tlv_encode(&(struct tlv){.type = TLV_ROUTE_REQUEST, .route_request = {.wildcard = true}});
+    if (!p)
+        fail("out of memory");
+    usec_t begun = cpu_now(), t;
+    router_recv(b->r, asks, wire_rd_of(p->data, p->len), b->now);
+    struct took took = {cpu_now() - begun, cpu_now() - begun};
+    while (told < b->n && calls < 2 * b->n + 1000) {
+        struct router_out o;
+        while (router_next(b->r, &o)) {
+            told += o.peer == asks && o.pkt && o.pkt->data[8] == TLV_UPDATE;
+            pkt_free(o.pkt);
+        }
+        b->now = MAX(b->now, MIN(router_deadline(b->r), b->now + USEC_MS));
+        begun = cpu_now();
+        router_tick(b->r, b->now);
+        t = cpu_now() - begun;
+        calls++;
+        took.all += t;
+        took.longest = MAX(took.longest, t);
+        longer += t > LONG_US;
+        for (peer_id alive = first; alive <= asks; alive++) { /* each Hello has its answer */
+            struct pkt *ihu = tlv_encode(&(struct tlv){.type = TLV_IHU});
+            if (!ihu)
+                fail("out of memory");
+            if (calls % 1000 == 0)
+                router_recv(b->r, alive, wire_rd_of(ihu->data, ihu->len), b->now);
+            pkt_free(ihu);
+        }
+    }
+    pkt_free(p);
+    if (told < b->n)
+        fail("the dump is not whole");
+    print_slices("whole table told", took, b->n, longer);
+    stop(b);
+}
+
 static void bench_expiry(struct bench *b)
 {
     size_t longer;
@@ -433,6 +494,8 @@ static void run(struct bench *b, size_t n, bool all)
         bench_loss(b, false);
         bench_loss(b, true);
         bench_expiry(b);
+        bench_dump(b);
+        bench_eviction(b);
     }
     yard_hmap(b);
     yard_memory(b);
