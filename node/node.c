@@ -182,10 +182,11 @@ static void log_state(struct node *n)
              "new_subnets=%" PRIu64 " evicted_routes=%" PRIu64 " evicted_sources=%" PRIu64
              " routes=%" PRIu64 " sources=%" PRIu64 " requests=%" PRIu64 " queries=%" PRIu64
              " dumps=%" PRIu64 " seqno_requests=%" PRIu64 " seqno_too_far=%" PRIu64
-             " outputs=%" PRIu64 " longest_probe=%" PRIu32,
+             " exchanges=%" PRIu64 " outputs=%" PRIu64 " longest_probe=%" PRIu32,
              r.limit_new_subnets, r.evicted_routes, r.evicted_sources, r.limit_routes,
              r.limit_sources, r.limit_requests, r.limit_queries, r.limit_dumps,
-             r.limit_seqno_requests, r.seqno_too_far, r.limit_out, r.longest_probe);
+             r.limit_seqno_requests, r.seqno_too_far, r.limit_exchanges, r.limit_out,
+             r.longest_probe);
     links_log_state(n);
     log_info("bus",
              "outbox=%" PRIu64 " outbox_bytes=%" PRIu64 " inbox=%" PRIu64 " inbox_bytes=%" PRIu64

@@ -119,6 +119,11 @@
 #define SEQNO_FORWARDS_PER_SEC 100
 #define SEQNO_FORWARDS_BURST   1000
 
+/* Packets for us from remotes whose shared secret is not at hand, by neighbour: each costs an X25519
+ * exchange before it can be told from noise. Likewise for packets quoted in errors, in all. */
+#define EXCHANGES_PER_SEC 200
+#define EXCHANGES_BURST   1000
+
 #define NEW_SUBNETS_BURST_FACTOR 10 /* burst of router_limits.new_subnets_per_sec */
 
 #define LONGER_PREFIXES_MAX 128   /* /65 to /128 inside one /64 */

@@ -94,7 +94,7 @@ struct router {
 
     uint64_t parked_bytes;
     uint32_t parked_inbound;
-    struct bucket own_requests, oob_icmp;
+    struct bucket own_requests, oob_icmp, quotes;
     struct traffic by_src, by_dst;
     struct outputs out;
     struct router_stats stats; /* with the numbers of routes, sources, queries, peers */

@@ -91,8 +91,18 @@ static void report_lost(struct router *r, struct neighbour *from, const struct d
     (void)send_sealed(r, d, &r->own.net, &h->src, MESSAGE_HOPS - 1, p, now); /* best effort */
 }
 
+/* May the shared secret with this node be computed, if it has to be? */
+static bool exchange_allowed(struct router *r, const struct source *s, struct bucket *b, usec_t now)
+{
+    if (sealer_knows(r->sealer, source_key(r, s)) ||
+        bucket_take(b, EXCHANGES_PER_SEC, EXCHANGES_BURST, now))
+        return true;
+    r->stats.limit_exchanges++;
+    return false;
+}
+
 /* Replaces the quote by what it says. Only the router has the keys. */
-static int oob_unquote(struct router *r, struct pkt *p)
+static int oob_unquote(struct router *r, struct pkt *p, usec_t now)
 {
     struct oob_icmp o;
     int rc = oob_icmp_decode(wire_rd_of(p->data, p->len), &o);
@@ -106,6 +116,8 @@ static int oob_unquote(struct router *r, struct pkt *p)
     const struct source *s = dest_key_source(r, &o.lost_dst);
     if (!s)
         return ERR_NOENT;
+    if (!exchange_allowed(r, s, &r->quotes, now))
+        return ERR_LIMIT;
     struct pkt *quote = pkt_copy(o.quote, o.quote_len);
     if (!quote)
         return ERR_NOMEM;
@@ -152,7 +164,7 @@ static void deliver(struct router *r, struct source *s, const struct ip6 *src,
     if (p->data[0] != USER_VERSION || o.user_type > USER_OOB_ICMP)
         goto drop;
     pkt_pull(p, USER_HEADER_BYTES);
-    if (o.user_type == USER_OOB_ICMP && oob_unquote(r, p) < 0)
+    if (o.user_type == USER_OOB_ICMP && oob_unquote(r, p, now) < 0)
         goto drop;
     r->stats.routed_local++;
     (void)output_local(r, &o, true); /* takes p; counts a refusal */
@@ -169,6 +181,8 @@ static void recv_local(struct router *r, struct neighbour *from, const struct da
         r->stats.unseal_failed++;
         return;
     }
+    if (s && !exchange_allowed(r, s, &from->exchanges, now))
+        return;
     struct dest *home = s ? NULL : query_want(r, &h->src, from, now);
     if (!s && !home)
         return;

@@ -82,6 +82,11 @@ static struct remote *remote_find(const struct sealer *s, const struct pubkey *k
     return NULL;
 }
 
+bool sealer_knows(const struct sealer *s, const struct pubkey *key)
+{
+    return remote_find(s, key, hmap_hash(&s->remotes, key->b, sizeof(key->b))) != NULL;
+}
+
 static int cipher_open(struct sealer *s, const struct pubkey *key, gnutls_aead_cipher_hd_t *ret)
 {
     uint8_t secret[KEY_BYTES];

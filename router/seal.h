@@ -6,6 +6,7 @@
  * Nonce: 8 random bytes per start and per 2^32 packets, then a 32-bit counter; never repeats.
  * Thread: one owner. Never: keeps plaintext. Protocol: docs/protocol/addresses.md, "Sealing". */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ MUST_CHECK int seal_pkt(struct sealer *s, const struct pubkey *to, struct pkt *p
 /* p->data is the raw data; on OK the plaintext with its user header. ERR_CRYPTO: too short, wrong
  * key or tampered; p's bytes are then undefined. */
 MUST_CHECK int unseal_pkt(struct sealer *s, const struct pubkey *from, struct pkt *p);
+
+/* Is this remote in the cache, so that its packets cost no X25519? */
+bool sealer_knows(const struct sealer *s, const struct pubkey *key);
 
 /* With a given nonce: for test vectors only. */
 MUST_CHECK int seal_pkt_nonce(struct sealer *s, const struct pubkey *to, struct pkt *p,

@@ -185,6 +185,7 @@ void link_input(struct link *l, const uint8_t *bytes, size_t len)
         }
         if (!frame)
             return;
+        l->rx_packets++;
         l->events->frame(l->events_ctx, l, frame, frame_len);
     }
 }
@@ -194,6 +195,7 @@ void link_input_frame(struct link *l, const uint8_t *frame, size_t len)
     if (l->state != LINK_OPEN)
         return;
     l->rx += len;
+    l->rx_packets++;
     l->events->frame(l->events_ctx, l, frame, len);
 }
 

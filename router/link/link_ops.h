@@ -53,6 +53,7 @@ struct link {
     size_t queued_bytes; /* in all three */
     bool over_soft;      /* since the last drained(): was above LINK_QUEUE_SOFT, or is awaited */
     uint64_t rx, tx;     /* bytes since link_take_traffic() */
+    uint64_t rx_packets; /* ever; for the transport, which shares its time between links */
 };
 
 /* For memory that is zeroed or was never a link. The caller sets name, remote and static_cost. */

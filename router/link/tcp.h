@@ -17,8 +17,10 @@
 #define TCP_ACCEPT_BATCH 64
 /* The listener rests for so long when the process has no descriptor or memory left. */
 #define TCP_ACCEPT_PAUSE_MS 200
-/* Bytes read from or written to one link per wake-up before the others have their turn. */
+/* Bytes read from or written to one link per wake-up before the others have their turn. A packet
+ * that is read takes time whatever its size: it counts as so many bytes more. */
 #define TCP_READ_BUDGET  ((size_t)256 * 1024)
+#define TCP_READ_PACKET  1024
 #define TCP_WRITE_BUDGET ((size_t)512 * 1024)
 /* Addresses of a host name that are tried, and the time one attempt has before the next joins it
  * (RFC 8305, "Connection Attempt Delay"). */

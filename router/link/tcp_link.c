@@ -120,14 +120,20 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *s, ssize_t nread, const uv_buf_t *buf)
 {
     struct tcp_link *tl = container_of((uv_tcp_t *)s, struct tcp_link, stream);
-    bool wake_up_ends = nread == UV_ENOBUFS || (nread >= 0 && (size_t)nread < buf->len);
     if (nread < 0 && nread != UV_ENOBUFS) {
         link_fail(&tl->base, nread == UV_EOF ? "closed by the peer" : tcp_why((int)nread));
         return;
     }
-    tl->read_left = wake_up_ends ? TCP_READ_BUDGET : tl->read_left - (size_t)nread;
+    if (nread == UV_ENOBUFS) { /* the budget is used up */
+        tl->read_left = TCP_READ_BUDGET;
+        return;
+    }
+    uint64_t packets = tl->base.rx_packets;
+    bool wake_up_ends = (size_t)nread < buf->len;
     if (nread > 0)
         link_input(&tl->base, (const uint8_t *)buf->base, (size_t)nread);
+    size_t cost = (size_t)nread + (size_t)(tl->base.rx_packets - packets) * TCP_READ_PACKET;
+    tl->read_left = wake_up_ends ? TCP_READ_BUDGET : tl->read_left - MIN(cost, tl->read_left);
 }
 
 void tcp_link_read(struct tcp_link *tl)

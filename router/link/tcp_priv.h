@@ -9,7 +9,8 @@
 #include "router/link/link_ops.h"
 #include "router/link/tcp.h"
 
-#define TCP_READ_BYTES (64 * 1024)
+/* At once: as many of the smallest packets as may be handled before another link has its turn. */
+#define TCP_READ_BYTES (16 * 1024)
 
 struct dial;
 
