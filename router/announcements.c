@@ -34,6 +34,8 @@ void announce_route_to(struct router *r, struct dest *d, struct neighbour *to, u
     uint16_t total = route_total(r, rt);
     struct source *s = route_source(r, rt);
     source_announced(r, s, rt->seqno, total, now);
+    if (d->told == METRIC_INFINITE)
+        d->told = total;
     send_update(r, to, &d->subnet, rt->seqno, total, source_rid(r, s));
 }
 

@@ -119,6 +119,12 @@
 #define SEQNO_FORWARDS_PER_SEC 100
 #define SEQNO_FORWARDS_BURST   1000
 
+/* Announcements that follow from what one neighbour says; beyond that each destination has one a
+ * second. */
+#define ANNOUNCEMENTS_PER_SEC 1000
+#define ANNOUNCEMENTS_BURST   2000
+#define ANNOUNCE_LATER        USEC_SEC
+
 /* Packets for us from remotes whose shared secret is not at hand, by neighbour: each costs an X25519
  * exchange before it can be told from noise. Likewise for packets quoted in errors, in all. */
 #define EXCHANGES_PER_SEC 200

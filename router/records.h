@@ -62,7 +62,7 @@ struct neighbour {
     size_t routes_len;
     size_t reselect_left; /* routes at the front of the list still to be looked at */
 
-    struct bucket requests, new_subnets, seqno_forwards, exchanges;
+    struct bucket requests, new_subnets, seqno_forwards, exchanges, announcements;
     usec_t dumped_at; /* 0: never */
     bool dumping;     /* the whole table is being sent to it */
     bool full;        /* between router_peer_full() and router_peer_ready() */

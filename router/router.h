@@ -189,7 +189,8 @@ struct router_stats {
     uint64_t out_enqueued, out_dequeued, out_timeout, out_full_node, out_full_all;
     uint64_t in_enqueued, in_dequeued, in_timeout, in_full;
     uint64_t unseal_failed, limit_routes, limit_sources, limit_queries, limit_requests, limit_out;
-    uint64_t limit_new_subnets, limit_dumps, limit_seqno_requests, limit_exchanges;
+    uint64_t limit_new_subnets, limit_dumps, limit_seqno_requests, limit_exchanges,
+        limit_announcements;
     uint64_t evicted_routes, evicted_sources;
     uint64_t seqno_too_far; /* Updates whose seqno no origin can have reached */
     uint64_t peer_added, peer_removed, peer_died;

@@ -57,6 +57,21 @@ void tell_tick(struct router *r, struct dest *d, usec_t now)
     }
 }
 
+/* May all be told now, after a word of this neighbour? Else they are told later what is true then:
+ * whoever changes its mind all the time is passed on as often as anybody can use. */
+static bool tell_now(struct router *r, struct dest *d, struct neighbour *nb, usec_t now)
+{
+    struct extra *x;
+    if (bucket_take(&nb->announcements, ANNOUNCEMENTS_PER_SEC, ANNOUNCEMENTS_BURST, now) ||
+        (x = extra_get(r, d)) == NULL)
+        return true;
+    r->stats.limit_announcements++;
+    x->tell_len = TELL_MAX + 1;
+    x->tell_at = MIN(x->tell_at, now + ANNOUNCE_LATER);
+    extra_arm(r, x);
+    return false;
+}
+
 /* After-effects: what the neighbours and the waiting packets get to know. u: the Update that led
  * here, NULL: none. True when all neighbours were told.
  *
@@ -69,13 +84,15 @@ static bool follow_up(struct router *r, struct dest *d, struct before before,
     if (!sel) {
         if (!before.had)
             return false;
-        announce_retraction(r, d, now);
+        if (d->told != METRIC_INFINITE)
+            announce_retraction(r, d, now);
         query_lost(r, d, now);
         return true;
     }
     bool big = metric_change(d->told, route_total(r, sel)) > METRIC_BIG_CHANGE;
     bool tell_all =
         !before.had || sel->source != before.source || (big && route_doubted(r, d, sel) == 0);
+    tell_all = tell_all && tell_now(r, d, route_nb(r, sel), now);
     if (tell_all)
         announce_route(r, d, now);
     if (u)

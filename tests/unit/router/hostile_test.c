@@ -344,6 +344,37 @@ static void seqno_requests_are_limited(void **state)
     fx_expect_silence(&f);
 }
 
+/* Of what changes all the time the neighbours hear once a second, and the last word. */
+static void changes_of_mind(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    size_t told = 0;
+    for (unsigned i = 0; i < 3 * ANNOUNCEMENTS_BURST; i++) {
+        fx_update(&f, a, &fx_x, i % 2 ? 100 : 300, (uint16_t)(i / 50));
+        told += fx_count(&f, b);
+        fx_forget(&f);
+    }
+    assert_in_range(told, ANNOUNCEMENTS_BURST, ANNOUNCEMENTS_BURST + 1);
+    assert_true(fx_stats(&f).limit_announcements > 0);
+    fx_update(&f, a, &fx_x, 700, 6 * ANNOUNCEMENTS_BURST / 100 + 1);
+    fx_expect_none(&f, b);
+    fx_advance(&f, ANNOUNCE_LATER);
+    fx_expect_update(&f, b, &fx_x, 1710, 6 * ANNOUNCEMENTS_BURST / 100 + 1);
+    fx_expect_silence(&f);
+
+    /* A route that comes and goes is not retracted more often than it is announced. */
+    told = 0;
+    for (unsigned i = 0; i < 3 * ANNOUNCEMENTS_BURST; i++) {
+        fx_update(&f, a, &fx_x, i % 2 ? METRIC_INFINITE : 300, 200);
+        told += fx_count(&f, b);
+        fx_forget(&f);
+    }
+    assert_true(told <= 2 * ANNOUNCEMENTS_BURST);
+    assert_false(fx_reachable(&f, &x));
+}
+
 /* --- retractions and intervals ---------------------------------------------------------------- */
 
 static void retraction_of(peer_id from, const struct router_id *rid, const struct subnet *s)
@@ -468,6 +499,8 @@ static void dump_waits_for_the_reader(void **state)
     peer_id a = fx_up_quiet(&f);
     for (unsigned i = 0; i < N; i++)
         tell(a, i, 1);
+    fx_advance(&f, 2 * ANNOUNCE_LATER);
+    fx_forget(&f);
     struct slow s = {.peer = fx_up_quiet(&f)};
     const struct tlv t = {.type = TLV_ROUTE_REQUEST, .route_request = {.wildcard = true}};
     struct pkt *p = tlv_encode(&t);
@@ -502,8 +535,10 @@ static void dump_while_tables_change(void **state)
     (void)state;
     enum { N = 3000 };
     static unsigned told[2 * N];
+    static struct ip6 nets[2 * N];
     peer_id a = fx_up_quiet(&f), c = fx_up_quiet(&f), b = fx_up_quiet(&f);
-    memset(told, 0, sizeof(told));
+    for (unsigned i = 0; i < 2 * N; i++)
+        nets[i] = address_of(i);
     for (unsigned i = 0; i < N; i++)
         tell(i % 2 ? a : c, i, 1);
     fx_route_request(&f, b, NULL, 0);
@@ -515,10 +550,8 @@ static void dump_while_tables_change(void **state)
             fx_advance(&f, DUMP_PIECE_EVERY);
         struct pkt *p;
         while ((p = fx_take(&f, b)) != NULL) {
-            for (unsigned k = 0; p->data[8] == TLV_UPDATE && k < 2 * N; k++) {
-                struct ip6 x = address_of(k);
-                told[k] += memcmp(p->data + 20, x.b, 8) == 0;
-            }
+            for (unsigned k = 0; p->data[8] == TLV_UPDATE && k < 2 * N; k++)
+                told[k] += memcmp(p->data + 20, nets[k].b, 8) == 0;
             pkt_free(p);
         }
         fx_forget(&f);
@@ -542,6 +575,7 @@ int main(void)
         T(many_neighbours),
         T(bounded_seqno_steps),
         T(seqno_requests_are_limited),
+        T(changes_of_mind),
         T(forged_retractions),
         T(long_intervals),
         T(dump_waits_for_the_reader),
