@@ -1,6 +1,7 @@
 #include "router/arena.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -17,6 +18,7 @@
 #endif
 
 #define STEP ((size_t)64 << 10)
+
 static size_t round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
@@ -32,8 +34,19 @@ static size_t bits_bytes(const struct arena *a)
     return round_up(((size_t)a->max + 1 + 7) / 8, STEP);
 }
 
-/* Makes room for more records. No large pages: one of them may take the system milliseconds, and
- * nobody may wait so long. */
+/* Records, then the bits. */
+static size_t mapping_of(const struct arena *a)
+{
+    return space_of(a) + bits_bytes(a);
+}
+
+/* Open from the start; the system still gives memory page by page, as it is touched. */
+static bool is_small(const struct arena *a)
+{
+    return space_of(a) <= ARENA_SMALL_BYTES;
+}
+
+/* Makes room for more records. */
 static int open_more(struct arena *a)
 {
     size_t open = a->open + MAX(STEP, round_up(a->open / 8, STEP));
@@ -48,15 +61,19 @@ int arena_init(struct arena *a, size_t record, uint32_t max)
 {
     assert(record % 4 == 0 && record >= sizeof(uint32_t));
     *a = (struct arena){.record = record, .max = MIN(max, ARENA_RECORDS_MAX), .used = 1};
-    void *base =
-        mmap(NULL, space_of(a), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *base = mmap(NULL, mapping_of(a), is_small(a) ? PROT_READ | PROT_WRITE : PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return ERR_NOMEM;
     a->base = base;
-    void *bits = mmap(NULL, bits_bytes(a), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    a->used_bits = bits == MAP_FAILED ? NULL : bits;
-    if (!a->used_bits || open_more(a) < 0) {
+    a->used_bits = (void *)(a->base + space_of(a));
+    /* One large page may take the system milliseconds, and nobody may wait so long; and the first
+     * record of a small arena would take two megabytes. A system without them refuses: as well. */
+    (void)madvise(base, mapping_of(a), MADV_NOHUGEPAGE);
+    if (is_small(a)) {
+        a->open = space_of(a);
+    } else if (mprotect(a->used_bits, bits_bytes(a), PROT_READ | PROT_WRITE) < 0 ||
+               open_more(a) < 0) {
         arena_fini(a);
         return ERR_NOMEM;
     }
@@ -67,10 +84,8 @@ void arena_fini(struct arena *a)
 {
     if (a->base) {
         ASAN_UNPOISON_MEMORY_REGION(a->base, a->open);
-        (void)munmap(a->base, space_of(a));
+        (void)munmap(a->base, mapping_of(a));
     }
-    if (a->used_bits)
-        (void)munmap(a->used_bits, bits_bytes(a));
     *a = (struct arena){0};
 }
 

@@ -1,14 +1,16 @@
 /* arena.h - records of one size with 32-bit names: half a pointer, and no malloc for each.
  *
  * The address space for `max` records is set aside at once and opened as it is needed: a record
- * never moves, and its name and its address lead to each other by arithmetic. Freed records are
- * used again first; memory goes back to the system with the arena. Under AddressSanitizer a freed
- * record is poisoned.
+ * never moves, and its name and its address lead to each other by arithmetic. A small arena
+ * (ARENA_SMALL_BYTES) is one plain mapping, open at once: mappings are counted by the system, and
+ * it joins those of many small arenas into one. Memory is taken by the page as records are first
+ * used. Freed records are used again first; memory goes back to the system with the arena. Under
+ * AddressSanitizer a freed record is poisoned.
  *
  * A bit for each name tells whether its record is in use, so that all of them can be walked in
  * pieces while others come and go (arena_next()). Name 0 is no record: its place exists and is
  * zeroed, for those who want it to hold defaults. Thread: the owner's. Cost: O(1), no system call
- * but for every eighth of the size. */
+ * but for every eighth of the size; none at all in a small arena. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +30,7 @@ struct arena {
 };
 
 #define ARENA_RECORDS_MAX (1U << 30)
+#define ARENA_SMALL_BYTES ((size_t)8 << 20) /* of all its records, rounded up to 64 KiB */
 
 MUST_CHECK int arena_init(struct arena *a, size_t record, uint32_t max); /* ERR_NOMEM */
 void arena_fini(struct arena *a); /* with all records; fine when zeroed or done before */

@@ -132,10 +132,9 @@
 
 #define NEW_SUBNETS_BURST_FACTOR 10 /* burst of router_limits.new_subnets_per_sec */
 
-#define LONGER_PREFIXES_MAX 128   /* /65 to /128 inside one /64 */
-#define SEQNO_ENTRIES_MAX   65536 /* the oldest goes */
-#define SEQNO_PER_DEST_MAX  16    /* likewise */
-#define SEQNO_PEERS_MAX     8     /* requesters and targets by entry */
+#define LONGER_PREFIXES_MAX 128 /* /65 to /128 inside one /64 */
+#define SEQNO_PER_DEST_MAX  16  /* the oldest goes */
+#define SEQNO_PEERS_MAX     8   /* requesters and targets by entry */
 
 #define PARKED_INBOUND_NODE_MAX 100 /* packets of one source /64 that wait for its key */
 #define PARKED_INBOUND_PEER_MAX 1000

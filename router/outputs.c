@@ -6,7 +6,7 @@
 /* A ring of outputs, grown by doubling. Control and events are never refused: each of them answers
  * something that was let in before. Data is, above router_limits.out_packets. */
 
-#define RING_MIN 64
+#define RING_MIN 16
 
 static int push(struct router *r, const struct router_out *o)
 {

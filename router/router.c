@@ -14,6 +14,7 @@ void router_limits_default(struct router_limits *l)
         .routes = 1U << 20,
         .sources = 1U << 20,
         .queries = 4096,
+        .seqno_entries = 65536,
         .wait_packets_node = 1000,
         .wait_bytes = 16U << 20,
         .inbound_packets = 10000,

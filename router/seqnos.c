@@ -53,7 +53,7 @@ static struct seqno_entry *entry_get(struct router *r, struct dest *d, const str
         return e;
     if (x->seqno_entries_len >= SEQNO_PER_DEST_MAX) {
         entry_free(r, list_entry(x->seqno_entries.next, struct seqno_entry, in_dest));
-    } else if (r->seqno_entries_len >= SEQNO_ENTRIES_MAX) {
+    } else if (r->seqno_entries_len >= MAX(r->limits.seqno_entries, 1U)) {
         struct seqno_entry *oldest = list_entry(r->seqno_entries.next, struct seqno_entry, by_age);
         struct dest *other = oldest->dest;
         dest_hold(other);

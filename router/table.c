@@ -370,7 +370,7 @@ const struct dest **dest_sorted(const struct router *r,
  * search; a longer prefix has its /64 besides. */
 static uint32_t dests_max(const struct router_limits *l)
 {
-    uint64_t n = (uint64_t)l->sources + l->queries + SEQNO_ENTRIES_MAX + SLICE;
+    uint64_t n = (uint64_t)l->sources + l->queries + l->seqno_entries + SLICE;
     return (uint32_t)MIN(2 * n, ARENA_RECORDS_MAX);
 }
 

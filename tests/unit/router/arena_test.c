@@ -6,20 +6,35 @@
 #include <stdint.h>
 /* cmocka needs the ones above */
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/rng.h"
 #include "router/arena.h"
 
-#define RECORD 44
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define POISONED(p) (__asan_address_is_poisoned(p) != 0)
+#define SANITIZED   1
+#else
+#define POISONED(p) ((void)(p), false)
+#define SANITIZED   0
+#endif
 
-static void names_and_places(void **state)
+#define RECORD 44
+#define LARGE  300000U /* records: opened in pieces */
+#define SMALL  20000U  /* open at once */
+
+static void all_names(uint32_t max)
 {
-    (void)state;
     struct arena a;
-    assert_int_equal(arena_init(&a, RECORD, 300000), OK);
-    for (uint32_t i = 1; i <= 300000; i++) { /* past what is opened at first */
+    assert_int_equal(arena_init(&a, RECORD, max), OK);
+    for (uint32_t i = 1; i <= max; i++) { /* past what is opened at first */
         assert_int_equal(arena_new(&a), i);
         uint8_t *rec = arena_at(&a, i);
         for (int k = 0; k < RECORD; k++)
@@ -29,10 +44,80 @@ static void names_and_places(void **state)
         assert_int_equal(arena_name(&a, rec + RECORD - 1), i);
     }
     assert_int_equal(arena_new(&a), 0); /* full */
-    assert_int_equal(a.live, 300000);
-    assert_true(arena_bytes(&a) < 300002 * (size_t)RECORD);
+    assert_int_equal(a.live, max);
+    assert_true(arena_bytes(&a) < (max + 2) * (size_t)RECORD);
     arena_fini(&a);
     arena_fini(&a);
+}
+
+static void names_and_places(void **state)
+{
+    (void)state;
+    all_names(LARGE);
+    all_names(SMALL);
+    all_names(1);
+}
+
+static void freed_are_poisoned(void **state)
+{
+    (void)state;
+    const uint32_t sizes[] = {SMALL, LARGE};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct arena a;
+        assert_int_equal(arena_init(&a, RECORD, sizes[i]), OK);
+        uint32_t kept = arena_new(&a), name = arena_new(&a);
+        arena_free(&a, name);
+        assert_int_equal(POISONED(arena_at(&a, name)), SANITIZED);
+        assert_false(POISONED(arena_at(&a, kept)));
+        assert_int_equal(arena_new(&a), name);
+        assert_false(POISONED(arena_at(&a, name)));
+        arena_free(&a, name);
+        arena_fini(&a); /* the next one to get this place finds it usable */
+        assert_int_equal(arena_init(&a, RECORD, sizes[i]), OK);
+        assert_int_equal(arena_new(&a), kept);
+        assert_int_equal(arena_new(&a), name);
+        assert_false(POISONED(arena_at(&a, name)));
+        arena_fini(&a);
+    }
+}
+
+static size_t mappings(void)
+{
+    size_t lines = 0;
+    FILE *f = fopen("/proc/self/maps", "r");
+    assert_non_null(f);
+    for (int c; (c = fgetc(f)) != EOF;)
+        lines += c == '\n';
+    (void)fclose(f);
+    return lines;
+}
+
+static size_t resident_bytes(void)
+{
+    size_t size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%zu %zu", &size, &resident), 2); /* NOLINT(cert-err34-c) */
+    (void)fclose(f);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A process that has thousands of tables must not run out of mappings, nor of memory. */
+static void many_small_ones(void **state)
+{
+    (void)state;
+    static struct arena arenas[2000];
+    size_t maps = mappings(), resident = resident_bytes();
+    for (size_t i = 0; i < ARRAY_LEN(arenas); i++) {
+        assert_int_equal(arena_init(&arenas[i], RECORD, SMALL), OK);
+        assert_int_equal(arena_new(&arenas[i]), 1);
+        memset(arena_at(&arenas[i], 1), 0xff, RECORD);
+    }
+    assert_true(mappings() <= maps + ARRAY_LEN(arenas)); /* usually they are one */
+    if (!SANITIZED)                                      /* it has shadows of its own */
+        assert_true(resident_bytes() < resident + ARRAY_LEN(arenas) * 3 * 4096);
+    for (size_t i = 0; i < ARRAY_LEN(arenas); i++)
+        arena_fini(&arenas[i]);
 }
 
 static void freed_ones_first(void **state)
@@ -121,8 +206,9 @@ static void walk_among_changes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(names_and_places),
-                                       cmocka_unit_test(freed_ones_first),
-                                       cmocka_unit_test(walk_among_changes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_and_places), cmocka_unit_test(freed_are_poisoned),
+        cmocka_unit_test(many_small_ones), cmocka_unit_test(freed_ones_first),
+        cmocka_unit_test(walk_among_changes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
