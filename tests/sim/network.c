@@ -53,6 +53,10 @@ static void start(struct network *n, struct node *x)
 {
     struct router_conf c = {.identity = x->id, .rng = &x->rng};
     router_limits_default(&c.limits);
+    c.limits.routes = NETWORK_ROUTES_MAX;
+    c.limits.sources = NETWORK_SOURCES_MAX;
+    c.limits.queries = NETWORK_QUERIES_MAX;
+    c.limits.seqno_entries = NETWORK_SEQNO_ENTRIES_MAX;
     if (router_new(&c, n->now, &x->r) < 0)
         network_die("no router");
     network_arm(n, &x->tick, router_deadline(x->r));

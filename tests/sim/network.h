@@ -13,6 +13,12 @@
 
 #include "router/router.h"
 
+/* Limits of a router that the address space of its tables follows: about ten megabytes each. */
+#define NETWORK_ROUTES_MAX        32768
+#define NETWORK_SOURCES_MAX       8192
+#define NETWORK_QUERIES_MAX       1024
+#define NETWORK_SEQNO_ENTRIES_MAX 1024
+
 struct network;
 struct network *network_new(uint64_t seed, size_t nodes); /* ends the program when out of memory */
 void network_free(struct network *n);
