@@ -16,44 +16,47 @@ void heap_fini(struct heap *h)
     *h = (struct heap){0};
 }
 
-static void place(struct heap *h, size_t i, struct heap_node *n)
+#define BRANCHES 4
+
+static void place(struct heap *h, size_t i, struct heap_slot s)
 {
-    h->v[i] = n;
-    n->pos = i + 1;
+    h->v[i] = s;
+    s.node->pos = i + 1;
 }
 
-static void sift_up(struct heap *h, size_t i, struct heap_node *n)
+static void sift_up(struct heap *h, size_t i, struct heap_slot s)
 {
-    while (i > 0 && n->when < h->v[(i - 1) / 2]->when) {
-        place(h, i, h->v[(i - 1) / 2]);
-        i = (i - 1) / 2;
+    while (i > 0 && s.when < h->v[(i - 1) / BRANCHES].when) {
+        place(h, i, h->v[(i - 1) / BRANCHES]);
+        i = (i - 1) / BRANCHES;
     }
-    place(h, i, n);
+    place(h, i, s);
 }
 
-static void sift_down(struct heap *h, size_t i, struct heap_node *n)
+static void sift_down(struct heap *h, size_t i, struct heap_slot s)
 {
     for (;;) {
-        size_t child = 2 * i + 1;
+        size_t child = BRANCHES * i + 1, end = MIN(child + BRANCHES, h->len), first = child;
         if (child >= h->len)
             break;
-        if (child + 1 < h->len && h->v[child + 1]->when < h->v[child]->when)
-            child++;
-        if (n->when <= h->v[child]->when)
+        for (child++; child < end; child++)
+            if (h->v[child].when < h->v[first].when)
+                first = child;
+        if (s.when <= h->v[first].when)
             break;
-        place(h, i, h->v[child]);
-        i = child;
+        place(h, i, h->v[first]);
+        i = first;
     }
-    place(h, i, n);
+    place(h, i, s);
 }
 
-/* n belongs at i or somewhere above or below it. */
-static void settle(struct heap *h, size_t i, struct heap_node *n)
+/* The slot belongs at i or somewhere above or below it. */
+static void settle(struct heap *h, size_t i, struct heap_slot s)
 {
-    if (i > 0 && n->when < h->v[(i - 1) / 2]->when)
-        sift_up(h, i, n);
+    if (i > 0 && s.when < h->v[(i - 1) / BRANCHES].when)
+        sift_up(h, i, s);
     else
-        sift_down(h, i, n);
+        sift_down(h, i, s);
 }
 
 static int reserve(struct heap *h, size_t len)
@@ -61,8 +64,7 @@ static int reserve(struct heap *h, size_t len)
     if (len <= h->cap)
         return OK;
     size_t cap = h->cap ? h->cap * 2 : 16;
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
-    struct heap_node **v = reallocarray(h->v, cap, sizeof(*v));
+    struct heap_slot *v = reallocarray(h->v, cap, sizeof(*v));
     if (!v)
         return ERR_NOMEM;
     h->v = v;
@@ -77,9 +79,11 @@ int heap_set(struct heap *h, struct heap_node *n, usec_t when)
         return OK;
     }
     if (heap_has(n)) {
-        assert(h->v[n->pos - 1] == n); /* in another heap */
+        assert(h->v[n->pos - 1].node == n); /* in another heap */
+        if (n->when == when)
+            return OK;
         n->when = when;
-        settle(h, n->pos - 1, n);
+        settle(h, n->pos - 1, (struct heap_slot){.when = when, .node = n});
         return OK;
     }
     int rc = reserve(h, h->len + 1);
@@ -87,7 +91,7 @@ int heap_set(struct heap *h, struct heap_node *n, usec_t when)
         return rc;
     n->when = when;
     h->len++;
-    sift_up(h, h->len - 1, n);
+    sift_up(h, h->len - 1, (struct heap_slot){.when = when, .node = n});
     return OK;
 }
 
@@ -96,19 +100,19 @@ void heap_del(struct heap *h, struct heap_node *n)
     if (!heap_has(n))
         return;
     size_t i = n->pos - 1;
-    assert(i < h->len && h->v[i] == n); /* in another heap */
-    struct heap_node *last = h->v[--h->len];
+    assert(i < h->len && h->v[i].node == n); /* in another heap */
+    struct heap_slot last = h->v[--h->len];
     n->pos = 0;
-    if (last != n)
+    if (last.node != n)
         settle(h, i, last);
 }
 
 struct heap_node *heap_due(const struct heap *h, usec_t now)
 {
-    return h->len > 0 && h->v[0]->when <= now ? h->v[0] : NULL;
+    return h->len > 0 && h->v[0].when <= now ? h->v[0].node : NULL;
 }
 
 usec_t heap_deadline(const struct heap *h)
 {
-    return h->len > 0 ? h->v[0]->when : USEC_NEVER;
+    return h->len > 0 ? h->v[0].when : USEC_NEVER;
 }

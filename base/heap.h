@@ -1,4 +1,5 @@
-/* heap.h - binary heap of deadlines, intrusive.
+/* heap.h - heap of deadlines, intrusive: four below each, and each deadline once more in the array,
+ * so that finding the first of the four reads one or two lines of the cache and no entry.
  *
  * Thread: the owner's. Cost: O(log n) for each change, O(1) to read the first deadline. */
 #pragma once
@@ -14,8 +15,13 @@ struct heap_node {
     size_t pos; /* index + 1; 0: not in a heap */
 };
 
+struct heap_slot {
+    usec_t when; /* the node's */
+    struct heap_node *node;
+};
+
 struct heap {
-    struct heap_node **v;
+    struct heap_slot *v;
     size_t len, cap;
 };
 

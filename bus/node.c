@@ -182,7 +182,7 @@ void nodes_want_now(struct nodes *t, usec_t now)
     struct list due;
     list_init(&due);
     for (size_t i = 0; i < t->wants.len; i++) {
-        struct node *n = container_of(t->wants.v[i], struct node, want);
+        struct node *n = container_of(t->wants.v[i].node, struct node, want);
         if (timer_armed(&n->want) && !list_linked(&n->wanting))
             list_push_back(&due, &n->wanting);
     }

@@ -294,7 +294,7 @@ void outbox_fini(struct bus *b)
     if (o->by_id.slots) {
         /* Every message is in the deadline heap as long as it lives. */
         while (o->deadlines.len > 0) {
-            struct out_msg *m = container_of(o->deadlines.v[0], struct out_msg, deadline);
+            struct out_msg *m = container_of(o->deadlines.v[0].node, struct out_msg, deadline);
             send_stop(b, m);
             dequeue(b, m);
             list_del(&m->link);

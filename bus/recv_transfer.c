@@ -71,7 +71,7 @@ void parts_fini(struct bus *b)
     if (!b->parts.map.slots)
         return;
     while (b->parts.expires.len > 0)
-        part_free(b, container_of(b->parts.expires.v[0], struct part, expire), 0);
+        part_free(b, container_of(b->parts.expires.v[0].node, struct part, expire), 0);
     hmap_fini(&b->parts.map);
     heap_fini(&b->parts.expires);
     heap_fini(&b->parts.holds);

@@ -22,9 +22,10 @@ static usec_t first_of_all(const struct heap_node *n, size_t len)
 static void check_shape(const struct heap *h)
 {
     for (size_t i = 0; i < h->len; i++) {
-        assert_int_equal(h->v[i]->pos, i + 1);
+        assert_int_equal(h->v[i].node->pos, i + 1);
+        assert_true(h->v[i].node->when == h->v[i].when);
         if (i > 0)
-            assert_true(h->v[(i - 1) / 2]->when <= h->v[i]->when);
+            assert_true(h->v[(i - 1) / 4].when <= h->v[i].when);
     }
 }
 
