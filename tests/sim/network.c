@@ -74,8 +74,6 @@ struct network *network_new(uint64_t seed, size_t nodes)
         n->by_address_mask = n->by_address_mask * 2 + 1;
     n->by_address = network_must(calloc(n->by_address_mask + 1, sizeof(*n->by_address)));
     heap_init(&n->heap);
-    if (hmap_init(&n->by_peer, &n->rng) < 0)
-        network_die("out of memory");
     for (size_t i = 0; i < nodes; i++) {
         struct node *x = &n->nodes[i];
         uint8_t secret[KEY_BYTES];
@@ -100,13 +98,13 @@ void network_free(struct network *n)
         router_free(n->nodes[i].r);
         identity_free(n->nodes[i].id);
         free(n->nodes[i].edges);
+        free(n->nodes[i].by_peer);
     }
     for (struct suspect *s = n->suspects, *next; s; s = next) {
         next = s->next;
         free(s);
     }
     heap_fini(&n->heap);
-    hmap_fini(&n->by_peer);
     free(n->by_address);
     free(n->nodes);
     trace_fini(&n->trace);
@@ -146,6 +144,7 @@ void network_kill(struct network *n, size_t node)
     heap_del(&n->heap, &x->tick.due);
     router_free(x->r);
     x->r = NULL;
+    x->by_peer_len = 0; /* the next one counts from 1 */
 }
 
 void network_revive(struct network *n, size_t node)

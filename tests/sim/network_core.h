@@ -1,7 +1,6 @@
 /* network_core.h - what the files of the simulated network share; everyone else uses network.h. */
 #pragma once
 #include "base/heap.h"
-#include "base/hmap.h"
 #include "network.h"
 #include "router/packet.h"
 #include "router/tlv.h"
@@ -27,7 +26,6 @@ struct pipe {
     struct frame *first, **tail;
     usec_t last;          /* arrival of the last one: order is kept */
     usec_t idle_at;       /* the last byte has left; for the bandwidth */
-    struct hnode by_peer; /* while the link is up */
     struct edge *edge;
     size_t from, to;
     peer_id peer;      /* the receiver, as the sender calls it */
@@ -50,6 +48,8 @@ struct node {
     struct ip6 address;
     struct edge **edges; /* that end here */
     size_t edges_len, edges_cap;
+    struct pipe **by_peer; /* from here, by the number of the neighbour; NULL: its link has ended */
+    size_t by_peer_len, by_peer_cap;
 };
 
 /* A loop that was seen, to be looked at again. */
@@ -69,7 +69,6 @@ struct network {
     size_t by_address_mask;
     struct edge **edges;
     size_t edges_len, edges_cap;
-    struct hmap by_peer; /* pipes of links that are up */
     struct frame *spare_frames;
     struct frame_block *frame_blocks;
     struct network_counts counts;

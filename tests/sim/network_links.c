@@ -8,21 +8,24 @@
 #define RETRANSMIT (200 * USEC_MS)
 #define BLOCK_LEN  1024
 
-static uint64_t peer_hash(size_t node, peer_id peer)
-{
-    uint64_t h = ((uint64_t)node << 32 ^ peer) * 0x9e3779b97f4a7c15;
-    return h ^ h >> 32;
-}
-
 struct pipe *network_pipe(const struct network *n, size_t from, peer_id peer)
 {
-    uint64_t hash = peer_hash(from, peer);
-    for (struct hnode *h = hmap_first(&n->by_peer, hash); h; h = hmap_next(h, hash)) {
-        struct pipe *p = container_of(h, struct pipe, by_peer);
-        if (p->from == from && p->peer == peer)
-            return p;
+    const struct node *x = &n->nodes[from];
+    return peer < x->by_peer_len ? x->by_peer[peer] : NULL;
+}
+
+/* A router numbers its neighbours from 1 on. */
+static void peer_index(struct network *n, struct pipe *p)
+{
+    struct node *x = &n->nodes[p->from];
+    if (p->peer >= x->by_peer_cap) {
+        x->by_peer_cap = MAX(x->by_peer_cap * 2, (size_t)p->peer + 4);
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
+        x->by_peer = network_must(reallocarray(x->by_peer, x->by_peer_cap, sizeof(*x->by_peer)));
     }
-    return NULL;
+    while (x->by_peer_len <= p->peer)
+        x->by_peer[x->by_peer_len++] = NULL;
+    x->by_peer[p->peer] = p;
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -139,7 +142,7 @@ void network_close(struct network *n, struct edge *e)
     e->l.up = false;
     for (int side = 0; side < 2; side++) {
         pipe_clear(n, &e->pipe[side]);
-        hmap_del(&n->by_peer, &e->pipe[side].by_peer);
+        n->nodes[e->pipe[side].from].by_peer[e->pipe[side].peer] = NULL;
         router_peer_down(n->nodes[e->pipe[side].from].r, e->pipe[side].peer, n->now);
     }
     network_drain(n, e->l.a, NULL);
@@ -154,7 +157,7 @@ static void open_pipe(struct network *n, struct pipe *p)
                    network_name(p->to, to));
     if (router_peer_up(n->nodes[p->from].r, &link, n->now, &p->peer) < 0)
         network_die("out of memory");
-    hmap_add(&n->by_peer, &p->by_peer, peer_hash(p->from, p->peer));
+    peer_index(n, p);
     p->last = n->now;
     p->idle_at = n->now;
 }
