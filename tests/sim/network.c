@@ -68,7 +68,8 @@ struct network *network_new(uint64_t seed, size_t nodes)
     rng_init_seeded(&n->rng, seed);
     n->now = START;
     n->nodes = network_must(calloc(nodes, sizeof(*n->nodes)));
-    n->nodes_len = nodes;
+    n->nodes_len = n->watch_to = nodes;
+    n->loops_every = 1;
     n->by_address_mask = 15;
     while (n->by_address_mask < nodes * 2)
         n->by_address_mask = n->by_address_mask * 2 + 1;
@@ -105,6 +106,7 @@ void network_free(struct network *n)
         free(s);
     }
     heap_fini(&n->heap);
+    free(n->watch_reached);
     free(n->by_address);
     free(n->nodes);
     trace_fini(&n->trace);
@@ -181,7 +183,7 @@ void network_drain(struct network *n, size_t node, const struct pkt *cause)
             }
             network_account(n, p, o.pkt, &dst);
             network_transmit(n, p, o.pkt);
-            if (n->loops == NETWORK_LOOPS_WATCH && dst != n->nodes_len && dst != told)
+            if (dst != n->nodes_len && dst != told)
                 network_check_way(n, node, dst);
             told = dst;
             break;
@@ -200,6 +202,8 @@ void network_drain(struct network *n, size_t node, const struct pkt *cause)
                 network_close(n, p->edge);
             break;
         case ROUTER_OUT_REACHABLE:
+            if (node == n->watch_from)
+                network_watch_reachable(n, node, &o);
             break;
         }
     }
@@ -275,6 +279,15 @@ void network_doubt(struct network *n, size_t from, size_t to)
     if (!x->r)
         return;
     router_doubt(x->r, &n->nodes[to].address, n->now);
+    network_arm(n, &x->tick, n->now);
+}
+
+void network_want(struct network *n, size_t from, size_t to)
+{
+    struct node *x = &n->nodes[from];
+    if (!x->r)
+        return;
+    router_want(x->r, &n->nodes[to].address, n->now);
     network_arm(n, &x->tick, n->now);
 }
 

@@ -80,6 +80,8 @@ bool network_run_some(struct network *n, usec_t until, uint64_t events);
 int network_send(struct network *n, size_t from, size_t to);
 int network_send_bytes(struct network *n, size_t from, size_t to, const void *bytes, size_t len);
 void network_doubt(struct network *n, size_t from, size_t to); /* router_doubt() of the sender */
+/* router_want() of the sender: a search, unless there is a route. */
+void network_want(struct network *n, size_t from, size_t to);
 uint64_t network_delivered(const struct network *n);
 uint64_t network_unsent(const struct network *n);
 
@@ -95,6 +97,8 @@ void network_on_local(struct network *n, network_local *fn, void *ctx);
  * which a packet uses up its hop limit in it. */
 enum network_loops { NETWORK_LOOPS_FATAL, NETWORK_LOOPS_WATCH };
 void network_loops(struct network *n, enum network_loops what);
+/* WATCH follows the paths to every n-th node only; default: to each. */
+void network_loops_sample(struct network *n, size_t every);
 
 #define NETWORK_HOPS_MAX 64
 /* Hops on the way, following the selected routes over links that work; -1: no way, a loop, or more
@@ -127,6 +131,19 @@ struct network_counts {
 };
 const struct network_counts *network_counts(const struct network *n); /* lends */
 void network_counts_reset(struct network *n);
+
+/* What is said about the /64 of one node from now on, and when another finds a route to it. */
+struct network_watched {
+    uint64_t requests, updates, retractions, seqno_requests, bytes;
+    size_t reached; /* nodes that were sent a request */
+    usec_t found;   /* `from` has a route; USEC_NEVER: not yet */
+};
+void network_watch(struct network *n, size_t from, size_t to);
+/* Ends the watching, which costs a little. */
+struct network_watched network_watch_end(struct network *n);
+/* Nodes that have a route to this one. */
+size_t network_routes_to(struct network *n, size_t to);
+
 /* Of all that was sent since the start, and when: equal runs have equal hashes. */
 uint64_t network_hash(const struct network *n);
 

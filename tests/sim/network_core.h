@@ -24,8 +24,8 @@ struct frame {
 struct pipe {
     struct event arrival; /* of the first frame */
     struct frame *first, **tail;
-    usec_t last;          /* arrival of the last one: order is kept */
-    usec_t idle_at;       /* the last byte has left; for the bandwidth */
+    usec_t last;    /* arrival of the last one: order is kept */
+    usec_t idle_at; /* the last byte has left; for the bandwidth */
     struct edge *edge;
     size_t from, to;
     peer_id peer;      /* the receiver, as the sender calls it */
@@ -75,7 +75,11 @@ struct network {
     uint64_t delivered, unsent, hash;
     network_local *local;
     void *local_ctx;
+    struct network_watched watched;
+    size_t watch_from, watch_to; /* watch_to = nodes_len: nothing is watched */
+    bool *watch_reached;         /* by node, while something is */
     enum network_loops loops;
+    size_t loops_every;
     struct suspect *suspects; /* waiting and done ones; few */
     bool tracing;
     FILE *trace_file;
@@ -96,9 +100,10 @@ void network_close(struct network *n, struct edge *e);
 void network_arrive(struct network *n, struct pipe *p);
 void network_links_free(struct network *n);
 
-/* network_counts.c; ret_dst: of an Update, else nodes_len */
+/* network_counts.c; ret_dst: of an Update whose way is followed, else nodes_len */
 void network_account(struct network *n, const struct pipe *p, const struct pkt *pkt,
                      size_t *ret_dst);
+void network_watch_reachable(struct network *n, size_t node, const struct router_out *o);
 
 /* network_paths.c */
 void network_check_loops(struct network *n, size_t node, const struct pkt *cause);

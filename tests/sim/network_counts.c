@@ -1,4 +1,5 @@
 /* What was said in the simulated network: counts by type, the hash of a run, and the trace. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -129,6 +130,84 @@ static void add_to_hash(struct network *n, const struct pipe *p, const struct pk
     n->hash = h;
 }
 
+/* --- one destination ------------------------------------------------------------------------- */
+
+void network_watch(struct network *n, size_t from, size_t to)
+{
+    free(n->watch_reached);
+    n->watch_reached = network_must(calloc(n->nodes_len, sizeof(*n->watch_reached)));
+    n->watch_from = from;
+    n->watch_to = to;
+    n->watched = (struct network_watched){.found = USEC_NEVER};
+}
+
+struct network_watched network_watch_end(struct network *n)
+{
+    free(n->watch_reached);
+    n->watch_reached = NULL;
+    n->watch_to = n->nodes_len;
+    return n->watched;
+}
+
+void network_watch_reachable(struct network *n, size_t node, const struct router_out *o)
+{
+    if (n->watch_to == n->nodes_len || node != n->watch_from || !o->reachable ||
+        !ip6_same_node(&o->dst, &n->nodes[n->watch_to].address))
+        return;
+    n->watched.found = MIN(n->watched.found, n->now);
+}
+
+/* NULL: names none. */
+static const struct subnet *subnet_of(const struct tlv *t)
+{
+    switch (t->type) {
+    case TLV_UPDATE:
+        return &t->update.subnet;
+    case TLV_ROUTE_REQUEST:
+        return &t->route_request.subnet;
+    case TLV_SEQNO_REQUEST:
+        return &t->seqno_request.subnet;
+    case TLV_HELLO:
+    case TLV_IHU:
+    case TLV_PAD1:
+    case TLV_PADN:
+        return NULL;
+    }
+    return NULL;
+}
+
+static void watch(struct network *n, const struct pipe *p, const struct tlv *t, size_t bytes)
+{
+    struct network_watched *w = &n->watched;
+    const struct subnet *s = subnet_of(t);
+    if (!s || !ip6_same_node(&s->net, &n->nodes[n->watch_to].address))
+        return;
+    w->bytes += bytes;
+    if (t->type == TLV_UPDATE && t->update.metric == METRIC_INFINITE)
+        w->retractions++;
+    else if (t->type == TLV_UPDATE)
+        w->updates++;
+    else if (t->type == TLV_SEQNO_REQUEST)
+        w->seqno_requests++;
+    else
+        w->requests++;
+    if (t->type == TLV_ROUTE_REQUEST && !n->watch_reached[p->to]) {
+        n->watch_reached[p->to] = true;
+        w->reached++;
+    }
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+/* The destination of an Update, when its way is to be followed. */
+static size_t followed(const struct network *n, const struct tlv *t)
+{
+    if (n->loops != NETWORK_LOOPS_WATCH || t->type != TLV_UPDATE)
+        return n->nodes_len;
+    size_t dst = network_node_of(n, &t->update.subnet.net);
+    return dst % n->loops_every == 0 ? dst : n->nodes_len;
+}
+
 void network_account(struct network *n, const struct pipe *p, const struct pkt *pkt,
                      size_t *ret_dst)
 {
@@ -145,8 +224,9 @@ void network_account(struct network *n, const struct pipe *p, const struct pkt *
     if (tlv_iter_init(&it, wire_rd_of(pkt->data, pkt->len)) < 0 || tlv_next(&it, &t) < 0)
         network_die("a node sent a packet that is none");
     count_tlv(n, &t);
-    if (t.type == TLV_UPDATE)
-        *ret_dst = network_node_of(n, &t.update.subnet.net);
+    *ret_dst = followed(n, &t);
+    if (n->watch_to != n->nodes_len)
+        watch(n, p, &t, pkt->len);
     if (n->tracing)
         add_to_trace(n, p, &t);
 }

@@ -11,6 +11,11 @@ void network_loops(struct network *n, enum network_loops what)
     n->loops = what;
 }
 
+void network_loops_sample(struct network *n, size_t every)
+{
+    n->loops_every = MAX(every, (size_t)1);
+}
+
 /* --- selected ways ---------------------------------------------------------------------------- */
 
 /* NULL: no next hop, or over a link that carries nothing. */
@@ -184,6 +189,14 @@ void network_check_graph(struct network *n, size_t to)
         }
     }
     free(colour);
+}
+
+size_t network_routes_to(struct network *n, size_t to)
+{
+    size_t with = 0;
+    for (size_t i = 0; i < n->nodes_len; i++)
+        with += i != to && n->nodes[i].r && router_next_hop(n->nodes[i].r, &n->nodes[to].address);
+    return with;
 }
 
 /* --- true ways -------------------------------------------------------------------------------- */
