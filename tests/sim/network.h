@@ -136,7 +136,7 @@ void network_counts_reset(struct network *n);
 struct network_watched {
     uint64_t requests, updates, retractions, seqno_requests, bytes;
     size_t reached; /* nodes that were sent a request */
-    usec_t found;   /* `from` has a route; USEC_NEVER: not yet */
+    usec_t found;   /* `from` has a route, so long after; USEC_NEVER: not yet */
 };
 void network_watch(struct network *n, size_t from, size_t to);
 /* Ends the watching, which costs a little. */

@@ -77,7 +77,8 @@ struct network {
     void *local_ctx;
     struct network_watched watched;
     size_t watch_from, watch_to; /* watch_to = nodes_len: nothing is watched */
-    bool *watch_reached;         /* by node, while something is */
+    usec_t watch_start;
+    bool *watch_reached; /* by node, while something is */
     enum network_loops loops;
     size_t loops_every;
     struct suspect *suspects; /* waiting and done ones; few */

@@ -138,6 +138,7 @@ void network_watch(struct network *n, size_t from, size_t to)
     n->watch_reached = network_must(calloc(n->nodes_len, sizeof(*n->watch_reached)));
     n->watch_from = from;
     n->watch_to = to;
+    n->watch_start = n->now;
     n->watched = (struct network_watched){.found = USEC_NEVER};
 }
 
@@ -154,7 +155,7 @@ void network_watch_reachable(struct network *n, size_t node, const struct router
     if (n->watch_to == n->nodes_len || node != n->watch_from || !o->reachable ||
         !ip6_same_node(&o->dst, &n->nodes[n->watch_to].address))
         return;
-    n->watched.found = MIN(n->watched.found, n->now);
+    n->watched.found = MIN(n->watched.found, n->now - n->watch_start);
 }
 
 /* NULL: names none. */

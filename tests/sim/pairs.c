@@ -33,7 +33,8 @@ struct pairs {
 /* What a packet of a pair says. */
 struct says {
     uint32_t pair;
-    uint32_t answer;
+    uint16_t answer;
+    uint16_t probe;
     usec_t asked;
 };
 
@@ -50,22 +51,22 @@ static void arm(struct pairs *p, struct pair *x, usec_t when)
         abort();
 }
 
-static void say(struct pairs *p, size_t i, size_t from, size_t to, bool answer, usec_t asked)
+static void say(struct pairs *p, size_t from, size_t to, struct says s)
 {
-    struct says s = {.pair = (uint32_t)i, .answer = answer, .asked = asked};
     (void)network_send_bytes(p->n, from, to, &s, sizeof(s)); /* a full queue loses packets */
 }
 
-static void ask(struct pairs *p, struct pair *x)
+static void ask(struct pairs *p, struct pair *x, bool probe)
 {
-    p->counts.asked++;
-    say(p, (size_t)(x - p->v), x->a, x->b, false, network_now(p->n));
+    p->counts.asked += !probe;
+    say(p, x->a, x->b,
+        (struct says){.pair = (uint32_t)(x - p->v), .probe = probe, .asked = network_now(p->n)});
 }
 
-static void answered(struct pairs *p, struct pair *x, usec_t asked)
+static void answered(struct pairs *p, struct pair *x, struct says s)
 {
-    p->counts.answered++;
-    if (!x->waiting || asked < p->event)
+    p->counts.answered += !s.probe;
+    if (!x->waiting || s.asked < p->event)
         return;
     x->waiting = false;
     x->regained = network_now(p->n) - p->event;
@@ -81,40 +82,56 @@ static void on_local(void *ctx, size_t node, const struct router_out *o)
         return;
     memcpy(&s, o->pkt->data, sizeof(s));
     struct pair *x = &p->v[s.pair];
-    if (s.answer)
-        answered(p, x, s.asked);
-    else
-        say(p, s.pair, node, x->a, true, s.asked);
+    if (s.answer) {
+        answered(p, x, s);
+        return;
+    }
+    s.answer = true;
+    say(p, node, x->a, s);
 }
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
+static bool within_reach(const int *hops, size_t b)
+{
+    return hops[b] > 0 && hops[b] <= REACH_HOPS_MAX;
+}
+
 /* Each with the same chance. a: nobody is. */
-static size_t other_within_reach(struct network *n, size_t a, int *hops)
+static size_t other_within_reach(struct network *n, size_t a, const int *hops)
 {
     size_t nodes = network_nodes(n), found = a, seen = 0;
-    network_hops_from(n, a, hops);
+    for (unsigned tries = 0; tries < 16; tries++) { /* usually enough */
+        size_t b = (size_t)rng_below(network_rng(n), nodes);
+        if (within_reach(hops, b))
+            return b;
+    }
     for (size_t b = 0; b < nodes; b++)
-        if (b != a && hops[b] > 0 && hops[b] <= PAIRS_HOPS_MAX &&
-            rng_below(network_rng(n), ++seen) == 0)
+        if (within_reach(hops, b) && rng_below(network_rng(n), ++seen) == 0)
             found = b;
     return found;
 }
 
-struct pairs *pairs_new(struct network *n, size_t len, usec_t start, usec_t every)
+struct pairs *pairs_new(struct network *n, const struct pairs_conf *c)
 {
     struct pairs *p = must(calloc(1, sizeof(*p)));
-    int *hops = must(malloc(network_nodes(n) * sizeof(*hops)));
-    *p = (struct pairs){.n = n, .every = every, .event = USEC_NEVER};
-    p->v = must(calloc(len, sizeof(*p->v)));
+    size_t nodes = network_nodes(n), popular[PAIRS_POPULAR];
+    int *hops = must(malloc(nodes * sizeof(*hops)));
+    *p = (struct pairs){.n = n, .every = c->every, .event = USEC_NEVER};
+    p->v = must(calloc(c->len, sizeof(*p->v)));
     heap_init(&p->heap);
-    for (size_t tries = 0; p->len < len && tries < len * 4; tries++) {
+    for (size_t i = 0; i < PAIRS_POPULAR; i++)
+        popular[i] = (size_t)rng_below(network_rng(n), nodes);
+    for (size_t tries = 0; p->len < c->len && tries < c->len * 4; tries++) {
         struct pair *x = &p->v[p->len];
-        x->a = (uint32_t)rng_below(network_rng(n), network_nodes(n));
-        x->b = (uint32_t)other_within_reach(n, x->a, hops);
+        x->a = (uint32_t)rng_below(network_rng(n), nodes);
+        network_hops_from(n, x->a, hops);
+        x->b = (uint32_t)popular[rng_below(network_rng(n), PAIRS_POPULAR)];
+        if (rng_below(network_rng(n), 100) >= c->popular_percent || !within_reach(hops, x->b))
+            x->b = (uint32_t)other_within_reach(n, x->a, hops);
         if (x->a == x->b)
             continue;
-        arm(p, x, start + (usec_t)rng_below(network_rng(n), (uint64_t)every));
+        arm(p, x, c->start + (usec_t)rng_below(network_rng(n), (uint64_t)c->ramp));
         p->len++;
     }
     free(hops);
@@ -165,7 +182,7 @@ static void check(struct pairs *p)
         if (!x->waiting || x->cut_off)
             continue;
         network_hops_from(p->n, x->a, hops);
-        x->cut_off = hops[x->b] < 0 || hops[x->b] > PAIRS_HOPS_MAX;
+        x->cut_off = hops[x->b] < 0 || hops[x->b] > REACH_HOPS_MAX;
         if (x->cut_off)
             p->waiting--;
     }
@@ -180,7 +197,7 @@ void pairs_tick(struct pairs *p)
     while ((h = heap_due(&p->heap, now)) != NULL) {
         struct pair *x = container_of(h, struct pair, due);
         bool probing = x->waiting && !x->cut_off;
-        ask(p, x);
+        ask(p, x, probing);
         arm(p, x, now + (probing ? PAIRS_PROBE_EVERY : p->every));
     }
     if (p->event != USEC_NEVER && !p->checked && p->waiting > 0 && now >= p->event + CHECK_AFTER)

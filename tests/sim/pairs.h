@@ -8,16 +8,20 @@
 #include <stdint.h>
 
 #include "network.h"
+#include "reach.h"
 
-/* Pairs are chosen, and expected to talk, within the reach of a search.
- * docs/protocol/routing.md, "Constants and timers". */
-#define PAIRS_HOPS_MAX 16
+struct pairs_conf {
+    size_t len;
+    unsigned popular_percent; /* so many of them ask one of PAIRS_POPULAR nodes */
+    usec_t start, ramp;       /* the first exchanges come in this time */
+    usec_t every;             /* then each pair has one */
+};
+#define PAIRS_POPULAR 10
 
 struct pairs;
-/* Random pairs of different nodes within reach of each other, with all links of the network taken
- * as they are now; their exchanges repeat every `every` from `start` on, spread over it. Ends the
- * program when out of memory. borrows n. */
-struct pairs *pairs_new(struct network *n, size_t len, usec_t start, usec_t every);
+/* Random pairs of different nodes within reach of each other (REACH_HOPS_MAX), with all links of
+ * the network taken as they are now. Ends the program when out of memory. borrows n. */
+struct pairs *pairs_new(struct network *n, const struct pairs_conf *c);
 void pairs_free(struct pairs *p);
 size_t pairs_len(const struct pairs *p);
 void pairs_get(const struct pairs *p, size_t i, size_t *ret_a, size_t *ret_b);
@@ -26,6 +30,7 @@ void pairs_get(const struct pairs *p, size_t i, size_t *ret_a, size_t *ret_b);
 usec_t pairs_deadline(const struct pairs *p);
 void pairs_tick(struct pairs *p);
 
+/* The probing below not counted. */
 struct pairs_counts {
     uint64_t asked, answered;
 };
@@ -43,7 +48,7 @@ size_t pairs_waiting(const struct pairs *p); /* that have no answer yet and are 
 /* Ends the probing. */
 struct pairs_result {
     size_t broken;     /* their way of before had lost a link */
-    size_t cut_off;    /* of the pairs: dead, not connected, or more than PAIRS_HOPS_MAX apart */
+    size_t cut_off;    /* of the pairs: dead, not connected, or more than REACH_HOPS_MAX apart */
     size_t unregained; /* connected, and without an answer */
     double median_s, p99_s, max_s; /* from the event to the answer; of the broken ones */
     double all_max_s;              /* of all */

@@ -2,16 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/rng.h"
 
-#define WARM           (90 * USEC_SEC) /* after the last node has joined */
-#define TALK_AFTER     (10 * USEC_SEC) /* likewise */
-#define IDLE_MIN       (30 * USEC_SEC)
-#define IDLE_MAX       (300 * USEC_SEC)
+#define SETTLE     (60 * USEC_SEC) /* after the last node has joined */
+#define WINDOW_MIN (30 * USEC_SEC) /* of the quiet and the steady time: a twelfth of the duration  \
+                                    */
+#define WINDOW_MAX     (300 * USEC_SEC)
+#define SEARCH_TIME    (5 * USEC_SEC)
+#define PAIRS_PER_SEC  5               /* begin to talk; each makes two searches */
 #define EVENT_BYTES_IN (10 * USEC_SEC) /* after something broke */
 #define BROKEN_MAX     (30 * USEC_SEC)
 /* A neighbour without IHU is given up after 43 s at most, seen with its next timer. */
@@ -20,47 +20,26 @@
 #define RESTART_AFTER     (1 * USEC_SEC)
 #define SAMPLE_EVERY      (10 * USEC_SEC)
 #define EVENTS_AT_ONCE    32768 /* then memory is looked at */
-#define GRAPH_DESTS       64    /* next-hop graphs that are checked at a time */
-#define STRETCH_PAIRS     1000
-#define EVENTS_MAX        100
-
-static const char *const names[] = {
-    [SCENARIO_NONE] = "none",
-    [SCENARIO_LINK_CUT] = "link-cut",
-    [SCENARIO_NODE_DEATH] = "node-death",
-    [SCENARIO_SILENT_CUT] = "silent-cut",
-    [SCENARIO_PARTITION] = "partition",
-};
-
-const char *scenario_event_name(enum scenario_event e)
-{
-    return names[e];
-}
-
-bool scenario_event_parse(const char *name, enum scenario_event *ret)
-{
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (strcmp(names[i], name) == 0) {
-            *ret = (enum scenario_event)i;
-            return true;
-        }
-    }
-    return false;
-}
+/* Work for the report that would grow faster than the network: samples of about this size. */
+#define GRAPH_NODES_MAX 640000 /* next-hop graphs checked at a time, times nodes */
+#define GRAPH_DESTS     64
+#define STRETCH_NODES   4000000 /* Dijkstras, times nodes */
+#define STRETCH_PAIRS   1000
+#define FOLLOW_NODES    1000 /* ways are followed to this many nodes whenever they change */
+#define REACH_SAMPLES   50
+#define EVENTS_MAX      100 /* of each kind */
 
 struct run {
     const struct scenario_conf *c;
     struct scenario_result *res;
     struct network *n;
     struct pairs *p;
+    struct breaks b;
     usec_t sampled;
-    double medians[2][EVENTS_MAX]; /* broken, mended; of events that broke a way */
-    size_t medians_len[2];
+    double medians[BREAK_KINDS][2][EVENTS_MAX]; /* broken, mended; of events that broke a way */
+    size_t medians_len[BREAK_KINDS][2];
     uint64_t event_bytes;
     usec_t event_time;
-    /* What the event changed. */
-    size_t *cut, cut_len;
-    size_t node;
 };
 
 static void *must(void *p)
@@ -72,22 +51,11 @@ static void *must(void *p)
 
 /* --- resources -------------------------------------------------------------------------------- */
 
-static uint64_t rss_now(void)
-{
-    unsigned long size = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f)
-        return 0;
-    if (fscanf(f, "%lu %lu", &size, &resident) != 2) /* NOLINT(cert-err34-c): the kernel's text */
-        resident = 0;
-    (void)fclose(f);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void sample(struct run *x)
 {
+    struct scenario_result *res = x->res;
     struct router_stats s;
-    uint64_t routes = 0, sources = 0, expired = 0, refused = 0;
+    uint64_t routes = 0, sources = 0, expired = 0, refused = 0, requests = 0;
     size_t nodes = network_nodes(x->n);
     for (size_t i = 0; i < nodes; i++) {
         if (!network_router(x->n, i))
@@ -97,11 +65,15 @@ static void sample(struct run *x)
         sources += s.sources;
         expired += s.routed_ttl_expired;
         refused += s.limit_routes + s.limit_sources + s.limit_queries + s.limit_out;
+        requests += s.limit_requests;
+        res->routes_most = MAX(res->routes_most, s.routes);
     }
-    x->res->routes_node_max = MAX(x->res->routes_node_max, (double)routes / (double)nodes);
-    x->res->sources_node_max = MAX(x->res->sources_node_max, (double)sources / (double)nodes);
-    x->res->ttl_expired = MAX(x->res->ttl_expired, expired);
-    x->res->limit_refusals = MAX(x->res->limit_refusals, refused);
+    res->routes_node_max = MAX(res->routes_node_max, (double)routes / (double)nodes);
+    res->sources_node_max = MAX(res->sources_node_max, (double)sources / (double)nodes);
+    res->ttl_expired = MAX(res->ttl_expired, expired);
+    res->limit_refusals = MAX(res->limit_refusals, refused);
+    res->requests_refused = MAX(res->requests_refused, requests);
+    res->page_tables = MAX(res->page_tables, usage_now().page_tables);
     x->sampled = network_now(x->n);
 }
 
@@ -114,7 +86,7 @@ static int run_until(struct run *x, usec_t until)
         if (x->p)
             next = MIN(next, MAX(pairs_deadline(x->p), network_now(x->n)));
         while (!network_run_some(x->n, next, EVENTS_AT_ONCE)) {
-            uint64_t rss = rss_now();
+            uint64_t rss = usage_now().resident;
             x->res->rss_max = MAX(x->res->rss_max, rss);
             if (rss > x->c->rss_max)
                 return ERR_LIMIT;
@@ -158,126 +130,45 @@ static int join(struct run *x)
     return rc == OK ? run_until(x, x->c->join) : rc;
 }
 
+/* --- searches --------------------------------------------------------------------------------- */
+
+static int search(struct run *x)
+{
+    struct search s = search_begin(x->n);
+    int rc = run_until(x, network_now(x->n) + SEARCH_TIME);
+    search_end(x->n, &s, &x->res->searches);
+    return rc;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
 static void check_graphs(struct run *x)
 {
-    size_t a, b, len = MIN(pairs_len(x->p), GRAPH_DESTS);
-    for (size_t i = 0; i < len; i++) {
+    size_t a, b, most = MIN(GRAPH_DESTS, GRAPH_NODES_MAX / x->c->nodes + 1);
+    for (size_t i = 0; i < MIN(pairs_len(x->p), most); i++) {
         pairs_get(x->p, i, &a, &b);
         if (network_router(x->n, b))
             network_check_graph(x->n, b);
     }
 }
 
-/* --- events ----------------------------------------------------------------------------------- */
-
-static size_t below(struct run *x, size_t bound)
+static void keep_worst(struct pairs_result *worst, const struct pairs_result *r)
 {
-    return (size_t)rng_below(network_rng(x->n), bound);
-}
-
-static void say(struct run *x, const char *what, size_t a, size_t b)
-{
-    char text[80], from[NETWORK_NAME_MAX], to[NETWORK_NAME_MAX];
-    (void)snprintf(text, sizeof(text), "%s %s %s", what, network_name(a, from),
-                   a == b ? "" : network_name(b, to));
-    network_trace_note(x->n, text);
-}
-
-/* On the way of a random pair; the number of links when no pair has a way. */
-static size_t link_in_use(struct run *x)
-{
-    size_t a, b, links[NETWORK_HOPS_MAX];
-    for (unsigned tries = 0; tries < 100; tries++) {
-        pairs_get(x->p, below(x, pairs_len(x->p)), &a, &b);
-        int hops = network_way(x->n, a, b, links);
-        if (hops > 0)
-            return links[below(x, (size_t)hops)];
-    }
-    return network_links(x->n);
-}
-
-/* Preferably one that is not an end of its pair. */
-static size_t node_in_use(struct run *x)
-{
-    size_t a, b, links[NETWORK_HOPS_MAX];
-    for (unsigned tries = 0; tries < 100; tries++) {
-        pairs_get(x->p, below(x, pairs_len(x->p)), &a, &b);
-        int hops = network_way(x->n, a, b, links);
-        if (hops < 2)
-            continue;
-        const struct network_link *l = network_link_at(x->n, links[below(x, (size_t)hops - 1)]);
-        return l->a == a || l->a == b ? l->b : l->a;
-    }
-    return below(x, network_nodes(x->n));
-}
-
-/* The half that is nearer to a random node, by hops, against the rest. */
-static void partition(struct run *x)
-{
-    size_t nodes = network_nodes(x->n), first = below(x, nodes), reached = 0;
-    int *hops = must(malloc(nodes * sizeof(*hops))), depth = 0;
-    network_hops_from(x->n, first, hops);
-    for (; reached < nodes / 2 && depth < (int)nodes; depth++)
-        for (size_t i = 0; i < nodes; i++)
-            reached += hops[i] == depth;
-    for (size_t i = 0; i < network_links(x->n); i++) {
-        const struct network_link *l = network_link_at(x->n, i);
-        if (l->up && (hops[l->a] < depth) != (hops[l->b] < depth))
-            x->cut[x->cut_len++] = i;
-    }
-    free(hops);
-    for (size_t i = 0; i < x->cut_len; i++)
-        network_cut(x->n, x->cut[i]);
-    say(x, "partition around", first, first);
-}
-
-static void destroy(struct run *x)
-{
-    x->cut_len = 0;
-    if (x->c->event == SCENARIO_NODE_DEATH) {
-        x->node = node_in_use(x);
-        say(x, "death of", x->node, x->node);
-        network_kill(x->n, x->node);
-        return;
-    }
-    if (x->c->event == SCENARIO_PARTITION) {
-        partition(x);
-        return;
-    }
-    size_t link = link_in_use(x);
-    if (link == network_links(x->n))
-        return;
-    const struct network_link *l = network_link_at(x->n, link);
-    x->cut[x->cut_len++] = link;
-    say(x, x->c->event == SCENARIO_SILENT_CUT ? "silence between" : "cut between", l->a, l->b);
-    if (x->c->event == SCENARIO_SILENT_CUT)
-        network_silence(x->n, link);
-    else
-        network_cut(x->n, link);
-}
-
-static void mend(struct run *x)
-{
-    network_trace_note(x->n, "mended");
-    if (x->c->event == SCENARIO_NODE_DEATH)
-        network_revive(x->n, x->node);
-    for (size_t i = 0; i < x->cut_len; i++) {
-        network_cut(x->n, x->cut[i]); /* a silent one that nobody has given up */
-        network_restore(x->n, x->cut[i]);
-    }
-}
-
-static void keep_worst(struct run *x, bool mended, const struct pairs_result *r)
-{
-    struct pairs_result *worst = mended ? &x->res->mended : &x->res->broken;
-    if (r->broken > 0)
-        x->medians[mended][x->medians_len[mended]++] = r->median_s;
     worst->broken = MAX(worst->broken, r->broken);
     worst->cut_off = MAX(worst->cut_off, r->cut_off);
     worst->unregained += r->unregained;
     worst->p99_s = MAX(worst->p99_s, r->p99_s);
     worst->max_s = MAX(worst->max_s, r->max_s);
     worst->all_max_s = MAX(worst->all_max_s, r->all_max_s);
+}
+
+static void keep(struct run *x, bool mended, const struct pairs_result *r)
+{
+    enum break_kind k = x->b.kind;
+    struct scenario_outcome *o = &x->res->outcomes[k];
+    if (r->broken > 0)
+        x->medians[k][mended][x->medians_len[k][mended]++] = r->median_s;
+    keep_worst(mended ? &o->mended : &o->broken, r);
 }
 
 /* Probes until all pairs have talked again, `most` at the longest. */
@@ -299,25 +190,25 @@ static int probe(struct run *x, usec_t most, struct pairs_result *ret)
     return rc;
 }
 
-static usec_t broken_max(const struct scenario_conf *c)
+static usec_t broken_max(enum break_kind k)
 {
-    return c->event == SCENARIO_SILENT_CUT ? SILENT_BROKEN_MAX : BROKEN_MAX;
+    return k == BREAK_SILENT_CUT ? SILENT_BROKEN_MAX : BROKEN_MAX;
 }
 
-static usec_t event_time(const struct scenario_conf *c)
+static usec_t event_time(enum break_kind k)
 {
-    return broken_max(c) + MENDED_MAX + EVENT_BYTES_IN;
+    return broken_max(k) + MENDED_MAX + EVENT_BYTES_IN;
 }
 
-static int event(struct run *x)
+static int event(struct run *x, enum break_kind kind)
 {
     struct pairs_result r;
     usec_t start = network_now(x->n);
     uint64_t bytes = network_counts(x->n)->control_bytes;
     pairs_before(x->p);
-    destroy(x);
-    int rc = probe(x, broken_max(x->c), &r);
-    keep_worst(x, false, &r);
+    breaks_happen(&x->b, kind);
+    int rc = probe(x, broken_max(kind), &r);
+    keep(x, false, &r);
     x->event_bytes += network_counts(x->n)->control_bytes - bytes;
     x->event_time += network_now(x->n) - start;
     if (rc == OK)
@@ -325,10 +216,25 @@ static int event(struct run *x)
     if (rc < 0)
         return rc;
     pairs_before(x->p);
-    mend(x);
+    breaks_mend(&x->b);
     rc = probe(x, MENDED_MAX, &r);
-    keep_worst(x, true, &r);
-    return rc == OK ? run_until(x, MAX(network_now(x->n), start + event_time(x->c))) : rc;
+    keep(x, true, &r);
+    x->res->outcomes[kind].events++;
+    return rc == OK ? run_until(x, MAX(network_now(x->n), start + event_time(kind))) : rc;
+}
+
+/* As many as fit, in turn. */
+static int events(struct run *x)
+{
+    const struct scenario_conf *c = x->c;
+    int rc = OK;
+    for (size_t i = 0; i < c->kinds_len * MIN(c->events, EVENTS_MAX) && rc == OK; i++) {
+        enum break_kind kind = c->kinds[i % c->kinds_len];
+        if (network_now(x->n) + event_time(kind) > c->duration)
+            break;
+        rc = event(x, kind);
+    }
+    return rc;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -338,73 +244,81 @@ static double by_node_second(struct run *x, uint64_t bytes, usec_t time)
     return time > 0 ? (double)bytes * (double)USEC_SEC / (double)time / (double)x->c->nodes : 0;
 }
 
-/* How many events fit, and how long it is idle before them. */
-static unsigned plan(const struct scenario_conf *c, usec_t *ret_idle)
+/* Runs for some time; *ret: control bytes in it, by node and second. */
+static int measure(struct run *x, usec_t time, double *ret)
 {
-    usec_t left = c->duration - c->join - WARM - IDLE_MIN;
-    usec_t fit = left > 0 && c->event != SCENARIO_NONE ? left / event_time(c) : 0;
-    unsigned events = (unsigned)MIN(fit, (usec_t)MIN(c->events, EVENTS_MAX));
-    left += IDLE_MIN - (usec_t)events * event_time(c);
-    *ret_idle = MAX(MIN(left, IDLE_MAX), 0);
-    return events;
+    uint64_t before = network_counts(x->n)->control_bytes;
+    int rc = run_until(x, network_now(x->n) + time);
+    *ret = by_node_second(x, network_counts(x->n)->control_bytes - before, time);
+    return rc;
 }
 
-/* The rest of the duration. */
-static int late(struct run *x)
+static struct network_counts counts_since(const struct network_counts *k,
+                                          const struct network_counts *before)
 {
-    const struct network_counts *k = network_counts(x->n);
-    usec_t end = MAX(x->c->duration, network_now(x->n));
-    int rc = run_until(x, MIN(MAX(network_now(x->n), x->c->join + SCENARIO_LATE_AFTER), end));
-    if (rc < 0)
-        return rc;
-    struct network_counts before = *k;
-    usec_t start = network_now(x->n);
-    rc = run_until(x, end);
-    x->res->late_bytes =
-        by_node_second(x, k->control_bytes - before.control_bytes, network_now(x->n) - start);
-    x->res->sent_late = (struct network_counts){
-        .hello = k->hello - before.hello,
-        .ihu = k->ihu - before.ihu,
-        .update = k->update - before.update,
-        .retraction = k->retraction - before.retraction,
-        .route_request = k->route_request - before.route_request,
-        .seqno_request = k->seqno_request - before.seqno_request,
-        .data = k->data - before.data,
-        .bytes = k->bytes - before.bytes,
-        .control_bytes = k->control_bytes - before.control_bytes,
+    return (struct network_counts){
+        .hello = k->hello - before->hello,
+        .ihu = k->ihu - before->ihu,
+        .update = k->update - before->update,
+        .retraction = k->retraction - before->retraction,
+        .route_request = k->route_request - before->route_request,
+        .seqno_request = k->seqno_request - before->seqno_request,
+        .data = k->data - before->data,
+        .bytes = k->bytes - before->bytes,
+        .control_bytes = k->control_bytes - before->control_bytes,
     };
-    check_graphs(x);
+}
+
+/* From the start to the moment in which the pairs begin. */
+static int begin(struct run *x)
+{
+    struct scenario_result *r = x->res;
+    int rc = join(x);
+    if (rc == OK)
+        rc = run_until(x, x->c->join + SETTLE);
+    r->start_bytes = (double)network_counts(x->n)->control_bytes / (double)x->c->nodes;
+    r->reach = reach_measure(x->n, REACH_SAMPLES);
+    r->quiet = r->steady = MIN(MAX(x->c->duration / 12, WINDOW_MIN), WINDOW_MAX);
+    if (rc == OK)
+        rc = measure(x, r->quiet, &r->quiet_bytes);
+    r->rss_quiet = usage_now().resident;
+    for (unsigned i = 0; i < x->c->searches && rc == OK; i++)
+        rc = search(x);
     return rc;
 }
 
 static int course(struct run *x)
 {
+    struct scenario_result *r = x->res;
     const struct network_counts *k = network_counts(x->n);
-    usec_t idle, talk = x->c->join + TALK_AFTER;
-    unsigned events = plan(x->c, &idle);
-    uint64_t bytes;
-    int rc = join(x);
+    int rc = begin(x);
     if (rc < 0)
         return rc;
-    x->p = pairs_new(x->n, x->c->pairs, talk, x->c->every);
-    x->res->pairs = pairs_len(x->p);
-    if (x->res->pairs == 0)
+    struct pairs_conf pc = {.len = x->c->pairs,
+                            .popular_percent = x->c->popular_percent,
+                            .start = network_now(x->n),
+                            .ramp = (usec_t)x->c->pairs * USEC_SEC / PAIRS_PER_SEC,
+                            .every = x->c->every};
+    x->p = pairs_new(x->n, &pc);
+    breaks_init(&x->b, x->n, x->p);
+    r->pairs = pairs_len(x->p);
+    if (r->pairs == 0)
         return ERR_INVAL;
-    rc = run_until(x, MIN(x->c->join + WARM, x->c->duration));
+    rc = run_until(x, pc.start + pc.ramp + pc.every);
+    if (rc == OK)
+        rc = measure(x, r->steady, &r->steady_bytes);
+    check_graphs(x);
+    r->stretch = pairs_stretch(x->p, MIN(STRETCH_PAIRS, STRETCH_NODES / x->c->nodes + 1));
+    if (rc == OK)
+        rc = events(x);
     if (rc < 0)
         return rc;
-    sample(x);
+    struct network_counts before = *k;
+    r->late = MAX(x->c->duration - network_now(x->n), 0);
+    rc = measure(x, r->late, &r->late_bytes);
+    r->sent_late = counts_since(k, &before);
     check_graphs(x);
-    x->res->start_bytes = (double)k->control_bytes / (double)x->c->nodes;
-    bytes = k->control_bytes;
-    rc = run_until(x, network_now(x->n) + idle);
-    x->res->idle_bytes = by_node_second(x, k->control_bytes - bytes, idle);
-    x->res->stretch = pairs_stretch(x->p, STRETCH_PAIRS);
-    for (unsigned i = 0; i < events && rc == OK; i++) {
-        rc = event(x);
-        x->res->events = i + 1;
-    }
-    return rc == OK ? late(x) : rc;
+    return rc;
 }
 
 static int by_value(const void *a, const void *b)
@@ -424,10 +338,11 @@ static void collect(struct run *x)
     struct scenario_result *r = x->res;
     const struct network_counts *k = network_counts(x->n);
     struct pairs_counts pc = x->p ? pairs_counts(x->p) : (struct pairs_counts){0};
-    struct rusage ru = {0};
     sample(x);
-    r->broken.median_s = median(x->medians[0], x->medians_len[0]);
-    r->mended.median_s = median(x->medians[1], x->medians_len[1]);
+    for (size_t i = 0; i < BREAK_KINDS; i++) {
+        r->outcomes[i].broken.median_s = median(x->medians[i][0], x->medians_len[i][0]);
+        r->outcomes[i].mended.median_s = median(x->medians[i][1], x->medians_len[i][1]);
+    }
     r->loops = k->loops;
     r->loops_lasting = k->loops_lasting;
     r->event_bytes = by_node_second(x, x->event_bytes, x->event_time);
@@ -439,28 +354,45 @@ static void collect(struct run *x)
     r->events_run = k->events;
     r->virtual_s = (double)network_now(x->n) / (double)USEC_SEC;
     r->hash = network_hash(x->n);
-    if (getrusage(RUSAGE_SELF, &ru) == 0)
-        r->rss_max = MAX(r->rss_max, (uint64_t)ru.ru_maxrss * 1024);
+    r->rss_max = MAX(r->rss_max, usage_resident_max());
 }
 
 int scenario_run(const struct scenario_conf *c, struct scenario_result *ret)
 {
-    struct run x = {.c = c, .res = ret};
+    struct run *x = must(calloc(1, sizeof(*x)));
     usec_t start = usec_now();
-    *ret = (struct scenario_result){0};
-    x.n = network_new(c->seed, c->nodes);
-    network_loops(x.n, NETWORK_LOOPS_WATCH);
+    *ret = (struct scenario_result){.rss_start = usage_now().resident};
+    *x = (struct run){.c = c, .res = ret, .n = network_new(c->seed, c->nodes)};
+    ret->rss_idle = usage_now().resident;
+    network_loops(x->n, NETWORK_LOOPS_WATCH);
+    ret->loops_every = (c->nodes + FOLLOW_NODES - 1) / FOLLOW_NODES;
+    network_loops_sample(x->n, ret->loops_every);
     if (c->trace)
-        network_trace_to(x.n, c->trace);
-    topology_build(x.n, &c->topology);
-    ret->links = network_links(x.n);
-    ret->rss_idle = rss_now();
-    x.cut = must(calloc(ret->links + 1, sizeof(*x.cut)));
-    int rc = course(&x);
-    collect(&x);
+        network_trace_to(x->n, c->trace);
+    topology_build(x->n, &c->topology);
+    ret->links = network_links(x->n);
+    int rc = course(x);
+    collect(x);
     ret->wall_s = (double)(usec_now() - start) / (double)USEC_SEC;
-    pairs_free(x.p);
-    network_free(x.n);
-    free(x.cut);
+    breaks_fini(&x->b);
+    pairs_free(x->p);
+    network_free(x->n);
+    free(x);
     return rc;
+}
+
+struct pairs_result scenario_worst(const struct scenario_result *r, bool mended)
+{
+    struct pairs_result worst = {0};
+    for (size_t i = 0; i < BREAK_KINDS; i++)
+        keep_worst(&worst, mended ? &r->outcomes[i].mended : &r->outcomes[i].broken);
+    return worst;
+}
+
+unsigned scenario_events(const struct scenario_result *r)
+{
+    unsigned events = 0;
+    for (size_t i = 0; i < BREAK_KINDS; i++)
+        events += r->outcomes[i].events;
+    return events;
 }

@@ -1,27 +1,17 @@
-/* scenario.h - one run of the simulator: a network comes up, pairs talk, things break, figures come
- * out.
+/* scenario.h - one run of the simulator: a network comes up, nodes search, pairs talk, things
+ * break, figures come out.
  *
- * Course: nodes join, WARM later the idle figures are taken, then events follow each other:
- * something breaks, is measured, is mended, is measured again. The rest of the duration passes in
- * peace. */
+ * Course: nodes join; after SETTLE a quiet time without traffic is measured; some searches are
+ * measured one by one; the pairs begin, and a steady time is measured; then events follow each
+ * other: something breaks, is measured, is mended, is measured again. The rest of the duration
+ * passes in peace. */
 #pragma once
 #include "base/macros.h"
+#include "breaks.h"
 #include "pairs.h"
+#include "reach.h"
 #include "topology.h"
-
-enum scenario_event {
-    SCENARIO_NONE,
-    SCENARIO_LINK_CUT,   /* a link in use is reset */
-    SCENARIO_NODE_DEATH, /* a node on the way of others ends, and starts anew with empty tables */
-    SCENARIO_SILENT_CUT, /* a link in use loses all bytes */
-    SCENARIO_PARTITION,  /* all links between two halves are reset */
-};
-const char *scenario_event_name(enum scenario_event e);
-bool scenario_event_parse(const char *name, enum scenario_event *ret);
-
-/* By then, routes that nobody uses have lived their life once.
- * docs/protocol/routing.md, "Constants and timers". */
-#define SCENARIO_LATE_AFTER (1200 * USEC_SEC)
+#include "usage.h"
 
 struct scenario_conf {
     size_t nodes;
@@ -30,26 +20,40 @@ struct scenario_conf {
     usec_t duration;
     usec_t join; /* the nodes come one by one over this time; 0: all at once */
     size_t pairs;
+    unsigned popular_percent;
     usec_t every; /* each pair exchanges packets */
-    enum scenario_event event;
-    unsigned events;  /* at most; as many as fit the duration happen */
+    unsigned searches;
+    enum break_kind kinds[BREAK_KINDS]; /* taken in turn */
+    size_t kinds_len;
+    unsigned events;  /* of each kind at most; as many as fit the duration happen */
     uint64_t rss_max; /* bytes; the run ends with ERR_LIMIT above it */
     FILE *trace;      /* borrowed; NULL: none */
 };
 
+/* Worst of all events, but the medians, which are the median of the events' medians. */
+struct scenario_outcome {
+    unsigned events;
+    struct pairs_result broken, mended;
+};
+
 struct scenario_result {
     size_t links, pairs;
-    unsigned events;
-    /* Worst of all events, but the median, which is the median of the events' medians. */
-    struct pairs_result broken, mended;
+    struct reach reach;
+    struct searches searches;
+    struct scenario_outcome outcomes[BREAK_KINDS];
     uint64_t loops, loops_lasting, ttl_expired;
-    /* Control, by node and second: before the events, in them, and from SCENARIO_LATE_AFTER to the
-     * end of the run; start: in all, by node. */
-    double idle_bytes, event_bytes, late_bytes, start_bytes;
+    size_t loops_every; /* ways are followed to each so-manieth node */
+    /* Control bytes. start: by node, until the quiet time; the others by node and second: without
+     * traffic, with it, in events, and after the last one. */
+    double start_bytes, quiet_bytes, steady_bytes, event_bytes, late_bytes;
+    usec_t quiet, steady, late; /* how long they were */
     struct network_counts sent, sent_late;
     double routes_node_max, sources_node_max; /* mean over the nodes, at the worst moment */
+    uint32_t routes_most;                     /* of one node */
     uint64_t limit_refusals;                  /* full tables of the routers */
-    uint64_t rss_idle, rss_max;               /* bytes: before links came up, and at most */
+    uint64_t requests_refused; /* too many searches by one neighbour, or of one node */
+    uint64_t rss_start, rss_idle, rss_quiet, rss_max; /* bytes: empty, routers without links, ... */
+    uint64_t page_tables;                             /* at most */
     struct pairs_stretch stretch;
     uint64_t asked, answered, frames, events_run;
     double virtual_s, wall_s;
@@ -57,3 +61,7 @@ struct scenario_result {
 };
 /* OK, or ERR_LIMIT: memory; then the result tells how far it went. */
 MUST_CHECK int scenario_run(const struct scenario_conf *c, struct scenario_result *ret);
+
+/* Over all kinds of events. */
+struct pairs_result scenario_worst(const struct scenario_result *r, bool mended);
+unsigned scenario_events(const struct scenario_result *r);

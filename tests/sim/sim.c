@@ -11,29 +11,34 @@
 #include "report.h"
 #include "scenario.h"
 
-#define SWEEP_DEFAULT "100,300,1000"
+#define SWEEP_DEFAULT "100,1000,10000"
+#define JOBS_MAX      16
 
 enum exit_code { EXIT_FINE, EXIT_FOUND, EXIT_USAGE, EXIT_MEMORY };
 
 struct options {
     struct scenario_conf c;
-    bool json, twice, pairs_given, topology_given, event_given;
+    bool json, twice, pairs_given, searches_given, topology_given;
     double bound_s; /* 0: none */
     const char *sweep;
+    size_t jobs;
 };
 
 static const char usage[] =
     "sim [options]\n"
-    "  --topology NAME   line, ring, grid, star, scale-free (default), geometric\n"
+    "  --topology NAME   line, ring, grid, star, scale-free (default), geometric, small-world\n"
     "  --nodes N         default 100\n"
     "  --seed N          default 1; equal seeds give equal runs\n"
     "  --duration S      virtual seconds, default 3600\n"
     "  --join S          nodes come one by one over this time; default 0: all at once\n"
-    "  --traffic N       pairs that exchange packets; default: as many as nodes\n"
-    "  --every S         each pair does so, default 30\n"
-    "  --event NAME      link-cut (default), node-death, silent-cut, partition, none\n"
-    "  --events N        at most so many, default 5\n"
-    "  --delay MS        mean of a link, one way, default 10 (geometric: by distance)\n"
+    "  --searches N      measured one by one before the traffic; default 20, or one by 180 s\n"
+    "  --traffic N       pairs that exchange packets; default: as many as nodes, at most 1000\n"
+    "  --every S         each pair does so, default 5\n"
+    "  --popular PERCENT of the pairs ask one of ten nodes, default 20\n"
+    "  --event NAME      link-cut, silent-cut, node-death, partition, none; mixed (default): the\n"
+    "                    first three in turn\n"
+    "  --events N        of each kind at most so many, default 5\n"
+    "  --delay MS        mean of a link, one way, default 10 (on a map: by distance)\n"
     "  --loss PERMILLE   frames that arrive 200 ms late, default 0\n"
     "  --bandwidth N     bytes per second of a link and direction, default 0: no limit\n"
     "  --memory MIB      the run ends above it, default 6144\n"
@@ -41,9 +46,9 @@ static const char usage[] =
     "  --json            the report as JSON\n"
     "  --bound S         fails when a pair needs longer to talk again\n"
     "  --twice           runs twice, fails when the two differ\n"
-    "  --sweep[=N,N,...] a table over sizes (" SWEEP_DEFAULT
-    "), scale-free and geometric, link-cut\n"
-    "                    and node-death; --topology, --event narrow it down\n"
+    "  --sweep[=N,N,...] a table over sizes (" SWEEP_DEFAULT "), scale-free and\n"
+    "                    small-world; --topology narrows it down\n"
+    "  --jobs N          of a sweep at the same time, default 1\n"
     "Status: 0; 1 a loop lasted, a pair stayed silent, or --bound or --twice failed; 2 usage;\n"
     "3 the memory limit was reached.\n";
 
@@ -54,8 +59,10 @@ enum {
     OPT_SEED,
     OPT_DURATION,
     OPT_JOIN,
+    OPT_SEARCHES,
     OPT_TRAFFIC,
     OPT_EVERY,
+    OPT_POPULAR,
     OPT_EVENT,
     OPT_EVENTS,
     OPT_DELAY,
@@ -66,7 +73,8 @@ enum {
     OPT_JSON,
     OPT_BOUND,
     OPT_TWICE,
-    OPT_SWEEP
+    OPT_SWEEP,
+    OPT_JOBS
 };
 
 static const struct option long_options[] = {
@@ -76,8 +84,10 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, OPT_SEED},
     {"duration", required_argument, NULL, OPT_DURATION},
     {"join", required_argument, NULL, OPT_JOIN},
+    {"searches", required_argument, NULL, OPT_SEARCHES},
     {"traffic", required_argument, NULL, OPT_TRAFFIC},
     {"every", required_argument, NULL, OPT_EVERY},
+    {"popular", required_argument, NULL, OPT_POPULAR},
     {"event", required_argument, NULL, OPT_EVENT},
     {"events", required_argument, NULL, OPT_EVENTS},
     {"delay", required_argument, NULL, OPT_DELAY},
@@ -89,6 +99,7 @@ static const struct option long_options[] = {
     {"bound", required_argument, NULL, OPT_BOUND},
     {"twice", no_argument, NULL, OPT_TWICE},
     {"sweep", optional_argument, NULL, OPT_SWEEP},
+    {"jobs", required_argument, NULL, OPT_JOBS},
     {NULL, 0, NULL, 0},
 };
 
@@ -123,9 +134,19 @@ static bool set_number(struct options *o, int option, const char *arg)
         c->pairs = (size_t)v;
         o->pairs_given = true;
         return v >= 1 && v <= 1e7;
+    case OPT_SEARCHES:
+        c->searches = (unsigned)v;
+        o->searches_given = true;
+        return v <= 1e4;
     case OPT_EVERY:
         c->every = time;
         return time > 0;
+    case OPT_POPULAR:
+        c->popular_percent = (unsigned)v;
+        return v <= 100;
+    case OPT_JOBS:
+        o->jobs = (size_t)v;
+        return v >= 1 && v <= JOBS_MAX;
     case OPT_EVENTS:
         c->events = (unsigned)v;
         return v <= 100;
@@ -149,6 +170,24 @@ static bool set_number(struct options *o, int option, const char *arg)
     }
 }
 
+/* mixed, or one kind. */
+static bool set_event(struct scenario_conf *c, const char *name)
+{
+    if (strcmp(name, "mixed") == 0) {
+        c->kinds[0] = BREAK_LINK_CUT;
+        c->kinds[1] = BREAK_SILENT_CUT;
+        c->kinds[2] = BREAK_NODE_DEATH;
+        c->kinds_len = 3;
+        return true;
+    }
+    c->kinds_len = 1;
+    if (!break_parse(name, &c->kinds[0]))
+        return false;
+    if (c->kinds[0] == BREAK_NONE)
+        c->kinds_len = 0;
+    return true;
+}
+
 static bool set(struct options *o, int option, const char *arg)
 {
     char *end;
@@ -157,8 +196,7 @@ static bool set(struct options *o, int option, const char *arg)
         o->topology_given = true;
         return topology_parse(arg, &o->c.topology.kind);
     case OPT_EVENT:
-        o->event_given = true;
-        return scenario_event_parse(arg, &o->c.event);
+        return set_event(&o->c, arg);
     case OPT_SEED:
         o->c.seed = strtoull(arg, &end, 0);
         return end != arg && !*end;
@@ -183,11 +221,12 @@ static int verdict(const struct options *o, const struct scenario_result *r, int
 {
     if (rc == ERR_LIMIT)
         return EXIT_MEMORY;
-    if (rc < 0 || r->loops_lasting > 0 || r->broken.unregained + r->mended.unregained > 0)
+    struct pairs_result broken = scenario_worst(r, false), mended = scenario_worst(r, true);
+    if (rc < 0 || r->loops_lasting > 0 || broken.unregained + mended.unregained > 0)
         return EXIT_FOUND;
-    if (o->bound_s > 0 && r->events == 0 && o->c.event != SCENARIO_NONE)
+    if (o->bound_s > 0 && scenario_events(r) == 0 && o->c.kinds_len > 0)
         return EXIT_FOUND; /* a duration too short for what is to be bounded */
-    double worst = MAX(r->broken.all_max_s, r->mended.all_max_s);
+    double worst = MAX(broken.all_max_s, mended.all_max_s);
     return o->bound_s > 0 && worst > o->bound_s ? EXIT_FOUND : EXIT_FINE;
 }
 
@@ -211,67 +250,102 @@ static int run_one(const struct options *o, bool row)
     return EXIT_FINE;
 }
 
-/* --- sweep ------------------------------------------------------------------------------------ */
-
-/* In a process of its own, so that its memory is measured alone. */
-static int run_apart(const struct options *o)
+/* What was not asked for otherwise. */
+static void complete(struct options *o)
 {
-    int status;
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    if (pid < 0)
-        return EXIT_FOUND;
-    if (pid == 0) {
-        int found = run_one(o, true);
-        (void)fflush(stdout);
-        _exit(found);
-    }
-    if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-        return EXIT_FOUND;
-    return WEXITSTATUS(status);
+    if (!o->pairs_given)
+        o->c.pairs = MIN(o->c.nodes, (size_t)1000);
+    if (!o->searches_given)
+        o->c.searches = (unsigned)MIN(o->c.duration / (180 * USEC_SEC), 20);
 }
 
-static int sweep_size(struct options o, bool *first)
+/* --- sweep ------------------------------------------------------------------------------------ */
+
+/* A run in a process of its own, so that its memory is measured alone. */
+struct job {
+    struct options o;
+    pid_t pid;
+    FILE *out;
+};
+
+static void job_start(struct job *j)
 {
-    static const enum topology kinds[] = {TOPOLOGY_SCALE_FREE, TOPOLOGY_GEOMETRIC};
-    static const enum scenario_event events[] = {SCENARIO_LINK_CUT, SCENARIO_NODE_DEATH};
-    int worst = EXIT_FINE;
-    if (!o.pairs_given)
-        o.c.pairs = o.c.nodes;
-    for (size_t k = 0; k < (o.topology_given ? 1 : ARRAY_LEN(kinds)); k++) {
-        for (size_t e = 0; e < (o.event_given ? 1 : ARRAY_LEN(events)); e++) {
-            if (!o.topology_given)
-                o.c.topology.kind = kinds[k];
-            if (!o.event_given)
-                o.c.event = events[e];
-            if (o.json)
-                printf("%s", *first ? "[" : ",\n ");
-            *first = false;
-            int found = run_apart(&o);
-            worst = MAX(worst, found);
-        }
+    (void)fflush(stdout);
+    j->out = tmpfile();
+    j->pid = j->out ? fork() : -1;
+    if (j->pid != 0)
+        return;
+    int found = EXIT_FOUND;
+    if (dup2(fileno(j->out), STDOUT_FILENO) >= 0)
+        found = run_one(&j->o, true);
+    (void)fflush(stdout);
+    _exit(found);
+}
+
+static int job_end(struct job *j)
+{
+    int status, c, found = EXIT_FOUND;
+    if (j->pid > 0 && waitpid(j->pid, &status, 0) == j->pid && WIFEXITED(status))
+        found = WEXITSTATUS(status);
+    if (j->out) {
+        rewind(j->out);
+        while ((c = fgetc(j->out)) != EOF)
+            (void)putchar(c);
+        (void)fclose(j->out);
     }
+    return found;
+}
+
+/* Starts the next ones while the oldest is waited for: their rows come in order. */
+static int jobs_run(struct job *v, size_t len, size_t at_once)
+{
+    int worst = EXIT_FINE;
+    size_t started = 0;
+    for (size_t i = 0; i < len; i++) {
+        while (started < len && started < i + at_once)
+            job_start(&v[started++]);
+        if (v[i].o.json)
+            printf("%s", i == 0 ? "[" : ",\n ");
+        int found = job_end(&v[i]);
+        worst = MAX(worst, found);
+        (void)fflush(stdout);
+    }
+    if (len > 0 && v[0].o.json)
+        printf("]\n");
     return worst;
 }
 
+#define SWEEP_MAX 64
+
 static int sweep(struct options *o)
 {
-    int worst = EXIT_FINE;
-    bool first = true;
-    if (!o->json)
-        report_row_head(stdout);
+    static const enum topology kinds[] = {TOPOLOGY_SCALE_FREE, TOPOLOGY_SMALL_WORLD};
+    struct job *jobs = calloc(SWEEP_MAX, sizeof(*jobs));
+    size_t len = 0;
+    int rc = EXIT_USAGE;
+    if (!jobs)
+        return EXIT_MEMORY;
     for (const char *at = o->sweep; *at;) {
         char *end;
         o->c.nodes = strtoul(at, &end, 10);
         if (end == at || o->c.nodes < 2 || o->c.nodes > 1000000 || (*end && *end != ','))
-            return EXIT_USAGE;
-        int found = sweep_size(*o, &first);
-        worst = MAX(worst, found);
+            goto out;
+        complete(o);
+        for (size_t k = 0; k < (o->topology_given ? 1 : ARRAY_LEN(kinds)); k++) {
+            if (!o->topology_given)
+                o->c.topology.kind = kinds[k];
+            if (len == SWEEP_MAX)
+                goto out;
+            jobs[len++].o = *o;
+        }
         at = *end ? end + 1 : end;
     }
-    if (o->json)
-        printf("]\n");
-    return worst;
+    if (!o->json)
+        report_row_head(stdout);
+    rc = jobs_run(jobs, len, o->jobs);
+out:
+    free(jobs);
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -280,11 +354,13 @@ int main(int argc, char **argv)
                               .seed = 1,
                               .topology = {.kind = TOPOLOGY_SCALE_FREE, .delay = 10 * USEC_MS},
                               .duration = 3600 * USEC_SEC,
-                              .every = 30 * USEC_SEC,
-                              .event = SCENARIO_LINK_CUT,
+                              .every = 5 * USEC_SEC,
+                              .popular_percent = 20,
                               .events = 5,
-                              .rss_max = (uint64_t)6144 * 1024 * 1024}};
+                              .rss_max = (uint64_t)6144 * 1024 * 1024},
+                        .jobs = 1};
     int option, found;
+    (void)set_event(&o.c, "mixed"); /* which there is */
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (option == OPT_HELP) {
             (void)fputs(usage, stdout);
@@ -302,8 +378,7 @@ int main(int argc, char **argv)
     if (o.sweep) {
         found = sweep(&o);
     } else {
-        if (!o.pairs_given)
-            o.c.pairs = o.c.nodes;
+        complete(&o);
         found = run_one(&o, false);
         if (o.json)
             printf("\n");

@@ -6,8 +6,9 @@
 
 #include "base/rng.h"
 
-#define SCALE_FREE_LINKS 2
-#define GEOMETRIC_DEGREE 4.0
+#define SCALE_FREE_LINKS  2
+#define GEOMETRIC_DEGREE  4.0
+#define SMALL_WORLD_EVERY 2
 /* A continent: its width, light in fibre, the detours of cables, and the way to the next exchange.
  */
 #define MAP_KM          4000.0
@@ -22,6 +23,7 @@ static const char *const names[] = {
     [TOPOLOGY_STAR] = "star",
     [TOPOLOGY_SCALE_FREE] = "scale-free",
     [TOPOLOGY_GEOMETRIC] = "geometric",
+    [TOPOLOGY_SMALL_WORLD] = "small-world",
 };
 
 const char *topology_name(enum topology t)
@@ -142,6 +144,16 @@ static void connect_near(struct network *n, const struct topology_conf *c, struc
                     add_by_distance(n, c, m, a, b - 1);
 }
 
+static void connect_far(struct network *n, const struct topology_conf *c, struct map *m)
+{
+    size_t nodes = network_nodes(n);
+    for (size_t a = 0; a < nodes; a += SMALL_WORLD_EVERY) {
+        size_t b = (size_t)rng_below(network_rng(n), nodes);
+        if (a != b)
+            add_by_distance(n, c, m, a, b);
+    }
+}
+
 /* A part that is on its own gets a link to the nearest node elsewhere. */
 static void connect_parts(struct network *n, const struct topology_conf *c, struct map *m)
 {
@@ -183,6 +195,8 @@ static void build_geometric(struct network *n, const struct topology_conf *c)
     }
     for (size_t i = 0; i < nodes; i++)
         connect_near(n, c, &m, i, radius);
+    if (c->kind == TOPOLOGY_SMALL_WORLD)
+        connect_far(n, c, &m);
     connect_parts(n, c, &m);
     free(m.x);
     free(m.y);
@@ -213,6 +227,7 @@ void topology_build(struct network *n, const struct topology_conf *c)
         build_scale_free(n, c);
         return;
     case TOPOLOGY_GEOMETRIC:
+    case TOPOLOGY_SMALL_WORLD:
         build_geometric(n, c);
         return;
     }
