@@ -190,6 +190,8 @@ static void recv_answer(struct bus *b, struct node *n, const struct ip6 *src,
             b->stats.ignored++;
         return;
     }
+    if (m->state != OUT_QUEUED)
+        silence_answered(&b->nodes, n);
     switch (p->kind) {
     case MSG_KIND_INIT_ACK:
         send_init_ack(b, m, now);
@@ -264,6 +266,13 @@ void bus_route(struct bus *b, const struct ip6 *dst, bool reachable, struct inst
 void bus_peer_up(struct bus *b, struct instant now)
 {
     nodes_want_now(&b->nodes, now.mono);
+}
+
+void bus_rerouted(struct bus *b, const struct ip6 *dst, struct instant now)
+{
+    struct node *n = node_find(&b->nodes, dst);
+    if (n)
+        send_rerouted(b, n, now);
 }
 
 void bus_unblocked(struct bus *b, struct instant now)
@@ -427,6 +436,17 @@ static bool next_want(struct bus *b, struct bus_out *ret)
     return true;
 }
 
+static bool next_doubt(struct bus *b, struct bus_out *ret)
+{
+    struct node *n = silence_next(&b->nodes);
+    if (!n)
+        return false;
+    b->stats.doubts++;
+    ret->kind = BUS_OUT_DOUBT;
+    ret->dst = n->addr;
+    return true;
+}
+
 /* The store first, since others wait for it; then answers to the network and to clients, which are
  * few and small; then what fills the links. */
 bool bus_next(struct bus *b, struct instant now, struct bus_out *ret)
@@ -437,7 +457,7 @@ bool bus_next(struct bus *b, struct instant now, struct bus_out *ret)
     client_lent_end(b);
     memset(ret, 0, sizeof(*ret));
     return next_store(b, ret) || next_control(b, ret) || client_next(b, ret) || next_want(b, ret) ||
-           send_next(b, ret, now);
+           next_doubt(b, ret) || send_next(b, ret, now);
 }
 
 void bus_stats(const struct bus *b, struct bus_stats *ret)

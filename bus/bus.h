@@ -158,6 +158,9 @@ void bus_recv(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
 void bus_route(struct bus *b, const struct ip6 *dst, bool reachable, struct instant now);
 /* A link came up: routes may be had that were not before. */
 void bus_peer_up(struct bus *b, struct instant now);
+/* The route to the /64 of dst leads over another neighbour now: what was not answered is sent again
+ * at once. */
+void bus_rerouted(struct bus *b, const struct ip6 *dst, struct instant now);
 /* A link's queue has room again: messages that waited for it go on. */
 void bus_unblocked(struct bus *b, struct instant now);
 
@@ -211,6 +214,7 @@ usec_t bus_deadline(const struct bus *b);
 enum bus_out_kind {
     BUS_OUT_PACKET,   /* send pkt (behind the user header) from src to dst, hop limit 64 */
     BUS_OUT_WANT,     /* ask the router for a route to dst */
+    BUS_OUT_DOUBT,    /* packets leave for dst and none is answered: bus/silence.h */
     BUS_OUT_STORE,    /* hand `store` to the store */
     BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc) */
     BUS_OUT_TAKEN,    /* message for client, or NULL: time-out; rc != OK: the store failed */
@@ -236,7 +240,7 @@ struct bus_status_info {
 };
 struct bus_out {
     enum bus_out_kind kind;
-    struct ip6 src, dst;        /* PACKET, WANT (dst) */
+    struct ip6 src, dst;        /* PACKET; WANT and DOUBT: dst */
     struct pkt *pkt;            /* PACKET: the taker's now */
     struct bus_store_op *store; /* STORE: lends */
     bus_client client;          /* ACCEPTED, TAKEN, STATUS */
@@ -257,6 +261,7 @@ struct bus_stats {
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
     uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;
     uint64_t store_errors;
+    uint64_t doubts, rerouted; /* routes doubted; other paths taken while packets were under way */
     uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;
     uint64_t store_flying; /* operations that the store has not answered */
     uint64_t in_parts, in_parts_bytes, in_ready, in_bytes, in_cached_bytes, seen, waiters;

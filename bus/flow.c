@@ -22,6 +22,16 @@ void flow_init(struct flow *f)
     f->window = FLOW_WINDOW_START;
 }
 
+void flow_new_path(struct flow *f)
+{
+    struct flow old = *f;
+    flow_init(f);
+    f->delivered = old.delivered; /* rounds are counted with it */
+    f->delivered_at = old.delivered_at;
+    f->round = old.round;
+    f->round_end = old.round_end;
+}
+
 usec_t flow_timer(const struct flow *f, unsigned doublings)
 {
     usec_t t = FLOW_RTO_START;

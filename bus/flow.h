@@ -55,6 +55,8 @@ struct flow {
 };
 
 void flow_init(struct flow *f);
+/* Another path: what was measured says nothing of it. Nothing may be under way. */
+void flow_new_path(struct flow *f);
 
 /* The retransmission timer after `doublings` silent ones, at most FLOW_TIMER_MAX. */
 usec_t flow_timer(const struct flow *f, unsigned doublings);

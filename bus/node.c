@@ -20,8 +20,10 @@ int nodes_init(struct nodes *t, struct rng *r)
     list_init(&t->blocked);
     list_init(&t->starved);
     list_init(&t->wanting);
+    list_init(&t->doubted);
     heap_init(&t->wants);
     heap_init(&t->paces);
+    heap_init(&t->doubts);
     t->n_active = 0;
     t->looks = 0;
     return hmap_init(&t->map, r);
@@ -33,6 +35,8 @@ static void node_free(struct nodes *t, struct node *n)
     hmap_del(&t->map, &n->hash);
     heap_del(&t->wants, &n->want);
     heap_del(&t->paces, &n->pace);
+    heap_del(&t->doubts, &n->silence.timer);
+    list_del(&n->silence.due);
     list_del(&n->idle);
     list_del(&n->ring);
     list_del(&n->wanting);
@@ -50,6 +54,7 @@ void nodes_fini(struct nodes *t)
     hmap_fini(&t->map);
     heap_fini(&t->wants);
     heap_fini(&t->paces);
+    heap_fini(&t->doubts);
 }
 
 static uint64_t key_hash(const struct nodes *t, uint64_t key)
@@ -97,9 +102,13 @@ struct node *node_get(struct nodes *t, const struct ip6 *addr, usec_t now)
         goto nomem;
     if (timer_add(&t->paces, &n->pace) != OK)
         goto nomem_pace;
+    if (timer_add(&t->doubts, &n->silence.timer) != OK)
+        goto nomem_doubt;
     hmap_add(&t->map, &n->hash, key_hash(t, n->key));
     node_settle(t, n, now);
     return n;
+nomem_doubt:
+    heap_del(&t->paces, &n->pace);
 nomem_pace:
     heap_del(&t->wants, &n->want);
 nomem:
@@ -214,11 +223,13 @@ void nodes_tick(struct nodes *t, struct rng *r, usec_t now)
     }
     while ((h = timer_fire(&t->paces, now)))
         node_ready(t, container_of(h, struct node, pace));
+    silence_tick(t, now);
 }
 
 usec_t nodes_deadline(const struct nodes *t)
 {
-    return MIN(timer_deadline(&t->wants), timer_deadline(&t->paces));
+    usec_t when = MIN(timer_deadline(&t->wants), timer_deadline(&t->paces));
+    return MIN(when, timer_deadline(&t->doubts));
 }
 
 struct node *nodes_wanting(struct nodes *t)

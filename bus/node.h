@@ -13,6 +13,7 @@
 #include "base/ip6.h"
 #include "base/list.h"
 #include "bus/flow.h"
+#include "bus/silence.h"
 
 /* Nodes remembered; when all of them have messages under way, INITs of others are not answered and
  * messages to others are refused. */
@@ -54,6 +55,7 @@ struct node {
     unsigned
         unanswered; /* timers in a row without a packet from there; those of one time count once */
     usec_t unanswered_at;
+    struct silence silence;
 
     /* Wish for a route. */
     struct heap_node want;
@@ -73,7 +75,8 @@ struct nodes {
     struct list blocked; /* until bus_unblocked() */
     struct list starved; /* until a transfer slot is free */
     struct list wanting; /* routes to ask for now */
-    struct heap wants, paces;
+    struct list doubted; /* routes to be doubted now */
+    struct heap wants, paces, doubts;
     uint32_t n_active; /* transfers of all nodes */
     uint64_t looks;    /* turns taken in the ring: the cost of scheduling, for tests */
 };

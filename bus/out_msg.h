@@ -98,8 +98,9 @@ struct out_msg {
     bool late;        /* in node->late: counts in outbox.late_bytes */
     bool late_init;   /* asks a node that may have the message: slow INITs */
     bool sent_any;
-    uint64_t local_seq; /* of the inbox row of a message to this node */
-    usec_t init_at, done_at;
+    uint64_t local_seq;          /* of the inbox row of a message to this node */
+    usec_t init_at, init_before; /* the last INIT, the one before */
+    usec_t done_at;
 
     uint8_t topic_len;
     uint8_t topic[];
@@ -111,3 +112,12 @@ void out_msg_free(struct out_msg *m); /* must be in no list, map or heap; NULL i
 
 /* The one place where the state changes; checks that the move is one of those in message.h. */
 void out_msg_set(struct out_msg *m, enum out_state s);
+
+/* A chunk is no longer under way, and in no list. */
+void out_chunk_ground(struct out_msg *m, struct out_chunk *c);
+/* It is to be sent again. */
+void out_chunk_lost(struct out_msg *m, struct out_chunk *c);
+/* All of them: UNSENT or ACKED. Fine without chunks. */
+void out_chunks_reset(struct out_msg *m, enum out_chunk_state s);
+/* Cuts the payload, nothing of it sent. ERR_NOMEM: everything stays as it was. */
+MUST_CHECK int out_chunks_make(struct out_msg *m, uint32_t chunk_max);

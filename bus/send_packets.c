@@ -20,6 +20,7 @@ static struct pkt *emit_init(struct bus *b, struct out_msg *m, usec_t now)
     b->stats.retransmits += m->inits > 0;
     if (m->inits < UINT8_MAX)
         m->inits++;
+    m->init_before = m->init_at;
     m->init_at = now;
     timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
     b->stats.sent_init++;
@@ -205,6 +206,7 @@ bool send_next(struct bus *b, struct bus_out *ret, struct instant now)
             continue;
         }
         m->sent_any = true;
+        silence_sent(&b->nodes, n, now.mono);
         ret->kind = BUS_OUT_PACKET;
         ret->src = m->src;
         ret->dst = m->dst;

@@ -19,7 +19,8 @@
 #include "bus/bus_core.h"
 #include "bus/timer.h"
 
-#define DOUBLINGS_MAX 10
+#define DOUBLINGS_MAX        10
+#define SCOUT_WAIT_DOUBLINGS 2 /* of the timer of its last DONE */
 
 /* --- lists and timers --------------------------------------------------------------------- */
 
@@ -38,10 +39,20 @@ void send_requeue(struct bus *b, struct out_msg *m)
     node_ready(&b->nodes, n);
 }
 
+/* While the route of a silent node is fresh in doubt, one of its transfers keeps asking, so that
+ * another path is noticed soon; the others wait for its success. */
+static bool is_scout(const struct out_msg *m)
+{
+    return m->node->active.next == &m->link && silence_is_fresh(m->node);
+}
+
 usec_t send_timeout(const struct out_msg *m)
 {
-    if (m->state != OUT_INIT_SENT || !m->late_init)
-        return flow_timer(&m->node->flow, m->doublings);
+    const struct flow *f = &m->node->flow;
+    if (m->state != OUT_INIT_SENT || !m->late_init) {
+        usec_t t = flow_timer(f, m->doublings);
+        return is_scout(m) ? MIN(t, MAX(flow_timer(f, 0), SEND_BRISK)) : t;
+    }
     usec_t t = SEND_LATE_INIT << MIN(m->doublings, 5);
     return MIN(t, FLOW_TIMER_MAX);
 }
@@ -86,52 +97,6 @@ static void slot_end(struct bus *b, struct out_msg *m)
     slot_free(b, m);
 }
 
-/* --- chunks ------------------------------------------------------------------------------- */
-
-static void chunk_ground(struct out_msg *m, struct out_chunk *c)
-{
-    if (c->state == OUT_CHUNK_SENT) {
-        m->flying--;
-        m->node->inflight--;
-    }
-    list_del(&c->link);
-}
-
-static void chunk_lost(struct out_msg *m, struct out_chunk *c)
-{
-    chunk_ground(m, c);
-    c->state = OUT_CHUNK_LOST;
-    list_push_back(&m->lost, &c->link);
-}
-
-static void chunks_reset(struct out_msg *m, enum out_chunk_state s)
-{
-    for (uint64_t i = 0; m->chunks && i < m->plan.count; i++) {
-        chunk_ground(m, &m->chunks[i]);
-        m->chunks[i].state = s;
-    }
-    bool acked = s == OUT_CHUNK_ACKED;
-    m->next = m->acked = acked ? (uint32_t)m->plan.count : 0;
-    m->done_valid = false;
-}
-
-static int chunks_make(struct out_msg *m, uint32_t chunk_max)
-{
-    struct chunk_plan plan = chunk_plan(m->len, chunk_max);
-    struct out_chunk *v = calloc(plan.count ? plan.count : 1, sizeof(*v));
-    if (!v)
-        return ERR_NOMEM;
-    for (uint64_t i = 0; i < plan.count; i++) {
-        v[i].msg = m;
-        v[i].index = (uint16_t)i;
-    }
-    chunks_reset(m, OUT_CHUNK_UNSENT);
-    free(m->chunks);
-    m->chunks = v;
-    m->plan = plan;
-    return OK;
-}
-
 /* --- start and stop ----------------------------------------------------------------------- */
 
 bool send_is_eager(const struct out_msg *m, usec_t now)
@@ -144,7 +109,7 @@ bool send_is_eager(const struct out_msg *m, usec_t now)
 int send_start(struct bus *b, struct out_msg *m, struct instant now)
 {
     struct node *n = m->node;
-    int rc = chunks_make(m, MSG_CHUNK_DATA);
+    int rc = out_chunks_make(m, MSG_CHUNK_DATA);
     if (rc < 0)
         return rc;
     outbox_started(b, m);
@@ -153,7 +118,7 @@ int send_start(struct bus *b, struct out_msg *m, struct instant now)
     n->n_active++;
     b->nodes.n_active++;
     if (m->done_stored) { /* before a restart: the receiver may have it */
-        chunks_reset(m, OUT_CHUNK_ACKED);
+        out_chunks_reset(m, OUT_CHUNK_ACKED);
         out_msg_set(m, OUT_DONE_SENT);
         m->ask = m->plan.count > 0 ? OUT_ASK_PROBE : OUT_ASK_LATE;
         m->packets = m->plan.count > 0 ? OUT_SEND_PROBE : OUT_SEND_DONE;
@@ -181,7 +146,7 @@ void send_stop(struct bus *b, struct out_msg *m)
         return;
     if (n->burst == m)
         n->burst = NULL;
-    chunks_reset(m, OUT_CHUNK_ACKED);
+    out_chunks_reset(m, OUT_CHUNK_ACKED);
     hold_end(m);
     list_del(&m->send);
     list_del(&m->link);
@@ -191,6 +156,8 @@ void send_stop(struct bus *b, struct out_msg *m)
     if (m->slot)
         slot_free(b, m);
     m->packets = 0;
+    if (list_empty(&n->active) && list_empty(&n->late))
+        silence_rest(&b->nodes, n);
     node_ready(&b->nodes, n);
 }
 
@@ -200,8 +167,8 @@ static void restart(struct bus *b, struct out_msg *m)
     if (m->node->burst == m)
         m->node->burst = NULL;
     uint32_t chunk_max = m->restarts >= SEND_RESTARTS ? SEND_CHUNK_SMALL : MSG_CHUNK_DATA;
-    if (chunk_plan(m->len, chunk_max).count == m->plan.count || chunks_make(m, chunk_max) != OK)
-        chunks_reset(m, OUT_CHUNK_UNSENT);
+    if (chunk_plan(m->len, chunk_max).count == m->plan.count || out_chunks_make(m, chunk_max) != OK)
+        out_chunks_reset(m, OUT_CHUNK_UNSENT);
     hold_end(m);
     out_msg_set(m, OUT_INIT_SENT);
     m->packets = OUT_SEND_INIT;
@@ -263,12 +230,22 @@ static void answered(struct out_msg *m, struct instant now)
     m->doublings = m->silent = 0;
 }
 
+/* Of two INITs, nobody knows which one was answered. But where the round trip is longer than the
+ * first timer every packet is sent twice, and without this there would never be a sample. */
+static void init_sample(struct out_msg *m, usec_t now)
+{
+    struct flow *f = &m->node->flow;
+    if (m->inits == 1)
+        flow_rtt(f, now - m->init_at, now);
+    else if (!f->has_rtt && now - m->init_before <= FLOW_RTO_MAX)
+        flow_rtt(f, now - m->init_before, now);
+}
+
 void send_init_ack(struct bus *b, struct out_msg *m, struct instant now)
 {
     if (m->state != OUT_INIT_SENT || m->inits == 0)
         return;
-    if (m->inits == 1)
-        flow_rtt(&m->node->flow, now.mono - m->init_at, now.mono);
+    init_sample(m, now.mono);
     answered(m, now);
     enter_sending(b, m, now);
 }
@@ -284,7 +261,7 @@ static void probe_answered(struct bus *b, struct out_msg *m)
         return;
     }
     m->packets = 0;
-    chunks_reset(m, OUT_CHUNK_UNSENT);
+    out_chunks_reset(m, OUT_CHUNK_UNSENT);
     out_msg_set(m, OUT_SENDING);
     arm(b, m, TIMER_IDLE);
     send_requeue(b, m);
@@ -296,7 +273,7 @@ static void find_lost(struct bus *b, struct node *n, struct instant now)
     struct out_chunk *c;
     while ((c = list_first(&n->flying, struct out_chunk, link)) &&
            flow_lost(&n->flow, &c->stamp, now.mono)) {
-        chunk_lost(c->msg, c);
+        out_chunk_lost(c->msg, c);
         send_requeue(b, c->msg);
     }
 }
@@ -317,7 +294,7 @@ void send_chunk_ack(struct bus *b, struct out_msg *m, uint64_t index, struct ins
     bool counts = c->state == OUT_CHUNK_SENT || c->state == OUT_CHUNK_LOST;
     if (counts) {
         bool flying = c->state == OUT_CHUNK_SENT;
-        chunk_ground(m, c);
+        out_chunk_ground(m, c);
         c->state = OUT_CHUNK_ACKED;
         m->acked++;
         answered(m, now);
@@ -379,7 +356,7 @@ static void init_timer(struct bus *b, struct out_msg *m)
 
 static void sending_timer(struct bus *b, struct out_msg *m, struct instant now)
 {
-    usec_t age = flow_timer(&m->node->flow, m->doublings);
+    usec_t age = send_timeout(m);
     usec_t oldest = TIMER_IDLE;
     bool lost = false;
     for (uint64_t i = 0; i < m->plan.count; i++) {
@@ -387,7 +364,7 @@ static void sending_timer(struct bus *b, struct out_msg *m, struct instant now)
         if (c->state != OUT_CHUNK_SENT)
             continue;
         if (now.mono - c->stamp.sent >= age) {
-            chunk_lost(m, c);
+            out_chunk_lost(m, c);
             lost = true;
         } else {
             oldest = MIN(oldest, c->stamp.sent + age);
@@ -403,7 +380,7 @@ static void sending_timer(struct bus *b, struct out_msg *m, struct instant now)
         arm(b, m, oldest);
         send_requeue(b, m);
     } else if (m->done_stored) { /* at-most-once: no INIT any more */
-        chunks_reset(m, OUT_CHUNK_ACKED);
+        out_chunks_reset(m, OUT_CHUNK_ACKED);
         done_wait(b, m, OUT_ASK_LATE);
         m->packets = OUT_SEND_DONE;
         slot_end(b, m);
@@ -425,7 +402,7 @@ static void probe_over(struct bus *b, struct out_msg *m, struct instant now)
         send_requeue(b, m);
     } else {
         m->ask = OUT_ASK_WAIT;
-        arm(b, m, now.mono + SEND_READ_WAIT);
+        arm(b, m, now.mono + (is_scout(m) ? SEND_READ_WAIT / 2 : SEND_READ_WAIT));
     }
 }
 
@@ -458,6 +435,11 @@ static void done_timer(struct bus *b, struct out_msg *m, struct instant now)
         m->packets = OUT_SEND_PROBE;
         break;
     case OUT_ASK_WAIT:
+        if (is_scout(m) && m->dones == SEND_DONES) { /* in the middle of the moment */
+            m->doublings = SCOUT_WAIT_DOUBLINGS;
+            m->packets = OUT_SEND_DONE;
+            break;
+        }
         m->late_init = true;
         m->doublings = 0;
         slot_end(b, m);
@@ -531,12 +513,23 @@ void send_heard(struct bus *b, struct node *n, struct instant now)
     node_ready(&b->nodes, n);
 }
 
+static void new_path(struct bus *b, struct node *n, struct instant now)
+{
+    if (n->blocked) { /* by the link of another route */
+        n->blocked = false;
+        list_del(&n->ring);
+    }
+    n->unanswered = 0;
+    silence_new_path(&b->nodes, n, now.mono);
+}
+
 void send_route(struct bus *b, struct node *n, bool reachable, struct instant now)
 {
     if (n->reachable == reachable)
         return;
     n->reachable = reachable;
     if (!reachable) {
+        silence_rest(&b->nodes, n);
         if (!n->blocked)
             list_del(&n->ring);
         n->starving = false;
@@ -544,16 +537,50 @@ void send_route(struct bus *b, struct node *n, bool reachable, struct instant no
         return;
     }
     node_want_stop(&b->nodes, n);
-    if (n->blocked) { /* by the link of another route */
-        n->blocked = false;
-        list_del(&n->ring);
-    }
-    n->unanswered = 0;
+    new_path(b, n, now);
     ask_now(b, n, now);
     list_foreach (l, &n->late) { /* their timers may have ended without a route */
         struct out_msg *m = list_entry(l, struct out_msg, link);
         if (!timer_armed(&m->timer))
             arm(b, m, now.mono + send_timeout(m));
+    }
+    node_ready(&b->nodes, n);
+}
+
+/* What it sent went into the void: INIT, or what it was about, once more. */
+static void again(struct bus *b, struct out_msg *m)
+{
+    m->doublings = 0;
+    arm(b, m, TIMER_IDLE); /* the packet sets it */
+    if (m->state == OUT_INIT_SENT && !(m->packets & OUT_SEND_INIT)) {
+        restart(b, m);
+    } else if (m->state == OUT_SENDING) {
+        m->silent = MAX(m->silent, SEND_SILENT - 2); /* as in ask_now() */
+    } else if (m->state == OUT_DONE_SENT) {
+        if (m->ask != OUT_ASK_LATE)
+            m->ask = OUT_ASK_DONE;
+        m->dones = m->probes = 0;
+        m->packets = OUT_SEND_DONE;
+    }
+    send_requeue(b, m);
+}
+
+void send_rerouted(struct bus *b, struct node *n, struct instant now)
+{
+    struct out_chunk *c;
+    if (!n->reachable)
+        return;
+    new_path(b, n, now);
+    while ((c = list_first(&n->flying, struct out_chunk, link))) {
+        out_chunk_lost(c->msg, c);
+        send_requeue(b, c->msg);
+    }
+    flow_new_path(&n->flow);
+    list_foreach (l, &n->active) {
+        struct out_msg *m = list_entry(l, struct out_msg, link);
+        b->stats.rerouted++;
+        if (!m->store && !m->store_flying)
+            again(b, m);
     }
     node_ready(&b->nodes, n);
 }

@@ -21,6 +21,7 @@
 #define SEND_ROUNDS      3 /* all chunks again after an answered probe, then INIT */
 #define SEND_READ_WAIT   (2 * USEC_SEC)
 #define SEND_LATE_INIT   (1 * USEC_SEC) /* first gap of INITs to a node that may have the message */
+#define SEND_BRISK       (1 * USEC_SEC) /* longest timer of the one that asks for all of a node */
 #define SEND_UNANSWERED  3 /* timers of a node without a packet from it, then nothing new starts */
 
 /* Any packet came from the node. */
@@ -36,6 +37,8 @@ void send_timer(struct bus *b, struct out_msg *m, struct instant now);
 void send_done_stored(struct bus *b, struct out_msg *m, struct instant now);
 /* The node's route was found or lost. */
 void send_route(struct bus *b, struct node *n, bool reachable, struct instant now);
+/* Its route leads over another neighbour now. */
+void send_rerouted(struct bus *b, struct node *n, struct instant now);
 /* Starts a message whose payload is in memory. ERR_NOMEM: nothing changed. */
 MUST_CHECK int send_start(struct bus *b, struct out_msg *m, struct instant now);
 /* May its INIT, chunks and DONE leave in one go? */

@@ -49,6 +49,16 @@ static void router_out_apply(struct node *n, struct router_out *out)
     }
 }
 
+/* What the ends see of a route that stands and delivers nothing. */
+static void doubt(struct node *n, const struct ip6 *dst, struct instant now)
+{
+    peer_id before = router_next_hop(n->router, dst);
+    router_doubt(n->router, dst, now.mono);
+    peer_id after = router_next_hop(n->router, dst);
+    if (after != 0 && after != before)
+        bus_rerouted(n->bus, dst, now);
+}
+
 static void bus_out_apply(struct node *n, struct bus_out *out, struct instant now)
 {
     switch (out->kind) {
@@ -62,6 +72,9 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
             bus_route(n->bus, &out->dst, true, now);
         else
             router_want(n->router, &out->dst, now.mono);
+        break;
+    case BUS_OUT_DOUBT:
+        doubt(n, &out->dst, now);
         break;
     case BUS_OUT_STORE:
         store_glue_submit(n, out->store);
@@ -196,9 +209,9 @@ static void log_state(struct node *n)
              b.received, b.duplicates);
     log_info("bus packets",
              "init=%" PRIu64 " chunk=%" PRIu64 " done=%" PRIu64 " ack=%" PRIu64 " read=%" PRIu64
-             " abort=%" PRIu64 " repeated=%" PRIu64,
+             " abort=%" PRIu64 " repeated=%" PRIu64 " doubts=%" PRIu64 " rerouted=%" PRIu64,
              b.sent_init, b.sent_chunk, b.sent_done, b.sent_ack, b.sent_read, b.sent_abort,
-             b.retransmits);
+             b.retransmits, b.doubts, b.rerouted);
     log_info("store",
              "ops=%" PRIu64 " commits=%" PRIu64 " queued=%" PRIu64 " failures=%" PRIu64
              " wal_bytes=%" PRIu64,
@@ -402,7 +415,8 @@ static void node_stop(struct node *n)
         while (bus_next(n->bus, instant_now(), &b)) {
             if (b.kind == BUS_OUT_PACKET)
                 pkt_free(b.pkt);
-            else if (b.kind != BUS_OUT_STORE && b.kind != BUS_OUT_WANT && n->api)
+            else if (n->api && (b.kind == BUS_OUT_ACCEPTED || b.kind == BUS_OUT_TAKEN ||
+                                b.kind == BUS_OUT_STATUS))
                 api_bus_answer(n->api, &b);
         }
         uv_run(&n->loop, UV_RUN_NOWAIT); /* lets the answers out */

@@ -249,6 +249,13 @@ void rig_drain(struct rig *r, unsigned node)
             if (r->routes)
                 bus_route(n->bus, &out.dst, true, rig_instant(r));
             break;
+        case BUS_OUT_DOUBT:
+            if (n->doubts < 64)
+                n->doubt_at[n->doubts] = r->now;
+            n->doubts++;
+            if (r->doubted && r->doubted(r, node, &out.dst))
+                bus_rerouted(n->bus, &out.dst, rig_instant(r));
+            break;
         case BUS_OUT_STORE: {
             usec_t spread = n->commit_max - n->commit_min;
             usec_t took = n->commit_min + (usec_t)rng_below(&r->rng, (uint64_t)spread + 1);

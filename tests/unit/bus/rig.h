@@ -43,6 +43,8 @@ struct rig_node {
     bus_client next_client;
     size_t wants;
     usec_t want_at[64];
+    size_t doubts;
+    usec_t doubt_at[64];
     size_t outputs; /* everything bus_next() gave */
 };
 
@@ -53,6 +55,8 @@ struct rig {
     struct rig_node node[RIG_NODES];
     struct list flying; /* rig_packet by time */
     bool routes;        /* a wish for a route is answered */
+    /* NULL: a doubt changes nothing. True: another path is taken. */
+    bool (*doubted)(struct rig *r, unsigned node, const struct ip6 *dst);
     unsigned loss_ppm, dup_ppm;
     usec_t delay_min, delay_max;
     uint64_t link_bytes_per_s; /* 0: unlimited */
