@@ -35,6 +35,9 @@
                  "NULL AND created_ms<?1 ORDER BY created_ms LIMIT ?2)")                           \
     X(SWEEP_SEEN, "DELETE FROM seen WHERE (expire_ms,seq) IN (SELECT expire_ms,seq FROM seen "     \
                   "WHERE expire_ms<?1 ORDER BY expire_ms,seq LIMIT ?2)")                           \
+    X(CONTACT_PUT, "INSERT OR REPLACE INTO contacts(" CONTACT_COLUMNS ") VALUES(?,?,?)")           \
+    X(CONTACTS_TRIM, "DELETE FROM contacts WHERE node IN (SELECT node FROM contacts ORDER BY "     \
+                     "used_ms DESC, node LIMIT -1 OFFSET ?)")                                      \
     X(TOP, "UPDATE meta SET v=?2 WHERE k=?1")
 
 /* In the order in which row.c binds and reads them. */
@@ -42,7 +45,8 @@
     "seq,id,src,dst,reply,state,policy,created_ms,deadline_ms,final_ms,len,sum,topic"
 #define IN_COLUMNS                                                                                 \
     "seq,state,src,dst,src_key,id,reply,recv_ms,expire_ms,len,sum,topic,chunks_seen,got"
-#define SEEN_COLUMNS "expire_ms,node,id,reply,sum,len,count"
+#define SEEN_COLUMNS    "expire_ms,node,id,reply,sum,len,count"
+#define CONTACT_COLUMNS "node,via,used_ms"
 
 enum stmt {
 #define X(name, sql) STMT_##name,

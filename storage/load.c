@@ -85,8 +85,16 @@ static int visit_seen(struct load *l, sqlite3_stmt *st)
     return r.bad ? bad_row("seen", row.node) : l->v->seen(l->v->ctx, &row);
 }
 
-/* `from` is bound to the only parameter of sql, if it has one. */
-static int each(struct load *l, const char *sql, int64_t from, const char *body_sql,
+static int visit_contact(struct load *l, sqlite3_stmt *st)
+{
+    struct store_contact row;
+    struct row_rd r = row_rd_of(st);
+    row_contact(&r, &row);
+    return l->v->contact(l->v->ctx, &row);
+}
+
+/* `bound` is bound to the only parameter of sql, if it has one. */
+static int each(struct load *l, const char *sql, int64_t bound, const char *body_sql,
                 int (*visit)(struct load *l, sqlite3_stmt *st))
 {
     sqlite3_stmt *st = NULL;
@@ -95,7 +103,7 @@ static int each(struct load *l, const char *sql, int64_t from, const char *body_
     if (rc == OK && body_sql)
         rc = prepare(l->d, body_sql, &l->body);
     if (rc == OK && sqlite3_bind_parameter_count(st) == 1)
-        rc = db_err(l->d, sqlite3_bind_int64(st, 1, from));
+        rc = db_err(l->d, sqlite3_bind_int64(st, 1, bound));
     while (rc == OK) {
         int e = sqlite3_step(st);
         if (e == SQLITE_DONE)
@@ -120,6 +128,10 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
         rc =
             each(&l, "SELECT " SEEN_COLUMNS " FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",
                  now_ms, NULL, visit_seen);
+    if (rc == OK && v->contact)
+        rc =
+            each(&l, "SELECT " CONTACT_COLUMNS " FROM contacts ORDER BY used_ms DESC, node LIMIT ?",
+                 STORE_CONTACTS_MAX, NULL, visit_contact);
     if (rc < 0)
         return rc;
     *ret_out_seq = s->out_seq;

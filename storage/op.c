@@ -189,6 +189,18 @@ static void sweep(struct run *r)
     }
 }
 
+static void contacts_put(struct run *r)
+{
+    for (size_t i = 0; i < r->op->contacts_count; i++) {
+        struct row_wr w = run_bind(r, STMT_CONTACT_PUT);
+        row_put_contact(&w, &r->op->contacts[i]);
+        run_step(r, &w);
+    }
+    struct row_wr w = run_bind(r, STMT_CONTACTS_TRIM);
+    row_put_int(&w, STORE_CONTACTS_MAX);
+    run_step(r, &w);
+}
+
 static int dispatch(struct run *r)
 {
     switch (r->op->kind) {
@@ -219,6 +231,9 @@ static int dispatch(struct run *r)
         return OK;
     case STORE_SWEEP:
         sweep(r);
+        return OK;
+    case STORE_CONTACTS_PUT:
+        contacts_put(r);
         return OK;
     }
     assert(false); /* kind is one of the above */
@@ -260,12 +275,13 @@ void op_forget(struct store_op *op)
 
 bool op_adds(const struct store_op *op)
 {
-    return op->kind == STORE_OUT_PUT || op->kind == STORE_IN_PART || op->kind == STORE_IN_READY;
+    return op->kind == STORE_OUT_PUT || op->kind == STORE_IN_PART || op->kind == STORE_IN_READY ||
+           op->kind == STORE_CONTACTS_PUT;
 }
 
 size_t op_bytes(const struct store_op *op)
 {
-    size_t n = sizeof(*op);
+    size_t n = sizeof(*op) + op->contacts_count * sizeof(*op->contacts);
     const struct blob *const blobs[] = {op->out.body, op->in.body, op->in.got};
     for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
         n += blobs[i] ? blobs[i]->len : 0;

@@ -96,6 +96,13 @@ void row_put_seen(struct row_wr *w, const struct store_seen *s)
     row_put_u64(w, s->count);
 }
 
+void row_put_contact(struct row_wr *w, const struct store_contact *c)
+{
+    row_put_int(w, (int64_t)c->node);
+    row_put_int(w, (int64_t)c->via);
+    row_put_int(w, c->used_ms);
+}
+
 /* --- reading ------------------------------------------------------------------------------ */
 
 int64_t row_int(struct row_rd *r)
@@ -205,4 +212,11 @@ void row_seen(struct row_rd *r, struct store_seen *ret)
     row_fixed(r, ret->sum, sizeof(ret->sum));
     ret->len = row_u64(r);
     ret->count = row_u64(r);
+}
+
+void row_contact(struct row_rd *r, struct store_contact *ret)
+{
+    ret->node = (uint64_t)row_int(r);
+    ret->via = (uint64_t)row_int(r);
+    ret->used_ms = row_int(r);
 }

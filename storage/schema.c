@@ -1,4 +1,4 @@
-/* schema.c - version 1 of the database.
+/* schema.c - version 2 of the database.
  *
  * - meta: 'owner' is the key of the node, 'owner_text' its address, 'out_seq' and 'in_seq' the
  * highest seq ever stored in outbox and inbox, written with every commit that raises them, so that
@@ -13,6 +13,8 @@
  * - seen: what was received, against repeats. The set is looked up in memory; the table is only
  * loaded at the start and swept by age, so it is ordered by age and has no other index: inserts
  * come close to appending. seq is the inbox number under which the message came.
+ * - contacts (since version 2): nodes that were reached lately and the neighbour that was their
+ * next hop, both as /64. Small and seldom written: no index for the order of use.
  *
  * Two indexes besides: outbox_id for status by id and READ; outbox_done for the sweeper (partial:
  * it grows when a message becomes final, and a READ after that leaves it alone).
@@ -64,6 +66,9 @@ static const char *const step_sql[] = {
     "  len INTEGER NOT NULL, count INTEGER NOT NULL,"
     "  PRIMARY KEY(expire_ms, seq)) STRICT, WITHOUT ROWID;"
     "PRAGMA application_id=" TEXT(APPLICATION_ID),
+
+    "CREATE TABLE contacts("
+    "  node INTEGER PRIMARY KEY, via INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");
@@ -85,10 +90,10 @@ static int check_all(struct db *d)
 }
 
 /* Each step is a transaction of its own and includes the new number: it happens as a whole. */
-static int migrate(struct db *d, int64_t from)
+int schema_migrate(struct db *d, int64_t version)
 {
     int rc = OK;
-    for (size_t v = (size_t)from; v < ARRAY_LEN(step_sql) && rc == OK; v++) {
+    for (size_t v = (size_t)version; v < ARRAY_LEN(step_sql) && rc == OK; v++) {
         char number[48];
         (void)snprintf(number, sizeof(number), "PRAGMA user_version=%zu;COMMIT", v + 1); /* fits */
         rc = db_exec(d, "BEGIN IMMEDIATE");
@@ -123,8 +128,6 @@ int schema_setup(struct db *d, bool check, int64_t *ret_version)
         rc = check_all(d);
     if (rc == OK)
         rc = db_exec(d, wal_pragma);
-    if (rc == OK)
-        rc = migrate(d, version);
     return rc;
 }
 

@@ -7,13 +7,15 @@
 #include "storage/db.h"
 #include "storage/store.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
-/* Brings an opened file to the present version. ERR_UNSUPPORTED: another program's file, or a later
- * version's; nothing was changed. ERR_CORRUPT: damaged, or (check) something is wrong anywhere in
- * it. *ret_version: what was found in the file, set with ERR_UNSUPPORTED too (0: not ours at all).
- */
+/* Finds out what an opened file is and whether it is whole. ERR_UNSUPPORTED: another program's
+ * file, or a later version's; nothing was changed. ERR_CORRUPT: damaged, or (check) something is
+ * wrong anywhere in it. *ret_version: what was found in the file, set with ERR_UNSUPPORTED too (0:
+ * not ours at all; with OK: new, empty). */
 MUST_CHECK int schema_setup(struct db *d, bool check, int64_t *ret_version);
+/* Brings it from that version to the present one. */
+MUST_CHECK int schema_migrate(struct db *d, int64_t version);
 
 /* Enters the owner in a new store, compares it in an old one. ERR_PERM fills other (key in hex and
  * the text, if there was one). */

@@ -31,6 +31,7 @@ void store_op_free(struct store_op *op)
     blob_unref(op->in.body);
     blob_unref(op->in.got);
     blob_unref(op->body);
+    free(op->contacts);
     free(op);
 }
 
@@ -82,7 +83,11 @@ static int open_db(struct store *s, const struct store_conf *c)
         explain_version(version, s->dir.db);
         return rc;
     }
+    if (rc == OK && version > 0) /* before anything is changed */
+        rc = schema_owner(&s->db, c, other);
     if (rc == OK)
+        rc = schema_migrate(&s->db, version);
+    if (rc == OK && version == 0)
         rc = schema_owner(&s->db, c, other);
     if (rc == ERR_PERM) {
         why_set(&why,

@@ -1,4 +1,5 @@
-/* store.h - what survives a restart: outbox, inbox, remembered ids, in one SQLite database.
+/* store.h - what survives a restart: outbox, inbox, remembered ids, contacts, in one SQLite
+ * database.
  *
  * Operations are submitted from the loop, run by the one writer thread in the order of submission,
  * committed in groups (one sync for everything that queued up meanwhile) and come back through the
@@ -31,6 +32,10 @@
 #define STORE_IDLE_USEC       (10 * USEC_SEC)
 /* Rows of each table that one STORE_SWEEP removes. */
 #define STORE_SWEEP_ROWS 1000
+/* Contacts kept; when there are more, the least recently used go. */
+#define STORE_CONTACTS_MAX 4096
+/* Contacts of one operation. */
+#define STORE_CONTACTS_ROWS 256
 /* What adds rows is refused (ERR_NOSPACE) while the file system has less than this besides what the
  * log needs for its way into the database. What removes rows goes on, so that a full store can be
  * emptied. */
@@ -82,6 +87,11 @@ struct store_seen {
     int64_t expire_ms;
 };
 
+struct store_contact {  /* a node that was reached, and the neighbour that was its next hop */
+    uint64_t node, via; /* ip6_node() */
+    int64_t used_ms;    /* wall */
+};
+
 enum store_kind {
     STORE_OUT_PUT,   /* insert out; has_in: insert in too */
     STORE_OUT_STATE, /* out.seq: state, final_ms; a final state drops the body. ERR_NOENT */
@@ -95,6 +105,7 @@ enum store_kind {
     STORE_IN_DROP,  /* delete in.seq, if there */
     STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
+    STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */
 };
 
 struct store_op {
@@ -104,6 +115,8 @@ struct store_op {
     struct store_out out;
     struct store_in in;
     struct store_seen seen;
+    struct store_contact *contacts; /* malloc(); the operation's own */
+    size_t contacts_count;          /* up to STORE_CONTACTS_ROWS */
     uint64_t part_seq;
     bool has_in, has_seen, want_body;
     int64_t before_ms, now_ms;
@@ -145,12 +158,14 @@ MUST_CHECK int store_open(const struct store_conf *c, struct store **ret, const 
  * A visitor's error stops and is returned. Bodies of READY and QUEUED rows come only while their
  * sum is below body_budget bytes, else NULL. PART bodies always. Pointers are lent for the call.
  * Rows of seen that expired before now_ms are left out; others may come twice (equal but for
- * expire_ms). ret_out_seq, ret_in_seq: the highest numbers that were ever stored, also of rows long
+ * expire_ms). Contacts: most recently used first, at most STORE_CONTACTS_MAX, values as they are.
+ * ret_out_seq, ret_in_seq: the highest numbers that were ever stored, also of rows long
  * gone. ERR_CORRUPT: a row that this program did not write. */
 struct store_visitor {
     int (*out)(void *ctx, const struct store_out *row);
     int (*in)(void *ctx, const struct store_in *row);
     int (*seen)(void *ctx, const struct store_seen *row);
+    int (*contact)(void *ctx, const struct store_contact *row); /* NULL: not wanted */
     void *ctx;
 };
 MUST_CHECK int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget,

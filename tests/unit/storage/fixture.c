@@ -148,10 +148,19 @@ static int add_seen(void *ctx, const struct store_seen *row)
     return OK;
 }
 
+static int add_contact(void *ctx, const struct store_contact *row)
+{
+    struct rows *r = ctx;
+    assert(r->contacts < ARRAY_LEN(r->contact));
+    r->contact[r->contacts++] = *row;
+    return OK;
+}
+
 int rows_load(struct rows *r, struct fixture *f, uint64_t budget, int64_t now_ms)
 {
     memset(r, 0, sizeof(*r));
-    struct store_visitor v = {.out = add_out, .in = add_in, .seen = add_seen, .ctx = r};
+    struct store_visitor v = {
+        .out = add_out, .in = add_in, .seen = add_seen, .contact = add_contact, .ctx = r};
     return store_load(f->s, &v, budget, now_ms, &r->out_seq, &r->in_seq);
 }
 

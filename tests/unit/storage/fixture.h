@@ -40,7 +40,8 @@ struct rows {
     struct store_out out[64];
     struct store_in in[64];
     struct store_seen seen[64];
-    size_t outs, ins, seens;
+    struct store_contact contact[STORE_CONTACTS_MAX];
+    size_t outs, ins, seens, contacts;
     uint64_t out_seq, in_seq;
 };
 int rows_load(struct rows *r, struct fixture *f, uint64_t budget, int64_t now_ms);

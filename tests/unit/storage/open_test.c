@@ -193,9 +193,99 @@ static void test_later_version(void **state)
     exec(c, "PRAGMA user_version=99");
     assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), ERR_UNSUPPORTED);
     assert_true(text_has(c, "version 99"));
-    exec(c, "PRAGMA user_version=1");
+    exec(c, "PRAGMA user_version=2");
     assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), OK);
     fixture_close(&c->f);
+}
+
+/* A store of version 1 as that version made it, with a row in each table. */
+static void make_version_1(struct ctx *c)
+{
+    int fd = open(c->db, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    exec(
+        c,
+        "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+        "BEGIN IMMEDIATE;"
+        "CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT, WITHOUT ROWID;"
+        "INSERT INTO meta VALUES('out_seq', 0), ('in_seq', 0);"
+        "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id INTEGER NOT NULL,"
+        "  src BLOB NOT NULL, dst BLOB NOT NULL,"
+        "  reply INTEGER NOT NULL, state INTEGER NOT NULL, policy INTEGER NOT NULL,"
+        "  created_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, final_ms INTEGER,"
+        "  len INTEGER NOT NULL, sum BLOB NOT NULL, topic BLOB NOT NULL) STRICT;"
+        "CREATE INDEX outbox_id ON outbox(id);"
+        "CREATE INDEX outbox_done ON outbox(created_ms) WHERE final_ms IS NOT NULL;"
+        "CREATE TABLE outbody(seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"
+        "CREATE TABLE inbox(seq INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
+        "  src BLOB NOT NULL, dst BLOB NOT NULL, src_key BLOB NOT NULL,"
+        "  id INTEGER NOT NULL, reply INTEGER NOT NULL,"
+        "  recv_ms INTEGER NOT NULL, expire_ms INTEGER NOT NULL,"
+        "  len INTEGER NOT NULL, sum BLOB NOT NULL, topic BLOB NOT NULL,"
+        "  chunks_seen INTEGER NOT NULL, got BLOB, body BLOB) STRICT;"
+        "CREATE TABLE seen(expire_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
+        "  node INTEGER NOT NULL, id INTEGER NOT NULL, reply INTEGER NOT NULL, sum BLOB NOT NULL,"
+        "  len INTEGER NOT NULL, count INTEGER NOT NULL,"
+        "  PRIMARY KEY(expire_ms, seq)) STRICT, WITHOUT ROWID;"
+        "PRAGMA application_id=1296193585; PRAGMA user_version=1;"
+        "INSERT INTO outbox VALUES(3, 11, zeroblob(16), zeroblob(16), 0, 0, 0, 1000, 301000, NULL,"
+        "  2, zeroblob(32), x'');"
+        "INSERT INTO outbody VALUES(3, x'6869');"
+        "INSERT INTO inbox VALUES(5, 2, zeroblob(16), zeroblob(16), zeroblob(32), 12, 0, 1000, 0,"
+        "  2, zeroblob(32), x'', 1, NULL, x'796f');"
+        "INSERT INTO seen VALUES(9000, 5, 13, 12, 0, zeroblob(32), 2, 1);"
+        "UPDATE meta SET v=4 WHERE k='out_seq'; UPDATE meta SET v=6 WHERE k='in_seq';"
+        "INSERT INTO meta VALUES('owner', CAST(x'01010101010101010101010101010101010101010101010101"
+        "01010101010101' AS BLOB)), ('owner_text', CAST('400::1' AS BLOB));"
+        "COMMIT");
+}
+
+static int64_t version_of(struct ctx *c)
+{
+    sqlite3 *h;
+    sqlite3_stmt *st;
+    assert_int_equal(sqlite3_open(c->db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(h, "PRAGMA user_version", -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int64_t v = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(h);
+    return v;
+}
+
+static void test_former_version(void **state)
+{
+    struct ctx *c = *state;
+    static struct rows r;
+    make_version_1(c);
+    assert_int_equal(fixture_open(&c->f, c->dir, 2, NULL), ERR_PERM);
+    assert_true(text_has(c, "400::1"));
+    assert_int_equal(version_of(c), 1); /* another's store is left as it was */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), OK);
+        assert_int_equal(rows_load(&r, &c->f, 1000, 0), OK);
+        assert_int_equal(r.outs, 1);
+        assert_int_equal(r.out[0].seq, 3);
+        assert_true(blob_is(r.out[0].body, "hi"));
+        assert_int_equal(r.ins, 1);
+        assert_true(blob_is(r.in[0].body, "yo"));
+        assert_int_equal(r.seens, 1);
+        assert_int_equal(r.seen[0].node, 13);
+        assert_int_equal(r.out_seq, 4);
+        assert_int_equal(r.in_seq, 6);
+        assert_int_equal(r.contacts, i);
+        rows_free(&r);
+        fixture_start(&c->f);
+        struct store_op *op = op_make(STORE_CONTACTS_PUT, 1);
+        op->contacts = calloc(1, sizeof(*op->contacts));
+        assert_non_null(op->contacts);
+        op->contacts[0] = (struct store_contact){.node = 1, .via = 2, .used_ms = 3};
+        op->contacts_count = 1;
+        assert_int_equal(fixture_do(&c->f, op), OK);
+        fixture_close(&c->f);
+        assert_int_equal(version_of(c), 2);
+    }
 }
 
 static void overwrite(const struct ctx *c, off_t at, off_t len)
@@ -353,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_other_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_program, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_former_version, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_inside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_off, setup, teardown),

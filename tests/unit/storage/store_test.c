@@ -547,6 +547,57 @@ static void test_numbers_are_not_used_again(void **state)
     }
 }
 
+/* --- contacts ----------------------------------------------------------------------------- */
+
+/* n contacts from number `first` on, each used one ms after the one before. */
+static struct store_op *contacts_op(uint64_t first, size_t n, uint64_t via)
+{
+    struct store_op *op = op_make(STORE_CONTACTS_PUT, first);
+    op->contacts = calloc(n ? n : 1, sizeof(*op->contacts));
+    assert_non_null(op->contacts);
+    op->contacts_count = n;
+    for (size_t i = 0; i < n; i++)
+        op->contacts[i] = (struct store_contact){.node = UINT64_C(0xf400000000000000) + first +
+                                                         i, /* the sign bit is a bit */
+                                                 .via = via,
+                                                 .used_ms = 1000 + (int64_t)(first + i)};
+    return op;
+}
+
+static void test_contacts(void **state)
+{
+    struct ctx *c = *state;
+    static struct rows r;
+    assert_int_equal(fixture_do(&c->f, contacts_op(1, 3, 70)), OK);
+    assert_int_equal(fixture_do(&c->f, contacts_op(2, 1, UINT64_MAX)), OK); /* replaced */
+    assert_int_equal(fixture_do(&c->f, contacts_op(9, 0, 0)), OK);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.contacts, 3); /* the last used first */
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(r.contact[i].node, UINT64_C(0xf400000000000003) - i);
+        assert_int_equal(r.contact[i].used_ms, 1003 - i);
+    }
+    assert_int_equal(r.contact[0].via, 70);
+    assert_int_equal(r.contact[1].via, UINT64_MAX);
+    assert_int_equal(r.contact[2].via, 70);
+    rows_free(&r);
+}
+
+static void test_contacts_limit(void **state)
+{
+    struct ctx *c = *state;
+    static struct rows r;
+    const uint64_t all = STORE_CONTACTS_MAX + 300;
+    for (uint64_t i = 0; i < all; i += STORE_CONTACTS_ROWS)
+        assert_int_equal(fixture_do(&c->f, contacts_op(i, MIN(all - i, STORE_CONTACTS_ROWS), 7)),
+                         OK);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.contacts, STORE_CONTACTS_MAX);
+    for (size_t i = 0; i < r.contacts; i++)
+        assert_int_equal(r.contact[i].used_ms, 1000 + all - 1 - i);
+    rows_free(&r);
+}
+
 /* Without a start, closing still does what was asked for. */
 static void test_close_commits(void **state)
 {
@@ -590,6 +641,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_visitor_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers_are_not_used_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_contacts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_contacts_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_commits, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
