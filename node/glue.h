@@ -3,7 +3,7 @@
  * One struct, one thread. Each file connects two neighbours and nothing else:
  *   node.c       start, stop, the pump that drains the cores
  *   links_glue.c links <-> peers and router
- *   store_glue.c bus <-> store
+ *   store_glue.c bus <-> store, router <-> contacts <-> store
  * The cores never see each other; what they have to say to each other passes through here. */
 #pragma once
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include "base/mailbox.h"
 #include "base/rng.h"
 #include "bus/bus.h"
+#include "node/contacts.h"
 #include "node/options.h"
 #include "router/identity.h"
 #include "router/link/tcp.h"
@@ -65,6 +66,8 @@ struct node {
     struct bus *bus;
     struct store *store;
     struct mailbox results;
+    struct contacts *contacts;
+    usec_t contacts_at; /* next refresh */
     struct api *api;
     struct http_server *http;
 };
@@ -90,3 +93,5 @@ void links_log_state(const struct node *n);
 MUST_CHECK int store_glue_load(struct node *n);
 void store_glue_submit(struct node *n, const struct bus_store_op *op);
 void store_glue_results(struct node *n);
+/* The routes in use become contacts, and what changed goes to the store. */
+void store_glue_contacts(struct node *n, struct instant now);

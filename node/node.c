@@ -49,6 +49,13 @@ static void router_out_apply(struct node *n, struct router_out *out)
     }
 }
 
+static void want(struct node *n, const struct ip6 *dst, struct instant now)
+{
+    struct ip6 via;
+    bool known = contacts_via(n->contacts, dst, &via);
+    router_want_via(n->router, dst, known ? &via : NULL, now.mono);
+}
+
 /* What the ends see of a route that stands and delivers nothing. */
 static void doubt(struct node *n, const struct ip6 *dst, struct instant now)
 {
@@ -71,7 +78,7 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
         if (router_reachable(n->router, &out->dst))
             bus_route(n->bus, &out->dst, true, now);
         else
-            router_want(n->router, &out->dst, now.mono);
+            want(n, &out->dst, now);
         break;
     case BUS_OUT_DOUBT:
         doubt(n, &out->dst, now);
@@ -96,6 +103,10 @@ static void tick_cores(struct node *n, struct instant now)
         bus_tick(n->bus, now);
     if (peers_deadline(n->peers) <= now.mono)
         peers_tick(n->peers, now.mono);
+    if (n->contacts_at <= now.mono) {
+        n->contacts_at = now.mono + CONTACTS_EVERY;
+        store_glue_contacts(n, now);
+    }
 }
 
 /* Drains the cores into each other. False: the budget is used up and there is more. */
@@ -136,10 +147,7 @@ static void arm_deadline(struct node *n, usec_t now)
 {
     usec_t when = MIN(router_deadline(n->router), bus_deadline(n->bus));
     when = MIN(when, peers_deadline(n->peers));
-    if (when == USEC_NEVER) {
-        uv_timer_stop(&n->deadline);
-        return;
-    }
+    when = MIN(when, n->contacts_at);
     uint64_t ms = when <= now ? 0 : (uint64_t)((when - now + USEC_MS - 1) / USEC_MS);
     uv_update_time(&n->loop); /* else the timeout counts from the start of the turn */
     uv_timer_start(&n->deadline, on_deadline, ms, 0);
@@ -183,9 +191,11 @@ static void log_state(struct node *n)
     struct router_stats r;
     struct bus_stats b;
     struct store_stats s;
+    struct contacts_stats c;
     router_stats(n->router, &r);
     bus_stats(n->bus, &b);
     store_stats(n->store, &s);
+    contacts_stats(n->contacts, &c);
     log_info("routing",
              "peers=%" PRIu32 " routes=%" PRIu32 " sources=%" PRIu32 " queries=%" PRIu32
              " forwarded=%" PRIu64 " local=%" PRIu64 " no_route=%" PRIu64,
@@ -216,6 +226,10 @@ static void log_state(struct node *n)
              "ops=%" PRIu64 " commits=%" PRIu64 " queued=%" PRIu64 " failures=%" PRIu64
              " wal_bytes=%" PRIu64,
              s.ops, s.commits, s.queued, s.commit_failures, s.wal_bytes);
+    log_info("contacts",
+             "known=%" PRIu64 " asked=%" PRIu64 " written=%" PRIu64 " failed=%" PRIu64
+             " ignored=%" PRIu64 " evicted=%" PRIu64,
+             c.known, c.asked, c.written, c.failed, c.ignored, c.evicted);
 }
 
 static void on_state_signal(uv_signal_t *h, int signum)
@@ -297,11 +311,14 @@ static int start_cores(struct node *n)
         rc = peers_new(&n->rng, &n->peers);
     if (rc == OK)
         rc = bus_new(&bus_conf, now, &n->bus);
+    if (rc == OK)
+        rc = contacts_new(&n->rng, &bus_conf.self, &n->contacts);
     if (rc != OK) {
         log_error("cannot start", "why=\"%s\"", err_str(rc));
         return rc;
     }
     bus_set_room(n->bus, links_room, n);
+    n->contacts_at = now.mono + CONTACTS_EVERY;
     return OK;
 }
 
@@ -406,6 +423,8 @@ static void node_stop(struct node *n)
     if (n->api)
         api_stop(n->api);
     uv_prepare_stop(&n->pump);
+    if (n->stopping)
+        store_glue_contacts(n, instant_now());
     if (n->tcp)
         links_stop(n);
     if (n->store) {
@@ -427,6 +446,7 @@ static void node_stop(struct node *n)
     bus_free(n->bus);
     router_free(n->router);
     peers_free(n->peers);
+    contacts_free(n->contacts);
     identity_free(n->identity);
 }
 

@@ -141,9 +141,17 @@ static int load_seen(void *ctx, const struct store_seen *row)
     return bus_load_seen(n->bus, &r, instant_now());
 }
 
+static int load_contact(void *ctx, const struct store_contact *row)
+{
+    struct node *n = ctx;
+    contacts_load(n->contacts, row, instant_now().wall_ms);
+    return OK;
+}
+
 int store_glue_load(struct node *n)
 {
-    struct store_visitor v = {.out = load_out, .in = load_in, .seen = load_seen, .ctx = n};
+    struct store_visitor v = {
+        .out = load_out, .in = load_in, .seen = load_seen, .contact = load_contact, .ctx = n};
     uint64_t out_seq = 0, in_seq = 0;
     struct instant now = instant_now();
     int rc = store_load(n->store, &v, LOAD_BODY_BYTES, now.wall_ms, &out_seq, &in_seq);
@@ -217,9 +225,39 @@ void store_glue_results(struct node *n)
         struct bus_store_result res = {
             .tag = s->tag, .rc = s->rc, .body = s->body, .more = s->swept >= STORE_SWEEP_ROWS};
         m = m->next;
+        if (s->kind == STORE_CONTACTS_PUT) {
+            if (s->rc != OK)
+                contacts_failed(n->contacts);
+            store_op_free(s);
+            continue;
+        }
         if (s->kind == STORE_OUT_FIND && s->rc == OK)
             out_from_store(&s->out, &res.out);
         bus_stored(n->bus, &res, now);
         store_op_free(s);
     }
+}
+
+/* False: nothing is left to be written, or there is no memory for it now. */
+static bool write_contacts(struct node *n)
+{
+    struct store_op *s = store_op_new(STORE_CONTACTS_PUT);
+    if (s)
+        s->contacts = calloc(STORE_CONTACTS_ROWS, sizeof(*s->contacts));
+    if (s && s->contacts)
+        s->contacts_count = contacts_changed(n->contacts, s->contacts, STORE_CONTACTS_ROWS);
+    if (!s || s->contacts_count == 0) {
+        store_op_free(s);
+        return false;
+    }
+    store_submit(n->store, s);
+    return true;
+}
+
+void store_glue_contacts(struct node *n, struct instant now)
+{
+    contacts_refresh(n->contacts, now.wall_ms);
+    router_each_contact(n->router, CONTACTS_MAX, contacts_seen, n->contacts);
+    while (write_contacts(n))
+        ;
 }
