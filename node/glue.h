@@ -3,6 +3,7 @@
  * One struct, one thread. Each file connects two neighbours and nothing else:
  *   node.c       start, stop, the pump that drains the cores
  *   links_glue.c links <-> peers and router
+ *   reroute_glue.c bus <-> router, where a route does not deliver
  *   store_glue.c bus <-> store, router <-> contacts <-> store
  * The cores never see each other; what they have to say to each other passes through here. */
 #pragma once
@@ -45,6 +46,15 @@ struct node_link {
     bool full; /* the router was told so */
 };
 
+/* A destination whose next hop does not deliver. */
+#define REROUTE_WATCHED   64
+#define REROUTE_WATCH_FOR (10 * USEC_SEC)
+struct reroute_watch {
+    struct ip6 dst;
+    peer_id hop; /* the one that is doubted */
+    usec_t until;
+};
+
 struct node {
     const struct options *options;
     uv_loop_t loop;
@@ -66,6 +76,8 @@ struct node {
     struct bus *bus;
     struct store *store;
     struct mailbox results;
+    struct reroute_watch watch[REROUTE_WATCHED];
+    size_t watched;
     struct contacts *contacts;
     usec_t contacts_at; /* next refresh */
     struct api *api;
@@ -88,6 +100,10 @@ bool links_room(void *ctx, const struct ip6 *dst); /* a bus_room; ctx: struct no
 void links_apply(struct node *n, const struct peers_out *out);
 void links_flush(struct node *n);
 void links_log_state(const struct node *n);
+
+/* reroute_glue.c */
+void reroute_doubt(struct node *n, const struct ip6 *dst, struct instant now);
+void reroute_look(struct node *n, struct instant now); /* each turn */
 
 /* store_glue.c */
 MUST_CHECK int store_glue_load(struct node *n);

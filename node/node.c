@@ -56,16 +56,6 @@ static void want(struct node *n, const struct ip6 *dst, struct instant now)
     router_want_via(n->router, dst, known ? &via : NULL, now.mono);
 }
 
-/* What the ends see of a route that stands and delivers nothing. */
-static void doubt(struct node *n, const struct ip6 *dst, struct instant now)
-{
-    peer_id before = router_next_hop(n->router, dst);
-    router_doubt(n->router, dst, now.mono);
-    peer_id after = router_next_hop(n->router, dst);
-    if (after != 0 && after != before)
-        bus_rerouted(n->bus, dst, now);
-}
-
 static void bus_out_apply(struct node *n, struct bus_out *out, struct instant now)
 {
     switch (out->kind) {
@@ -81,7 +71,7 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
             want(n, &out->dst, now);
         break;
     case BUS_OUT_DOUBT:
-        doubt(n, &out->dst, now);
+        reroute_doubt(n, &out->dst, now);
         break;
     case BUS_OUT_STORE:
         store_glue_submit(n, out->store);
@@ -158,6 +148,7 @@ static void on_pump(uv_prepare_t *h)
     struct node *n = h->data;
     struct instant now = instant_now();
     tick_cores(n, now);
+    reroute_look(n, now);
     bool quiet = drain_cores(n, now);
     links_flush(n);
     arm_deadline(n, now.mono);
