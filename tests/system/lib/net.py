@@ -23,9 +23,9 @@ class Net:
         self._next_key += 1
         return name
 
-    def node(self, name, peers=(), binary=None, key=None, extra=(), start=True):
+    def node(self, name, peers=(), binary=None, key=None, extra=(), space=None, start=True):
         """A daemon under test (or of the binary that is given), with its own key, started."""
-        n = Node(name, self.folder, binary or self.binary, key or self.next_key(), peers, extra)
+        n = Node(name, self.folder, binary or self.binary, key or self.next_key(), peers, extra, space)
         self.nodes.append(n)
         return n.start() if start else n
 

@@ -1,5 +1,6 @@
 """One daemon as a process: started, stopped, killed, asked."""
 import base64
+import contextlib
 import os
 import pathlib
 import signal
@@ -18,9 +19,10 @@ STOP_MAX_S = 6.0  # the daemon promises 4 s after SIGTERM
 
 
 class Node:
-    """key: a name of tests/vectors/keys.json. peers: endpoints that it dials. extra: more options."""
+    """key: a name of tests/vectors/keys.json. peers: endpoints that it dials. extra: more options.
+    space: a network namespace (lib/spaces.py), else that of the test."""
 
-    def __init__(self, name, folder, binary, key, peers=(), extra=()):
+    def __init__(self, name, folder, binary, key, peers=(), extra=(), space=None):
         self.name, self.binary, self.identity = name, pathlib.Path(binary), identities()[key]
         self.ours = is_ours(binary)
         self.folder = pathlib.Path(folder) / name
@@ -33,7 +35,8 @@ class Node:
         self.tcp_port, self.api_port = free_port(), free_port()
         self.jsonrpc_port = free_port()
         self.peers, self.extra = list(peers), list(extra)
-        self.api = Api("127.0.0.1", self.api_port)
+        self.space = space or contextlib.nullcontext()
+        self.api = Api("127.0.0.1", self.api_port, self.space)
         self.process = None
         self.starts = 0
 
@@ -68,7 +71,7 @@ class Node:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MYCELIUM_")}
         environment.update(NO_COLOR="1", HOME=str(self.folder))
         environment.pop("RUST_LOG", None)
-        with open(self.log_file, "ab") as log:
+        with open(self.log_file, "ab") as log, self.space:
             log.write(f"--- start {self.starts}\n".encode())
             log.flush()
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,

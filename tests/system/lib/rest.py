@@ -2,6 +2,7 @@
 
 A repeat could take a message twice or send it twice, so an exchange that breaks off is an error
 (`Broken`) and the caller decides."""
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -36,16 +37,21 @@ class Answer:
 
 
 class _Connection(http.client.HTTPConnection):
+    def __init__(self, space, *args, **options):
+        super().__init__(*args, **options)
+        self.space = space
+
     def connect(self):
-        super().connect()
+        with self.space:
+            super().connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Api:
-    """The REST listener of one daemon."""
+    """The REST listener of one daemon. space: the network namespace that it lives in."""
 
-    def __init__(self, host, port):
-        self.host, self.port = host, port
+    def __init__(self, host, port, space=None):
+        self.host, self.port, self.space = host, port, space or contextlib.nullcontext()
         self._local = threading.local()
         self._generation = 0
 
@@ -59,7 +65,7 @@ class Api:
             or time.monotonic() - self._local.used > IDLE_MAX_S
         if stale:
             self.close()
-            c = _Connection(self.host, self.port, timeout=timeout)
+            c = _Connection(self.space, self.host, self.port, timeout=timeout)
             self._local.connection, self._local.generation = c, self._generation
         c.timeout = timeout
         if c.sock is not None:
