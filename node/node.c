@@ -202,6 +202,11 @@ static void log_state(struct node *n)
         r.limit_requests, r.limit_queries, r.limit_dumps, r.limit_seqno_requests, r.seqno_too_far,
         r.limit_exchanges, r.limit_announcements, r.limit_out, r.longest_probe);
     links_log_state(n);
+    log_info("repair",
+             "silent=%" PRIu64 " heard_again=%" PRIu64 " died=%" PRIu64 " doubts=%" PRIu64
+             " doubt_switches=%" PRIu64 " hints_answered=%" PRIu64 " hints_failed=%" PRIu64,
+             r.links_silent, r.links_heard_again, r.peer_died, r.doubts, r.doubt_switches,
+             r.hints_answered, r.hints_failed);
     log_info("bus",
              "outbox=%" PRIu64 " outbox_bytes=%" PRIu64 " inbox=%" PRIu64 " inbox_bytes=%" PRIu64
              " parts=%" PRIu64 " accepted=%" PRIu64 " delivered=%" PRIu64 " received=%" PRIu64

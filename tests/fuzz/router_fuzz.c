@@ -192,6 +192,13 @@ static void no_route(void *ctx, const struct route_info *i)
     assert(i->next_hop[0] == 'n');
 }
 
+static void contact(void *ctx, const struct contact_info *i)
+{
+    unsigned *left = ctx;
+    assert(*left > 0 && ip6_in_overlay(&i->node));
+    (*left)--;
+}
+
 static void look(const struct script *s)
 {
     struct router_stats st;
@@ -200,6 +207,8 @@ static void look(const struct script *s)
     assert(st.routes <= 64 && st.sources <= 64 && st.queries <= 4 && st.peers <= PEERS);
     router_each_selected(s->r, no_route, NULL);
     router_each_fallback(s->r, no_route, NULL);
+    unsigned most = 3;
+    router_each_contact(s->r, most, contact, &most);
     for (size_t i = 0; i < IDS; i++) {
         bool way = router_next_hop(s->r, &addresses[i]) != 0;
         assert(!way || router_reachable(s->r, &addresses[i]));
@@ -213,7 +222,7 @@ static void event(struct script *s)
     struct router_link link = {.static_cost = 10, .name = "n"};
     const struct ip6 *dst = &addresses[op % IDS];
     struct tlv t;
-    switch (op % 10) {
+    switch (op % 13) {
     case 0:
         if (!s->peers[who] && router_peer_up(s->r, &link, s->now, &s->peers[who]) < 0)
             abort();
@@ -241,6 +250,12 @@ static void event(struct script *s)
         return;
     case 7:
         look(s);
+        return;
+    case 8:
+        router_doubt(s->r, dst, s->now);
+        return;
+    case 9:
+        router_want_via(s->r, dst, &addresses[who % IDS], s->now);
         return;
     default:
         t = any_tlv(s);
