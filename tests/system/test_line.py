@@ -1,4 +1,6 @@
 """More than two daemons: lines, rings, links that break and come back, both address families."""
+import time
+
 from lib import Skip, check, check_equal, limit, long_only, wait_for
 
 
@@ -71,6 +73,30 @@ def test_ring_with_a_cut_and_a_repair(net):
     relay.mend()
     wait_for("the link is back", lambda: len(d.alive_peers()) == 2 and len(c.alive_peers()) == 2, 30)
     exchange(d, c)
+
+
+@limit(60)
+def test_silent_link_is_gone_around(net):
+    """Four in a ring; a link in use swallows everything without an end: messages take the other way within seconds."""
+    if not net.ours:
+        raise Skip("repair in seconds is asserted for our daemon only")
+    a = net.node("a")
+    b = net.node("b", peers=[a.endpoint()])
+    c = net.node("c", peers=[b.endpoint()])
+    relay = net.relay(c.tcp_port)
+    d = net.node("d", peers=[relay.endpoint(), a.endpoint()])
+    for n in (a, b, c, d):
+        n.wait_peers(2)
+    exchange(d, c)
+    relay.silence()
+    start = time.monotonic()
+    d.send(c, b"around")
+    m = c.take(20)
+    check(m is not None, "nothing arrived after the link fell silent")
+    check_equal(m["payload"], b"around", "what arrived")
+    took = time.monotonic() - start
+    print(f"# {took:.1f} s until a message arrived the other way")
+    check(took < 12, f"{took:.1f} s")
 
 
 @long_only
