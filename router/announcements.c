@@ -2,7 +2,8 @@
 #include "router/core.h"
 
 /* Updates that we send. docs/protocol/routing.md, "Sending Updates". One TLV per packet, at once;
- * the transport is reliable. */
+ * the transport is reliable. A route goes to neighbours that asked for it, and from then on they
+ * are told what becomes of it; others never hear of it. */
 
 static void send_update(struct router *r, const struct neighbour *to, const struct subnet *s,
                         uint16_t seqno, uint16_t metric, const struct router_id *rid)
@@ -26,48 +27,69 @@ void announce_own(struct router *r, struct neighbour *to)
         send_update(r, list_entry(pos, struct neighbour, node), &r->own, r->seqno, 0, &r->self);
 }
 
+/* Feasibility follows what was announced: a route that nobody hears of promises nothing. */
+static void send_route(struct router *r, const struct dest *d, const struct route *rt,
+                       const struct neighbour *to, usec_t now)
+{
+    uint16_t total = route_total(r, rt);
+    struct source *s = route_source(r, rt);
+    source_announced(r, s, rt->seqno, total, now);
+    send_update(r, to, &d->subnet, rt->seqno, total, source_rid(r, s));
+}
+
 void announce_route_to(struct router *r, struct dest *d, struct neighbour *to, usec_t now)
 {
     const struct route *rt = dest_selected(r, d);
     if (!route_usable(r, rt) || rt->nb == to->slot)
         return;
-    uint16_t total = route_total(r, rt);
-    struct source *s = route_source(r, rt);
-    source_announced(r, s, rt->seqno, total, now);
-    if (d->told == METRIC_INFINITE)
-        d->told = total;
-    send_update(r, to, &d->subnet, rt->seqno, total, source_rid(r, s));
+    send_route(r, d, rt, to, now);
+    if (d->told_to == 0)
+        d->told_metric = route_total(r, rt);
+    d->told_to |= neighbour_bit(to);
 }
 
-void announce_route(struct router *r, struct dest *d, usec_t now)
+uint32_t announce_route(struct router *r, struct dest *d, uint32_t to, usec_t now)
 {
     const struct route *rt = dest_selected(r, d);
-    uint16_t total = route_total(r, rt);
+    uint32_t told = 0;
+    if (to == 0 || !route_usable(r, rt))
+        return 0;
+    list_foreach (pos, &r->neighbours) {
+        const struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (nb->slot == rt->nb || !(to & neighbour_bit(nb)))
+            continue;
+        send_route(r, d, rt, nb, now);
+        told |= neighbour_bit(nb);
+    }
+    if (told == 0)
+        return 0;
     r->stats.triggered_updates++;
-    d->told = total;
+    if ((d->told_to & ~to) == 0) /* else others still have what they were told before */
+        d->told_metric = route_total(r, rt);
+    d->told_to |= told;
     struct extra *x = extra_of(r, d);
     if (x) {
-        x->tell_len = 0; /* all are told now */
-        x->tell_at = USEC_NEVER;
+        x->tell &= ~told;
+        if (x->tell == 0)
+            x->tell_at = USEC_NEVER;
     }
-    struct source *s = route_source(r, rt);
-    source_announced(r, s, rt->seqno, total, now); /* also when nobody hears it */
-    list_foreach (pos, &r->neighbours) {
-        struct neighbour *nb = list_entry(pos, struct neighbour, node);
-        if (nb->slot != rt->nb)
-            send_update(r, nb, &d->subnet, rt->seqno, total, source_rid(r, s));
-    }
+    return told;
 }
 
 /* Under our own router id: nobody else speaks for the loss. */
-void announce_retraction(struct router *r, struct dest *d, usec_t now)
+void announce_retraction(struct router *r, struct dest *d)
 {
-    (void)now;
+    uint32_t to = d->told_to;
+    d->told_to = 0;
+    d->told_metric = METRIC_INFINITE;
+    if (to == 0)
+        return;
     r->stats.triggered_updates++;
-    d->told = METRIC_INFINITE;
-    list_foreach (pos, &r->neighbours)
-        send_update(r, list_entry(pos, struct neighbour, node), &d->subnet, r->seqno,
-                    METRIC_INFINITE, &r->self);
+    list_foreach (pos, &r->neighbours) {
+        const struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (to & neighbour_bit(nb))
+            send_update(r, nb, &d->subnet, r->seqno, METRIC_INFINITE, &r->self);
+    }
 }
 
 /* --- the whole table, for a wildcard request --------------------------------------------------

@@ -79,7 +79,10 @@
 #define LOST_QUERY_JITTER (200 * USEC_MS)
 /* A neighbour that retracts is told our other route after this and 0 to this more. */
 #define TELL_DELAY (50 * USEC_MS)
-#define TELL_MAX   4 /* neighbours remembered by destination; more: all are told */
+
+/* What begins to be used: the neighbours are asked after this and 0 to this more, when the answers
+ * to the search have come. */
+#define LOOK_DELAY (500 * USEC_MS)
 
 #define SEQNO_RETRY_FIRST (2 * USEC_SEC) /* then doubled */
 #define SEQNO_RETRIES     3

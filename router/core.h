@@ -20,7 +20,7 @@
  *
  * Records are many and small: they live in arenas, never move, and name each other by the 32-bit
  * names of their arena (0: none). Functions take and return addresses; what a record names is
- * looked up with dest_home(), route_dest() and the like.
+ * looked up with dest_selected(), route_dest() and the like.
  *
  * Lifetime: a dest lives while something hangs on it; dest_release() frees it when nothing does,
  * and whoever keeps using one across calls that may release it holds it (dest_hold). Routes belong
@@ -122,11 +122,6 @@ static inline struct source *source_at(const struct router *r, uint32_t name)
     return name ? arena_at(&r->sources, name) : NULL;
 }
 
-static inline struct dest *dest_home(const struct router *r, const struct dest *d)
-{
-    return arena_at(&r->dests, d->home);
-}
-
 static inline struct route *dest_selected(const struct router *r, const struct dest *d)
 {
     return d->selected ? arena_at(&r->routes, d->routes) : NULL;
@@ -172,6 +167,13 @@ static inline const struct router_id *source_rid(const struct router *r, const s
 
 struct dest *dest_find(const struct router *r, const struct subnet *s);
 struct dest *dest_node(const struct router *r, const struct ip6 *a); /* the /64 around a, or NULL */
+/* The /64 around this one, itself for a /64. */
+static inline struct dest *dest_home(const struct router *r, const struct dest *d)
+{
+    if (d->subnet.plen > 64)
+        return dest_node(r, &d->subnet.net);
+    return (void *)(r->dests.base + ((const uint8_t *)d - r->dests.base));
+}
 /* Found or made, held. NULL: out of memory, or LONGER_PREFIXES_MAX. */
 struct dest *dest_get(struct router *r, const struct subnet *s);
 void dest_hold(struct dest *d);
@@ -211,6 +213,12 @@ static inline bool neighbour_usable(const struct neighbour *nb)
 static inline bool route_usable(const struct router *r, const struct route *rt)
 {
     return rt && rt->metric != METRIC_INFINITE && neighbour_usable(route_nb(r, rt));
+}
+
+/* In dest.told_to and its like. */
+static inline uint32_t neighbour_bit(const struct neighbour *nb)
+{
+    return UINT32_C(1) << (nb->slot % 32);
 }
 
 static inline struct neighbour *dest_next_hop(const struct router *r, const struct dest *d)
@@ -308,23 +316,26 @@ void dest_reselect(struct router *r, struct dest *d, usec_t now);
 /* --- announcements.c ------------------------------------------------------------------------ */
 
 void announce_own(struct router *r, struct neighbour *to); /* NULL: all */
-/* The selected route, to all but its next hop. */
-void announce_route(struct router *r, struct dest *d, usec_t now);
-/* The same to one neighbour, unless it is the next hop. */
+/* The selected route, to the neighbours whose neighbour_bit() is in `to`, but not to its next hop.
+ * Returns the bits of those who got it. */
+uint32_t announce_route(struct router *r, struct dest *d, uint32_t to, usec_t now);
+/* The same to one neighbour. */
 void announce_route_to(struct router *r, struct dest *d, struct neighbour *to, usec_t now);
-void announce_retraction(struct router *r, struct dest *d, usec_t now); /* to all */
+/* To those who were told a route. */
+void announce_retraction(struct router *r, struct dest *d);
 void dump_start(struct router *r, struct neighbour *to, usec_t now);
 void dump_continue(struct router *r, struct neighbour *to, usec_t now);
 void dump_stop(struct neighbour *to);
 
 /* --- seqnos.c ------------------------------------------------------------------------------- */
 
-/* After an Update: the selected route goes to those who asked for its seqno or an older one, unless
- * it has just been announced to all. */
-void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, bool all_told,
+/* After an Update: the selected route goes to those who asked for its seqno or an older one, but
+ * not to those in `told`, who have just got it. */
+void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, uint32_t told,
                   usec_t now);
-/* This neighbour has a route again: what it was asked before died with the one it had. */
-void seqno_target_forget(const struct router *r, const struct dest *d, const struct neighbour *nb);
+/* This neighbour has a route again: what it was asked before died with the one it had, and what it
+ * asked for itself it does not need any more. */
+void seqno_peer_forget(const struct router *r, const struct dest *d, const struct neighbour *nb);
 void seqno_request_recv(struct router *r, struct neighbour *from, const struct tlv_seqno_request *q,
                         usec_t now);
 /* Asks for a newer seqno than what we announced: one neighbour, or each in the list with a finite
@@ -350,7 +361,9 @@ struct dest *query_want_via(struct router *r, const struct ip6 *a, const struct 
 void query_ask_all(struct router *r, struct dest *home, uint8_t generation,
                    const struct neighbour *except, usec_t now);
 bool query_pending(const struct router *r, const struct dest *home); /* open, or soon */
-void query_lost(struct router *r, struct dest *d, usec_t now);       /* lost its last route */
+/* neighbour_bit() of those who asked for it lately and could not be answered at once. */
+uint32_t query_asked_by(const struct router *r, const struct dest *d, usec_t now);
+void query_lost(struct router *r, struct dest *d, usec_t now); /* lost its last route */
 void query_start_lost(struct router *r, struct dest *d, usec_t now);
 void query_close(struct router *r, struct dest *home);
 void queries_expire(struct router *r, usec_t now);
@@ -362,6 +375,8 @@ void used_tell(struct router *r, struct neighbour *to, usec_t now);
 void used_ask(struct router *r, const struct neighbour *to, usec_t now);
 /* A packet went to this destination. */
 void dest_used(struct router *r, struct dest *d, usec_t now);
+/* It began to be used: neighbours are asked whether they have a route too. */
+void look_tick(struct router *r, struct dest *d, usec_t now);
 /* The selected route was renewed or changed: when its next renewal is asked for. */
 void renewal_plan(struct router *r, struct dest *d, usec_t now);
 void renewal_tick(struct router *r, struct dest *d, usec_t now);

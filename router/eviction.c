@@ -5,7 +5,7 @@
  * A neighbour that has its fair share of the routes or more pays for its new one with its own
  * oldest that nobody uses; one below its share pays with one of the neighbour that has most. What
  * is in use or being searched stays, and so do neighbours themselves. An unused route goes without
- * a word: who is told nothing and sends a packet makes us search.
+ * a word, as when it runs out: who was told of it and sends a packet makes us search.
  *
  * The work is bounded: so many candidates are looked at, and those that have to stay go to the end
  * of their list, so that others are looked at the next time. */
@@ -44,9 +44,7 @@ static void route_evict(struct router *r, struct route *rt, usec_t now)
         struct route *best = route_best(r, d, NULL);
         dest_select(r, d, best, now);
         if (best)
-            announce_route(r, d, now);
-        else
-            d->told = METRIC_INFINITE;
+            (void)announce_route(r, d, d->told_to, now);
     }
     route_remove(r, rt);
 }

@@ -13,7 +13,7 @@ static void extra_init(struct extra *x)
     list_init(&x->parked_in);
     x->rid_budget = INT64_MIN / 2; /* full */
     x->timer.kind = TIMER_DEST;
-    x->renew_at = x->retry_at = x->lost_at = x->tell_at = USEC_NEVER;
+    x->renew_at = x->retry_at = x->look_at = x->lost_at = x->tell_at = USEC_NEVER;
     x->doubt_at = x->hint_at = USEC_NEVER;
 }
 
@@ -61,9 +61,10 @@ static bool idle(const struct router *r, const struct dest *d, const struct extr
 {
     return !list_linked(&x->query) && list_empty(&x->seqno_entries) && list_empty(&x->parked_out) &&
            list_empty(&x->parked_in) && x->longer_len == 0 && x->renew_at == USEC_NEVER &&
-           x->retry_at == USEC_NEVER && x->lost_at == USEC_NEVER && x->tell_at == USEC_NEVER &&
-           !x->doubts && x->hint_at == USEC_NEVER && !dest_in_use(r, d, now) &&
-           (x->asked_at == 0 || now - x->asked_at >= QUERY_LIFE) &&
+           x->retry_at == USEC_NEVER && x->look_at == USEC_NEVER && x->lost_at == USEC_NEVER &&
+           x->tell_at == USEC_NEVER && !x->doubts && x->hint_at == USEC_NEVER &&
+           !dest_in_use(r, d, now) && (x->asked_at == 0 || now - x->asked_at >= QUERY_LIFE) &&
+           (x->asked_by_at == 0 || now - x->asked_by_at >= QUERY_LIFE) &&
            x->rid_budget <= now - (RIDS_BURST - 1) * RID_EVERY;
 }
 
@@ -78,6 +79,7 @@ static usec_t deadline(const struct router *r, const struct extra *x)
 {
     usec_t when = extra_dest(r, x)->selected ? x->renew_at : USEC_NEVER;
     when = MIN(when, x->retry_at);
+    when = MIN(when, x->look_at);
     when = MIN(when, x->lost_at);
     when = MIN(when, x->doubt_at);
     when = MIN(when, x->hint_at);
@@ -100,6 +102,8 @@ void extra_tick(struct router *r, struct extra *x, usec_t now)
         renewal_tick(r, d, now);
     if (now >= x->retry_at)
         seqno_retry(r, d, now);
+    if (now >= x->look_at)
+        look_tick(r, d, now);
     if (now >= x->lost_at)
         query_start_lost(r, d, now);
     if (now >= x->tell_at)

@@ -6,7 +6,8 @@
 #include "router/core.h"
 
 /* The source table: for each (subnet, router id) the best distance that we have announced. A route
- * that is not better than this could lead back to us. Written only when an Update is sent.
+ * that is not better than this could lead back to us. Written only when an Update is sent. Without
+ * that an entry outlives its last route when its key has been used, or must not be.
  * docs/protocol/routing.md, "Source table"; RFC 8966 section 3.5.1.
  *
  * Our own router id has no entries: nobody can bring us a route with it, except for our own /64,
@@ -150,7 +151,11 @@ void source_free(struct router *r, struct source *s)
 
 void source_drop_unused(struct router *r, struct source *s)
 {
-    if (s->routes == 0 && !s->announced)
+    if (s->routes > 0 || s->announced)
+        return;
+    if (s->key_checked || s->refused)
+        wheel_set(&r->source_wheel, arena_name(&r->sources, s), r->now + SOURCE_LIFE);
+    else
         source_free(r, s);
 }
 
@@ -179,6 +184,7 @@ void source_expired(struct router *r, struct source *s)
     s->announced = false;
     s->refused = false;
     r->stats.source_expired++;
-    source_drop_unused(r, s);
+    if (s->routes == 0)
+        source_free(r, s);
     dest_release(r, d);
 }

@@ -226,13 +226,19 @@ static struct pkt *passing_copy(const struct data_header *h, struct wire_rd fram
     return p;
 }
 
+/* Lost a moment ago: the neighbours know and send no more. */
+static bool just_retracted(const struct router *r, const struct dest *home)
+{
+    route_foreach(r, rt, home) if (rt->metric != METRIC_INFINITE) return false;
+    return home->routes && !query_pending(r, home);
+}
+
 /* Waits while its destination is being searched. */
 static int park_passing(struct router *r, struct neighbour *from, const struct data_header *h,
                         struct wire_rd frame, usec_t now)
 {
     struct dest *home = dest_node(r, &h->dst);
-    bool dead_list = home && home->routes && !query_pending(r, home);
-    home = dead_list ? NULL : query_want(r, &h->dst, from, now);
+    home = home && just_retracted(r, home) ? NULL : query_want(r, &h->dst, from, now);
     if (!home)
         return ERR_NOROUTE;
     struct pkt *p = passing_copy(h, frame);

@@ -4,8 +4,8 @@
 /* Route requests: how a route to an unknown /64 is found, and how one in use is kept.
  * docs/protocol/routing.md, "Route requests and queries".
  *
- * Only /64s inside the overlay are searched. Requesters need no list: a route that is found is
- * announced to every neighbour, and one that is known is sent at once. */
+ * Only /64s inside the overlay are searched. Who asks for a known route is told at once; who asks
+ * for one that is being searched is remembered and told when it is found. */
 
 static void send_request(struct router *r, const struct dest *d, const struct neighbour *to,
                          uint8_t generation)
@@ -59,6 +59,36 @@ bool query_pending(const struct router *r, const struct dest *home)
     return list_linked(&x->query) || x->lost_at != USEC_NEVER;
 }
 
+/* Somebody else than the one who made us search (this node: NULL) wants the route as well: the
+ * first may find it where we can not, and would not tell us. */
+static void ask_first_asker(struct router *r, struct dest *home, const struct neighbour *wants)
+{
+    struct extra *x = extra_of(r, home);
+    if (!x || x->not_asked == 0 || (wants && wants->id == x->not_asked))
+        return;
+    const struct neighbour *first = neighbour_find(r, x->not_asked);
+    x->not_asked = 0;
+    if (first)
+        send_request(r, home, first, x->query_generation);
+}
+
+static void asked_by_add(struct router *r, struct dest *home, const struct neighbour *nb,
+                         usec_t now)
+{
+    struct extra *x = extra_get(r, home);
+    if (!x)
+        return;
+    x->asked_by = query_asked_by(r, home, now) | neighbour_bit(nb); /* the earlier ones live on */
+    x->asked_by_at = MAX(now, 1);
+    ask_first_asker(r, home, nb);
+}
+
+uint32_t query_asked_by(const struct router *r, const struct dest *d, usec_t now)
+{
+    const struct extra *x = dest_extra(r, dest_home(r, d));
+    return x->asked_by_at > 0 && now - x->asked_by_at < QUERY_LIFE ? x->asked_by : 0;
+}
+
 void query_close(struct router *r, struct dest *home)
 {
     struct extra *x = extra_of(r, home);
@@ -67,14 +97,23 @@ void query_close(struct router *r, struct dest *home)
     list_del(&x->query);
     hint_end(r, home);
     x->query_ends = 0;
+    x->not_asked = 0;
     r->stats.queries--;
 }
 
+/* In vain: those who still have a route from us, one that ended here while it was not used, are to
+ * look elsewhere. */
 static void query_end(struct router *r, struct dest *home)
 {
+    const struct extra *x = dest_extra(r, home);
     dest_hold(home);
     query_close(r, home);
     parked_drop(r, home);
+    for (uint32_t i = 0; i <= x->longer_len; i++) {
+        struct dest *d = i == 0 ? home : dest_at(r, x->longer[i - 1]);
+        if (!d->selected)
+            announce_retraction(r, d);
+    }
     dest_release(r, home);
 }
 
@@ -98,6 +137,8 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
     x->query_ends = now + QUERY_LIFE;
     list_push_back(&r->queries, &x->query);
     r->stats.queries++;
+    x->query_generation = generation;
+    x->not_asked = except ? except->id : 0;
     if (via)
         hint_start(r, home, via, now);
     else
@@ -133,8 +174,10 @@ static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour
     if (!ip6_in_overlay(a) || ip6_same_node(a, &r->own.net))
         return NULL;
     struct dest *home = dest_node(r, a);
-    if (home && query_pending(r, home))
+    if (home && query_pending(r, home)) {
+        ask_first_asker(r, home, from);
         return home;
+    }
     if (!request_allowed(r, from, now))
         return NULL;
     struct subnet s = subnet_of_node(a);
@@ -183,14 +226,18 @@ static void forward(struct router *r, struct neighbour *from, const struct tlv_r
                     usec_t now)
 {
     struct subnet s = subnet_of_node(&q->subnet.net);
-    const struct dest *known = dest_node(r, &s.net);
-    if (q->generation + 1 >= GENERATION_LIMIT || (known && query_pending(r, known)) ||
-        !request_allowed(r, from, now))
+    struct dest *home = dest_node(r, &s.net);
+    if (home && query_pending(r, home)) {
+        asked_by_add(r, home, from, now);
         return;
-    struct dest *home = dest_get(r, &s);
+    }
+    if (q->generation + 1 >= GENERATION_LIMIT || !request_allowed(r, from, now))
+        return;
+    home = dest_get(r, &s);
     if (!home)
         return;
     query_open(r, home, (uint8_t)(q->generation + 1), from, NULL, now);
+    asked_by_add(r, home, from, now);
     dest_release(r, home);
 }
 
@@ -238,13 +285,33 @@ void renewal_plan(struct router *r, struct dest *d, usec_t now)
     }
 }
 
-/* The next hop alone is asked first; everybody shortly before the end. */
+/* Neighbours beside the next hop are asked for their routes to what is in use: the way that was
+ * found first need not be the best, and another one is at hand when it is lost. The request is
+ * answered by who knows the destination, and is too old for the others to pass it on. */
+static void look_around(struct router *r, const struct dest *d, bool for_new)
+{
+    list_foreach (pos, &r->neighbours) {
+        const struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (nb->slot != d->next_hop && !(for_new && route_of(r, d, nb)))
+            send_request(r, d, nb, GENERATION_LIMIT - 1);
+    }
+}
+
+void look_tick(struct router *r, struct dest *d, usec_t now)
+{
+    extra_of(r, d)->look_at = USEC_NEVER;
+    if (dest_usable(r, d) && dest_in_use(r, d, now))
+        look_around(r, d, true);
+}
+
+/* The next hop is asked first, and others for what they have; everybody shortly before the end. */
 static void renewal_ask(struct router *r, struct dest *d, struct extra *x, usec_t now)
 {
     const struct route *rt = dest_selected(r, d);
     usec_t last_chance = route_expires(rt) - RENEW_LAST_CHANCE;
     if (d->renew_stage == 0 && now < last_chance) {
         query_ask_one(r, d, route_nb(r, rt));
+        look_around(r, d, false);
         d->renew_stage = 1;
         d->renew_left = RENEW_LAST_CHANCE;
         x->renew_at = last_chance;
@@ -270,6 +337,10 @@ void dest_used(struct router *r, struct dest *d, usec_t now)
     if (!x)
         return;                                            /* no memory: it is not kept alive */
     if (x->used_at == 0 || now - x->used_at >= USEC_SEC) { /* not at every packet */
+        if (!dest_in_use(r, d, now)) {
+            x->look_at = now + LOOK_DELAY + (usec_t)rng_below(r->rng, (uint64_t)LOOK_DELAY);
+            extra_arm(r, x);
+        }
         x->used_at = MAX(now, 1);
         list_del(&x->used);
         list_push_back(&r->used, &x->used);
@@ -314,8 +385,9 @@ void used_ask(struct router *r, const struct neighbour *to, usec_t now)
         if (!dest_in_use(r, d, now))
             break;
         const struct route *rt = dest_selected(r, d);
+        /* It has been asked since it came when a search was open then or has begun meanwhile. */
         if ((!route_usable(r, rt) || rt->nb != to->slot) && !hint_pending(r, dest_home(r, d)) &&
-            !asked_lately(dest_extra(r, dest_home(r, d)), to, 0, now))
+            dest_extra(r, dest_home(r, d))->asked_upto < to->id)
             query_ask_one(r, d, to);
     }
 }

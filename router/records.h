@@ -111,14 +111,17 @@ struct dest {
     bool asked : 1;          /* ever, also when its extra has been given back since */
     uint16_t next_hop;       /* slot of the neighbour of the selected route */
     uint32_t extra;
-    uint16_t told;     /* metric last announced to all; infinite: none */
-    uint8_t holds;     /* callers within each other: a few */
-    uint8_t reachable; /* in a /64: selected routes in the whole of it */
-    uint32_t home;     /* the /64 around it, itself for a /64 */
-    uint32_t routes;   /* the selected one is first */
+    uint16_t told_metric; /* what those in told_to were told; infinite: nothing */
+    uint8_t holds;        /* callers within each other: a few */
+    uint8_t reachable;    /* in a /64: selected routes in the whole of it */
+    uint32_t routes;      /* the selected one is first */
     uint32_t sources;
     uint32_t last_source; /* of the last finite route: its key is the owner's */
     uint32_t renew_left; /* renewal is due so many microseconds before the selected route expires */
+    /* neighbour_bit() of each neighbour that has a route from us, until it is retracted. More than
+     * 32 neighbours share bits, and a bit outlives its neighbour and the life of what it was told:
+     * both cost one Update or retraction that nobody needed. */
+    uint32_t told_to;
 };
 
 /* Next hops that did not deliver; selection.c prefers others. */
@@ -155,6 +158,10 @@ struct extra {
     usec_t asked_at; /* last request to all */
     peer_id asked_upto;
     uint8_t asked_generation;
+    uint8_t query_generation; /* with which the open query went out */
+    peer_id not_asked;        /* who asked first, and so was not asked in turn; 0: all were */
+    uint32_t asked_by;        /* neighbour_bit() of those whose search we joined; */
+    usec_t asked_by_at;       /* valid for QUERY_LIFE from here; 0: nobody */
     struct list parked_out, parked_in;
     uint32_t parked_out_len, parked_in_len;
     struct ip6 via; /* until hint_at an open query asks only the neighbour with this origin */
@@ -163,11 +170,11 @@ struct extra {
     struct timer timer;
     usec_t renew_at; /* armed only while in use; else the next packet looks at dest_renew_due() */
     usec_t retry_at;
+    usec_t look_at; /* neighbours are asked whether they know it too */
     usec_t lost_at;
     usec_t tell_at;
     usec_t doubt_at;
     usec_t hint_at;
+    uint32_t tell; /* neighbour_bit() of those who are told at tell_at */
     uint8_t retries;
-    uint8_t tell_len; /* above TELL_MAX: all */
-    peer_id tell[TELL_MAX];
 };

@@ -65,6 +65,7 @@ void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
     if (x) {
         x->retry_at = x->lost_at = USEC_NEVER;
         x->retries = 0;
+        x->asked_at = 0; /* who answers once does not remember us: a later search asks anew */
     }
     if (home == d)
         query_close(r, d);

@@ -135,20 +135,18 @@ static void send_request(struct router *r, struct seqno_entry *e, const struct n
     output_control(r, to, &t);
 }
 
-/* Announces the selected route to those who asked for what it has; once for each of them. */
-static void answer(struct router *r, struct dest *d, struct seqno_entry *e, peer_id *told,
-                   size_t *told_len, usec_t now)
+/* Announces the selected route to those who asked for what it has, but not again to those in
+ * `told`. Returns neighbour_bit() of those who got it. */
+static uint32_t answer(struct router *r, struct dest *d, const struct seqno_entry *e, uint32_t told,
+                       usec_t now)
 {
+    uint32_t to = 0;
     for (uint8_t i = 0; i < e->requesters.len; i++) {
-        struct neighbour *nb = neighbour_find(r, e->requesters.v[i].peer);
-        bool again = false;
-        for (size_t k = 0; k < *told_len; k++)
-            again = again || told[k] == e->requesters.v[i].peer;
-        if (nb && !again) {
-            told[(*told_len)++] = nb->id;
-            announce_route_to(r, d, nb, now);
-        }
+        const struct neighbour *nb = neighbour_find(r, e->requesters.v[i].peer);
+        if (nb)
+            to |= neighbour_bit(nb);
     }
+    return announce_route(r, d, to & ~told, now);
 }
 
 static bool asked_by_anyone_lately(const struct seqno_entry *e, usec_t now)
@@ -163,15 +161,13 @@ static bool asked_by_anyone_lately(const struct seqno_entry *e, usec_t now)
  * seqno keeps its requesters, others have got what they wanted. What stays open goes on to the next
  * hop that we have now: who was asked before may have lost its route since, or the newer seqno came
  * over a route that is not the best. */
-void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, bool all_told,
+void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, uint32_t told,
                   usec_t now)
 {
     const struct extra *x = dest_extra(r, d);
     const struct route *sel = dest_selected(r, d);
     const struct neighbour *next_hop = route_nb(r, sel);
     const struct router_id *rid = source_rid(r, route_source(r, sel));
-    peer_id told[SEQNO_PER_DEST_MAX * SEQNO_PEERS_MAX];
-    size_t told_len = 0;
     list_foreach (pos, &x->seqno_entries) {
         struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
         bool same = memcmp(e->rid.b, rid->b, sizeof(e->rid.b)) == 0;
@@ -183,24 +179,29 @@ void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, 
         }
         if (memcmp(e->rid.b, u->router_id.b, sizeof(e->rid.b)) != 0)
             continue;
-        if (!all_told)
-            answer(r, d, e, told, &told_len, now);
+        told |= answer(r, d, e, told, now);
         if (e->seqno != u->seqno)
             e->requesters.len = 0;
     }
 }
 
-void seqno_target_forget(const struct router *r, const struct dest *d, const struct neighbour *nb)
+static void peers_del(struct seqno_peers *p, const struct neighbour *nb)
+{
+    for (uint8_t i = 0; i < p->len; i++) {
+        if (p->v[i].peer == nb->id) {
+            p->v[i] = p->v[--p->len];
+            return;
+        }
+    }
+}
+
+void seqno_peer_forget(const struct router *r, const struct dest *d, const struct neighbour *nb)
 {
     const struct extra *x = dest_extra(r, d);
     list_foreach (pos, &x->seqno_entries) {
-        struct seqno_peers *p = &list_entry(pos, struct seqno_entry, in_dest)->targets;
-        for (uint8_t i = 0; i < p->len; i++) {
-            if (p->v[i].peer == nb->id) {
-                p->v[i] = p->v[--p->len];
-                break;
-            }
-        }
+        struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
+        peers_del(&e->targets, nb);
+        peers_del(&e->requesters, nb);
     }
 }
 

@@ -69,16 +69,16 @@ static struct dest *dest_new(struct router *r, const struct subnet *s)
     if (!d)
         return NULL;
     d->subnet = *s;
-    d->home = name;
-    d->told = METRIC_INFINITE;
+    d->told_metric = METRIC_INFINITE;
     return d;
 }
 
 static struct dest *node_new(struct router *r, const struct subnet *s)
 {
     struct dest *d = dest_new(r, s);
-    if (d && nodemap_add(&r->nodes, d->home) < 0) {
-        arena_free(&r->dests, d->home);
+    uint32_t name = d ? arena_name(&r->dests, d) : 0;
+    if (d && nodemap_add(&r->nodes, name) < 0) {
+        arena_free(&r->dests, name);
         return NULL;
     }
     return d;
@@ -98,9 +98,8 @@ static struct dest *longer_new(struct router *r, struct dest *home, const struct
         return NULL;
     uint32_t i = longer_at(r, x, s);
     memmove(v + i + 1, v + i, (x->longer_len - i) * sizeof(*v));
-    v[i] = d->home;
+    v[i] = arena_name(&r->dests, d);
     x->longer_len++;
-    d->home = home->home;
     return d;
 }
 
@@ -154,7 +153,7 @@ static void dest_free(struct router *r, struct dest *d)
 {
     uint32_t name = arena_name(&r->dests, d);
     extra_free(r, d);
-    if (d->home == name)
+    if (d->subnet.plen == 64)
         nodemap_del(&r->nodes, name);
     else
         longer_del(r, dest_home(r, d), d);

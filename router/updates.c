@@ -9,13 +9,15 @@
 /* What a destination had before an event: the after-effects compare with it. */
 struct before {
     bool had;
+    uint16_t seqno;
     uint32_t source;
 };
 
 static struct before before_of(const struct router *r, const struct dest *d)
 {
     const struct route *sel = dest_selected(r, d);
-    return (struct before){.had = sel != NULL, .source = sel ? sel->source : 0};
+    return (struct before){
+        .had = sel != NULL, .seqno = sel ? sel->seqno : 0, .source = sel ? sel->source : 0};
 }
 
 /* A neighbour that retracts may have no other route: ours is sent to it, a little later, because in
@@ -26,13 +28,7 @@ static void tell_later(struct router *r, struct dest *d, const struct neighbour 
     struct extra *x = sel && sel->nb != nb->slot ? extra_get(r, d) : NULL;
     if (!x)
         return;
-    for (uint8_t i = 0; i < x->tell_len && i < TELL_MAX; i++)
-        if (x->tell[i] == nb->id)
-            return;
-    if (x->tell_len < TELL_MAX)
-        x->tell[x->tell_len] = nb->id;
-    if (x->tell_len <= TELL_MAX)
-        x->tell_len++;
+    x->tell |= neighbour_bit(nb);
     if (x->tell_at == USEC_NEVER)
         x->tell_at = now + TELL_DELAY + (usec_t)rng_below(r->rng, (uint64_t)TELL_DELAY);
     extra_arm(r, x);
@@ -41,70 +37,83 @@ static void tell_later(struct router *r, struct dest *d, const struct neighbour 
 void tell_tick(struct router *r, struct dest *d, usec_t now)
 {
     struct extra *x = extra_of(r, d);
-    uint8_t len = x->tell_len;
+    uint32_t tell = x->tell;
     x->tell_at = USEC_NEVER;
-    x->tell_len = 0;
-    if (!dest_usable(r, d))
-        return;
-    if (len > TELL_MAX) {
-        announce_route(r, d, now);
-        return;
-    }
-    for (uint8_t i = 0; i < len; i++) {
-        struct neighbour *nb = neighbour_find(r, x->tell[i]);
-        if (nb)
-            announce_route_to(r, d, nb, now);
-    }
+    x->tell = 0;
+    (void)announce_route(r, d, tell, now);
 }
 
-/* May all be told now, after a word of this neighbour? Else they are told later what is true then:
+/* May they be told now, after a word of this neighbour? Else they are told later what is true then:
  * whoever changes its mind all the time is passed on as often as anybody can use. */
-static bool tell_now(struct router *r, struct dest *d, struct neighbour *nb, usec_t now)
+static bool tell_now(struct router *r, struct dest *d, struct neighbour *nb, uint32_t to,
+                     usec_t now)
 {
     struct extra *x;
     if (bucket_take(&nb->announcements, ANNOUNCEMENTS_PER_SEC, ANNOUNCEMENTS_BURST, now) ||
         (x = extra_get(r, d)) == NULL)
         return true;
     r->stats.limit_announcements++;
-    x->tell_len = TELL_MAX + 1;
+    x->tell |= to;
     x->tell_at = MIN(x->tell_at, now + ANNOUNCE_LATER);
     extra_arm(r, x);
     return false;
 }
 
+/* Neighbours that lead where ours leads, but by a way so much longer that they would take ours: the
+ * next hop before a repair, when the shorter way is there again. A newer seqno is news for them
+ * too: with the older one they may not use it. Only of what is in use. */
+static uint32_t who_gains(const struct router *r, const struct dest *d, usec_t now)
+{
+    const struct route *sel = dest_selected(r, d);
+    uint32_t who = 0;
+    if (!dest_in_use(r, d, now) || route_doubted(r, d, sel) > 0)
+        return 0;
+    route_foreach(r, rt, d)
+    {
+        uint16_t over_us = metric_add(route_total(r, sel), neighbour_cost(route_nb(r, rt)));
+        if (rt != sel && route_usable(r, rt) &&
+            over_us < metric_sub(rt->metric, METRIC_IMPROVEMENT))
+            who |= neighbour_bit(route_nb(r, rt));
+    }
+    return who;
+}
+
 /* After-effects: what the neighbours and the waiting packets get to know. u: the Update that led
- * here, NULL: none. True when all neighbours were told.
+ * here, NULL: none. Returns neighbour_bit() of those who were told our route.
  *
  * Better figures of a doubted next hop are not passed on: they would draw neighbours with another
  * way to us, and a newer seqno that was asked for to find one would allow it to nobody else. */
-static bool follow_up(struct router *r, struct dest *d, struct before before,
-                      const struct tlv_update *u, usec_t now)
+static uint32_t follow_up(struct router *r, struct dest *d, struct before before,
+                          const struct tlv_update *u, usec_t now)
 {
     const struct route *sel = dest_selected(r, d);
     if (!sel) {
-        if (!before.had)
-            return false;
-        if (d->told != METRIC_INFINITE)
-            announce_retraction(r, d, now);
-        query_lost(r, d, now);
-        return true;
+        if (before.had) {
+            announce_retraction(r, d);
+            query_lost(r, d, now);
+        }
+        return 0;
     }
-    bool big = metric_change(d->told, route_total(r, sel)) > METRIC_BIG_CHANGE;
-    bool tell_all =
-        !before.had || sel->source != before.source || (big && route_doubted(r, d, sel) == 0);
-    tell_all = tell_all && tell_now(r, d, route_nb(r, sel), now);
-    if (tell_all)
-        announce_route(r, d, now);
+    bool big = metric_change(d->told_metric, route_total(r, sel)) > METRIC_BIG_CHANGE;
+    uint32_t told = 0, to = query_asked_by(r, d, now);
+    if (!before.had || sel->source != before.source || (big && route_doubted(r, d, sel) == 0))
+        to |= d->told_to | who_gains(r, d, now);
+    else if (sel->seqno != before.seqno)
+        to = (to & ~d->told_to) | who_gains(r, d, now);
+    else
+        to &= ~d->told_to; /* they asked, and nobody but the next hop knew the way */
+    if (to && tell_now(r, d, route_nb(r, sel), to, now))
+        told = announce_route(r, d, to, now);
     if (u)
-        seqno_answer(r, d, u, tell_all, now);
+        seqno_answer(r, d, u, told, now);
     if (!before.had)
         parked_flush(r, dest_home(r, d), now);
-    return tell_all;
+    return told;
 }
 
 /* keep: the selected route, or NULL when it may not stay. */
-static bool select_again(struct router *r, struct dest *d, struct before before, struct route *keep,
-                         const struct tlv_update *u, usec_t now)
+static uint32_t select_again(struct router *r, struct dest *d, struct before before,
+                             struct route *keep, const struct tlv_update *u, usec_t now)
 {
     struct route *best = route_best(r, d, keep);
     r->stats.route_selections++;
@@ -162,7 +171,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
         source_drop_unused(r, s);
         return;
     }
-    seqno_target_forget(r, d, from);
+    seqno_peer_forget(r, d, from);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
     route_renew(r, rt, interval_of(r, d, u, false, now), now);
@@ -188,7 +197,7 @@ static void retraction_again(struct router *r, struct dest *d, struct route *rt,
                              const struct tlv_update *u, usec_t now)
 {
     struct before before = before_of(r, d);
-    bool told = false;
+    uint32_t told = 0;
     if (rt->metric == METRIC_INFINITE)
         return; /* it goes when it was to go */
     rt->metric = METRIC_INFINITE;
@@ -196,7 +205,7 @@ static void retraction_again(struct router *r, struct dest *d, struct route *rt,
     route_hold(r, rt, now);
     if (dest_selected(r, d) == rt)
         told = select_again(r, d, before, NULL, u, now);
-    if (!told)
+    if (!(told & neighbour_bit(route_nb(r, rt))))
         tell_later(r, d, route_nb(r, rt), now);
 }
 
@@ -224,7 +233,7 @@ static void update_again(struct router *r, struct dest *d, struct route *rt,
         return;
     }
     if (rt->metric == METRIC_INFINITE)
-        seqno_target_forget(r, d, from);
+        seqno_peer_forget(r, d, from);
     route_take_source(r, rt, s);
     rt->metric = u->metric;
     rt->seqno = u->seqno;
@@ -370,11 +379,27 @@ static void select_after_loss(struct router *r, struct dest *d, usec_t now)
         seqno_ask_all(r, d, now);
     dest_select(r, d, best, now);
     if (best) {
-        announce_route(r, d, now);
+        (void)announce_route(r, d, d->told_to | query_asked_by(r, d, now), now);
     } else {
-        announce_retraction(r, d, now);
+        announce_retraction(r, d);
         query_lost(r, d, now);
     }
+}
+
+/* The selected route ran out and nothing has gone that way for long: it ends without a word, here
+ * and in the same way at all who know of it. Whoever was told and wants it again sends or asks, and
+ * then it is searched. */
+static void route_ends_unused(struct router *r, struct dest *d, struct route *rt, usec_t now)
+{
+    struct before before = before_of(r, d);
+    rt->metric = METRIC_INFINITE;
+    struct route *best = route_best(r, d, NULL);
+    r->stats.route_selections++;
+    dest_select(r, d, best, now);
+    if (best)
+        (void)follow_up(r, d, before, NULL, now);
+    r->stats.route_removed++;
+    route_remove(r, rt);
 }
 
 void route_expired(struct router *r, struct route *rt, usec_t now)
@@ -384,6 +409,9 @@ void route_expired(struct router *r, struct route *rt, usec_t now)
     if (dest_selected(r, d) != rt) {
         r->stats.route_removed++;
         route_remove(r, rt);
+    } else if (!dest_in_use(r, d, now)) {
+        r->stats.selected_expired++;
+        route_ends_unused(r, d, rt, now);
     } else {
         r->stats.selected_expired++;
         rt->metric = METRIC_INFINITE;

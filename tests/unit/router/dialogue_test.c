@@ -1,5 +1,7 @@
 /* A whole conversation with one router over two links, byte by byte. Where this router says more or
- * less than the other implementation of the network, the step says so. */
+ * less than the other implementation of the network, the step says so. What differs most: a
+ * neighbour that has not asked for a destination, or does not need it, hears nothing (3, 15, 17).
+ */
 #include "fixture.h"
 
 #define STEP (350 * USEC_MS)
@@ -50,9 +52,8 @@ static void dialogue(void **state)
     fx_expect_own(&f, a, 0);
     fx_expect_silence(&f);
 
-    fx_advance(&f, STEP); /* 3 */
+    fx_advance(&f, STEP); /* 3: here b, who has not asked, is not told */
     fx_hex(&f, a, UPDATE_HEAD "00070000" X_PREFIX X_ID);
-    fx_expect_hex(&f, b, UPDATE_X_1010_7);
     fx_expect_silence(&f);
 
     fx_advance(&f, STEP); /* 4 */
@@ -82,7 +83,7 @@ static void dialogue(void **state)
     fx_route_request(&f, b, &w, 255);
     fx_expect_silence(&f);
 
-    fx_advance(&f, STEP); /* 9 */
+    fx_advance(&f, STEP); /* 9: who asked in 6 */
     fx_update(&f, a, &fx_y, 77, 0);
     fx_expect_update(&f, b, &fx_y, 1087, 0);
     fx_expect_silence(&f);
@@ -113,9 +114,8 @@ static void dialogue(void **state)
     fx_expect_update(&f, b, &fx_x, 1020, 8);
     fx_expect_silence(&f);
 
-    fx_advance(&f, STEP); /* 15: 5 less is no reason to switch */
+    fx_advance(&f, STEP); /* 15: 5 less is no reason to switch; here b, with a route, is not told */
     fx_update(&f, b, &fx_x, 5, 8);
-    fx_expect_update(&f, b, &fx_x, 1020, 8);
     fx_expect_silence(&f);
 
     fx_advance(&f, STEP); /* 16: b is selected. Here a is told of it, a moment later. */
@@ -125,11 +125,12 @@ static void dialogue(void **state)
     fx_expect_update(&f, a, &fx_x, 1015, 8);
     fx_expect_silence(&f);
 
-    fx_advance(&f, STEP); /* 17: here nobody is asked for X: nobody has a finite route any more */
+    /* 17: here nobody is asked for X: nobody has a finite route any more; and the retraction goes
+     * only to those who were told a route. */
+    fx_advance(&f, STEP);
     fx_update(&f, b, &fx_x, METRIC_INFINITE, 8);
     fx_expect_retraction(&f, a, &x, 0);
     fx_expect_retraction(&f, b, &x, 0);
-    fx_expect_retraction(&f, c, &x, 0);
     fx_expect_silence(&f);
 
     fx_advance(&f, STEP); /* 18 */

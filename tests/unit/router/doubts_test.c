@@ -188,6 +188,7 @@ static void nothing_better(void **state)
     (void)state;
     struct subnet x = fx_subnet_of(&fx_x);
     peer_id a = up(), b = up(), c = up();
+    fx_want(&f, c, &fx_x);
     fx_update(&f, a, &fx_x, 1, 1); /* announced: seqno 1, 11 */
     fx_update(&f, b, &fx_x, 5, 1);
     fx_update(&f, b, &fx_x, 2000, 1); /* not feasible */
@@ -215,7 +216,7 @@ static void nothing_better(void **state)
     fx_update(&f, b, &fx_x, 2000, 2);
     assert_int_equal(hop(), b);
     assert_int_equal(fx_stats(&f).doubt_switches, 1);
-    fx_expect_update(&f, a, &fx_x, 2010, 2);
+    fx_expect_update(&f, c, &fx_x, 2010, 2);
     assert_int_equal(fx_stats(&f).route_retracted, 0);
 }
 
@@ -224,7 +225,8 @@ static void unfeasible_answer(void **state)
 {
     (void)state;
     peer_id a = up(), b = up();
-    fx_update(&f, a, &fx_x, 1, 1);
+    fx_want(&f, b, &fx_x);
+    fx_update(&f, a, &fx_x, 1, 1); /* announced with 11 */
     send_x();
     later(2 * USEC_SEC);
     fx_update(&f, b, &fx_x, 2000, 1);

@@ -186,6 +186,13 @@ void fx_route_request(struct fx *f, peer_id from, const struct subnet *s, uint8_
     fx_tlv(f, from, &t);
 }
 
+void fx_want(struct fx *f, peer_id from, const struct router_id *rid)
+{
+    struct subnet s = fx_subnet_of(rid);
+    fx_route_request(f, from, &s, 0);
+    fx_forget(f);
+}
+
 void fx_seqno_request(struct fx *f, peer_id from, const struct router_id *rid, uint16_t seqno,
                       uint8_t hops)
 {

@@ -54,6 +54,9 @@ void fx_update(struct fx *f, peer_id from, const struct router_id *rid, uint16_t
 void fx_update_interval(struct fx *f, peer_id from, const struct router_id *rid, uint16_t metric,
                         uint16_t seqno, uint16_t interval_cs);
 void fx_route_request(struct fx *f, peer_id from, const struct subnet *s, uint8_t generation);
+/* This neighbour asks for the /64 of this origin, and what was sent because of that is forgotten: a
+ * neighbour that asks for nothing is told nothing. */
+void fx_want(struct fx *f, peer_id from, const struct router_id *rid);
 void fx_seqno_request(struct fx *f, peer_id from, const struct router_id *rid, uint16_t seqno,
                       uint8_t hops);
 void fx_advance(struct fx *f, usec_t by);

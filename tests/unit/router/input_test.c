@@ -108,6 +108,7 @@ static void tolerated(void **state)
     fx_expect_ihu(&f, a, 1010);
     fx_hex(&f, a, "010100002a03000f04068000000007d0050500000003f2"); /* the second one is short */
     fx_expect_ihu(&f, a, 1010);
+    fx_want(&f, b, &fx_x);
     fx_hex(&f, a,
            "010100002a03003c083a02ff40077530000700ff"
            "04d184663caeb47e"

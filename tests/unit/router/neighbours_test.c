@@ -103,6 +103,7 @@ static void silent_neighbour(void **state)
     peer_id b = fx_up_quiet(&f);
     f.auto_ihu = false;
     struct subnet x = fx_subnet_of(&fx_x);
+    fx_want(&f, b, &fx_x);
     fx_update(&f, a, &fx_x, 0, 0);
     fx_hello(&f, a); /* says nothing about whether it hears us */
     usec_t start = f.now;
@@ -167,6 +168,8 @@ static void cost_change(void **state)
     fx_ihu(&f, a); /* 110 */
     peer_id b = fx_up_quiet(&f);
     peer_id c = fx_up_quiet(&f);
+    fx_want(&f, c, &fx_x);
+    fx_want(&f, a, &fx_x);
     fx_update(&f, a, &fx_x, 50, 0);
     fx_update(&f, b, &fx_x, 51, 0);
     struct subnet x = fx_subnet_of(&fx_x);

@@ -127,9 +127,13 @@ static void generations(void **state)
         if (rows[i].out >= 0)
             fx_expect_route_request(&f, b, &s, (uint8_t)rows[i].out);
         fx_expect_silence(&f);
-        fx_route_request(&f, b, &s, 0); /* being searched: nothing more */
-        if (rows[i].out >= 0)
+        fx_route_request(&f, b, &s, 0); /* being searched: only who was not asked is asked now */
+        if (rows[i].out >= 0) {
+            fx_expect_route_request(&f, a, &s, (uint8_t)rows[i].out);
             fx_expect_silence(&f);
+            fx_route_request(&f, b, &s, 0);
+            fx_expect_silence(&f);
+        }
         fx_forget(&f);
     }
 }
@@ -246,8 +250,9 @@ static void short_life(void **state)
     assert_int_equal(take_data(a), 2000);
 }
 
-/* A route in use is renewed by its next hop at 60 to 90 % of its life; everybody is asked when that
- * one is silent. One that is not in use dies. */
+/* A route in use is renewed by its next hop at 60 to 90 % of its life, when others are asked for
+ * what they have, as when it came into use; everybody is asked when that one is silent. One that is
+ * not in use dies. */
 static void renewal(void **state)
 {
     (void)state;
@@ -258,6 +263,7 @@ static void renewal(void **state)
     fx_update(&f, a, &fx_x, 5, 0);
     fx_update(&f, a, &fx_y, 5, 0);
     usec_t learned = f.now, asked = 0;
+    unsigned looks = 0;
     for (unsigned s = 0; s < 1034; s++) {
         if (s % 60 == 0)
             assert_int_equal(send_to(&x), OK);
@@ -272,11 +278,16 @@ static void renewal(void **state)
             pkt_free(p);
         }
         while ((p = fx_take(&f, b)) != NULL) {
-            assert_true(p->data[8] != TLV_ROUTE_REQUEST);
+            if (p->data[8] == TLV_ROUTE_REQUEST) {
+                assert_int_equal(p->data[10], GENERATION_LIMIT - 1); /* goes no further */
+                assert_true(looks == 0 ? s < 2 : asked == f.now);
+                looks++;
+            }
             pkt_free(p);
         }
     }
     assert_in_range((asked - learned) / USEC_SEC, 630, 946);
+    assert_int_equal(looks, 2);
     fx_forget(&f);
     fx_advance(&f, 2 * USEC_SEC); /* 15 s before the end */
     fx_expect_route_request(&f, a, &x, 0);
@@ -295,6 +306,8 @@ static void lost_in_use(void **state)
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
     struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y);
+    fx_want(&f, b, &fx_x);
+    fx_want(&f, b, &fx_y);
     fx_update(&f, a, &fx_x, 5, 0);
     fx_update(&f, a, &fx_y, 5, 0);
     assert_int_equal(send_to(&x), OK);
@@ -327,7 +340,81 @@ static void request_without_route(void **state)
     fx_expect_route_request(&f, a, &x, 1);
     fx_expect_silence(&f);
     fx_update(&f, a, &fx_x, 6, 1);
-    fx_expect_update(&f, b, &fx_x, 1016, 1); /* who asked is told with all others */
+    fx_expect_update(&f, b, &fx_x, 1016, 1); /* who asked is told */
+    fx_expect_silence(&f);
+}
+
+/* All who ask while the search lasts are told, and what they asked is not asked again. */
+static void askers_are_remembered(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f), d = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_route_request(&f, b, &x, 0);
+    fx_expect_route_request(&f, a, &x, 1);
+    fx_expect_route_request(&f, c, &x, 1);
+    fx_expect_route_request(&f, d, &x, 1);
+    fx_advance(&f, 10 * USEC_SEC);
+    fx_route_request(&f, c, &x, 5);
+    fx_expect_route_request(&f, b, &x, 1); /* it was not asked, and c may need what it finds */
+    fx_expect_silence(&f);
+    fx_route_request(&f, c, &x, 15); /* too old to be passed on, not to be remembered */
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 5, 0);
+    fx_expect_update(&f, b, &fx_x, 1015, 0);
+    fx_expect_update(&f, c, &fx_x, 1015, 0);
+    fx_expect_silence(&f); /* d wants nothing */
+
+    /* An answer that comes after the search, but soon after the question. */
+    struct subnet y = fx_subnet_of(&fx_y);
+    fx_update(&f, a, &fx_y, 5, 0);
+    fx_want(&f, d, &fx_y);
+    fx_update(&f, a, &fx_y, METRIC_INFINITE, 0);
+    fx_forget(&f);
+    fx_route_request(&f, b, &y, 0);
+    fx_forget(&f);
+    fx_advance(&f, 10 * USEC_SEC);
+    fx_route_request(&f, c, &y, 0);
+    fx_forget(&f);
+    fx_advance(&f, 6 * USEC_SEC);
+    assert_int_equal(fx_stats(&f).queries, 0);
+    fx_update(&f, a, &fx_y, 5, 1);
+    fx_expect_update(&f, b, &fx_y, 1015, 1); /* prolonged by c */
+    fx_expect_update(&f, c, &fx_y, 1015, 1);
+    fx_expect_silence(&f);
+}
+
+/* The next hop of a route has asked for it as well: it hears of it when another one takes over. */
+static void former_next_hop(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    fx_want(&f, a, &fx_x);
+    fx_update(&f, a, &fx_x, 50, 0);
+    fx_update(&f, b, &fx_x, 30, 0);
+    fx_expect_update(&f, a, &fx_x, 1040, 0);
+    fx_expect_silence(&f);
+}
+
+/* Also for what was searched before, a neighbour that comes during a search is asked once. */
+static void one_request_to_a_new_neighbour(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_want(&f, b, &fx_x);
+    fx_update(&f, a, &fx_x, 5, 0);
+    fx_down(&f, a);
+    fx_down(&f, b);
+    fx_advance(&f, 20 * USEC_SEC);
+    fx_forget(&f);
+    router_want(f.r, &x.net, f.now); /* with nobody to ask */
+    peer_id c = fx_up(&f);
+    fx_expect_own(&f, c, 0);
+    fx_expect_hello(&f, c, 0);
+    fx_expect_route_request(&f, c, &x, 0);
+    fx_advance(&f, 10 * USEC_SEC);
     fx_expect_silence(&f);
 }
 
@@ -402,6 +489,9 @@ int main(void)
         T(renewal),
         T(lost_in_use),
         T(request_without_route),
+        T(askers_are_remembered),
+        T(former_next_hop),
+        T(one_request_to_a_new_neighbour),
         T(dump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

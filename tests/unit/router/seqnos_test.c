@@ -89,6 +89,24 @@ static void requesters(void **state)
     fx_expect_silence(&f);
 }
 
+/* A neighbour that asked and then found a way itself can pass on what others ask for. */
+static void asker_becomes_next_hop(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    fx_update(&f, a, &fx_x, 300, 3);
+    fx_seqno_request(&f, b, &fx_x, 4, 64);
+    fx_expect_seqno_request(&f, a, &fx_x, 4, 63);
+    fx_seqno_request(&f, c, &fx_x, 4, 64);
+    fx_expect_silence(&f);
+    fx_update(&f, b, &fx_x, 50, 3); /* better, and not new enough for c */
+    fx_expect_seqno_request(&f, b, &fx_x, 4, 64);
+    fx_expect_silence(&f);
+    fx_update(&f, b, &fx_x, 50, 4);
+    fx_expect_update(&f, c, &fx_x, 1060, 4);
+    fx_expect_silence(&f);
+}
+
 /* Another origin of the same /64 satisfies any request; a route over who asks does not. */
 static void answer_rules(void **state)
 {
@@ -113,6 +131,7 @@ static void repeats(void **state)
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
     struct subnet x = fx_subnet_of(&fx_x);
+    fx_want(&f, b, &fx_x);
     fx_update(&f, a, &fx_x, 10, 0);
     fx_down(&f, a);
     fx_forget(&f);
@@ -155,7 +174,8 @@ static void bounded(void **state)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(own_seqno),    T(hop_count), T(requesters),
-                                       T(answer_rules), T(repeats),   T(bounded)};
+    const struct CMUnitTest tests[] = {
+        T(own_seqno),    T(hop_count), T(requesters), T(asker_becomes_next_hop),
+        T(answer_rules), T(repeats),   T(bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

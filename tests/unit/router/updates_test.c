@@ -65,6 +65,7 @@ static void filters(void **state)
     struct pubkey key;
     memcpy(key.b, fx_x.b, sizeof(key.b));
     struct subnet host = {.net = address_of_key(&key), .plen = 128};
+    fx_want(&f, b, &fx_x);
     update_of(&host, &fx_x, 5, a);
     update_of(&x, &fx_x, 5, a);
     assert_int_equal(fx_stats(&f).routes, 2);
@@ -95,6 +96,9 @@ static void hysteresis(void **state)
 {
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    fx_want(&f, a, &fx_x);
+    fx_want(&f, b, &fx_x);
+    fx_want(&f, c, &fx_x);
     fx_update(&f, a, &fx_x, 900, 0);
     fx_expect_update(&f, b, &fx_x, 1910, 0);
     fx_expect_update(&f, c, &fx_x, 1910, 0);
@@ -109,13 +113,14 @@ static void hysteresis(void **state)
     fx_expect_silence(&f);
 }
 
-/* A restarted origin has a new router id: everybody is told at once. */
+/* A restarted origin has a new router id: everybody who knows it is told at once. */
 static void new_router_id(void **state)
 {
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
     struct router_id again = fx_x;
     again.b[39] ^= 1;
+    fx_want(&f, b, &fx_x);
     fx_update(&f, a, &fx_x, 3, 9);
     fx_expect_update(&f, b, &fx_x, 1013, 9);
     fx_update(&f, a, &again, 3, 0);
@@ -129,6 +134,7 @@ static void many_router_ids(void **state)
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
     struct router_id rid = fx_x;
+    fx_want(&f, b, &rid);
     for (uint8_t i = 0; i < 100; i++) {
         rid.b[39] = i;
         fx_update(&f, a, &rid, 3, 0);
@@ -180,17 +186,17 @@ static void short_interval(void **state)
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
     struct subnet x = fx_subnet_of(&fx_x);
+    router_want(f.r, &x.net, f.now); /* in use, or it would end without a word */
+    fx_want(&f, b, &fx_x);
     fx_update_interval(&f, a, &fx_x, 0, 0, 100);
-    fx_forget(&f);
     fx_advance(&f, 3499 * USEC_MS);
-    fx_expect_silence(&f);
+    fx_forget(&f);
     assert_true(fx_reachable(&f, &x));
     fx_advance(&f, USEC_MS); /* 3.5 s */
-    fx_expect_retraction(&f, a, &x, 0);
     fx_expect_retraction(&f, b, &x, 0);
     fx_expect_silence(&f);
     assert_false(fx_reachable(&f, &x));
-    fx_advance(&f, 5999 * USEC_MS);
+    fx_advance(&f, 5999 * USEC_MS); /* all were asked when it had less than 15 s left */
     assert_int_equal(fx_stats(&f).routes, 1);
     fx_advance(&f, USEC_MS); /* 9.5 s */
     assert_int_equal(fx_stats(&f).routes, 0);
@@ -250,8 +256,8 @@ static void retraction_is_answered(void **state)
 
     fx_update(&f, c, &fx_x, METRIC_INFINITE, 0);
     fx_update(&f, a, &fx_x, METRIC_INFINITE, 0); /* the wave has come this way too */
-    fx_expect_retraction(&f, a, &x, 0);
-    fx_forget(&f);
+    fx_expect_retraction(&f, b, &x, 0);
+    fx_expect_silence(&f);
     fx_advance(&f, 300 * USEC_MS);
     fx_expect_silence(&f);
 }
@@ -264,6 +270,7 @@ static void key_outlives_route(void **state)
     peer_id a = fx_up_quiet(&f);
     struct subnet x = fx_subnet_of(&fx_x);
     assert_int_equal(router_pubkey(f.r, &x.net, &key), ERR_NOENT);
+    fx_want(&f, fx_up_quiet(&f), &fx_x);
     fx_update(&f, a, &fx_x, 10, 0);
     assert_int_equal(router_pubkey(f.r, &x.net, &key), OK);
     assert_memory_equal(key.b, fx_x.b, KEY_BYTES);
@@ -285,6 +292,9 @@ static void loss_of_a_neighbour(void **state)
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
     struct subnet y = fx_subnet_of(&fx_y);
+    fx_want(&f, c, &fx_x);
+    fx_want(&f, b, &fx_y);
+    fx_want(&f, c, &fx_y);
     fx_update(&f, a, &fx_x, 10, 0);
     fx_update(&f, b, &fx_x, 11, 0); /* fallback: feasible under what was announced */
     fx_update(&f, a, &fx_y, 10, 0);
@@ -306,6 +316,7 @@ static void unfeasible_is_never_used(void **state)
     (void)state;
     peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
     struct subnet x = fx_subnet_of(&fx_x);
+    fx_want(&f, b, &fx_x);
     fx_update(&f, a, &fx_x, 10, 5); /* announced with 1020 */
     fx_update(&f, b, &fx_x, 1020, 5);
     assert_int_equal(fx_stats(&f).routes, 1);
@@ -334,7 +345,7 @@ static void limits(void **state)
         fx_update(&f, a, &rid, 1, 0);
     }
     assert_int_equal(fx_stats(&f).routes, 10);
-    assert_int_equal(fx_stats(&f).sources, 20); /* what was announced is remembered */
+    assert_int_equal(fx_stats(&f).sources, 10); /* nothing was announced: nothing to remember */
     assert_int_equal(fx_stats(&f).evicted_routes, 10);
     assert_int_equal(fx_stats(&f).limit_routes, 0);
     fx_down(&f, a);
@@ -372,16 +383,199 @@ static void everything_ages(void **state)
     (void)state;
     f.auto_ihu = true;
     peer_id a = fx_up_quiet(&f);
+    fx_want(&f, fx_up_quiet(&f), &fx_x);
     fx_update(&f, a, &fx_x, 1, 0);
+    fx_update(&f, a, &fx_y, 1, 0); /* of which nobody hears: gone with its route */
     fx_advance(&f, 1050 * USEC_SEC);
-    assert_int_equal(fx_stats(&f).selected_expired, 1);
-    fx_advance(&f, 6 * USEC_SEC);
+    assert_int_equal(fx_stats(&f).selected_expired, 2);
     assert_int_equal(fx_stats(&f).routes, 0);
     assert_int_equal(fx_stats(&f).sources, 1);
-    fx_advance(&f, 745 * USEC_SEC);
+    fx_advance(&f, 751 * USEC_SEC);
     assert_int_equal(fx_stats(&f).sources, 0);
     assert_int_equal(fx_stats(&f).source_expired, 1);
     assert_int_equal(f.r->nodes.count, 0);
+}
+
+/* A neighbour hears of a destination when it has asked for it, and then of all that becomes of it.
+ */
+static void only_askers_are_told(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_update(&f, a, &fx_x, 500, 0);
+    fx_expect_silence(&f); /* nobody has asked */
+    assert_int_equal(fx_stats(&f).triggered_updates, 0);
+    fx_route_request(&f, b, &x, 0);
+    fx_expect_update(&f, b, &fx_x, 510, 0);
+    fx_expect_silence(&f);
+    fx_advance(&f, 2 * QUERY_LIFE);
+    fx_forget(&f);
+    fx_update(&f, a, &fx_x, 495, 1); /* hardly changed */
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 300, 1);
+    fx_expect_update(&f, b, &fx_x, 310, 1);
+    fx_expect_silence(&f);
+    struct router_id again = fx_x;
+    again.b[39] ^= 1;
+    fx_update(&f, a, &again, 300, 0);
+    fx_expect_update(&f, b, &again, 310, 0);
+    fx_expect_silence(&f);
+    fx_update(&f, a, &again, METRIC_INFINITE, 0);
+    fx_expect_retraction(&f, b, &x, 0);
+    fx_expect_silence(&f);
+
+    fx_advance(&f, 2 * QUERY_LIFE); /* the retraction ended it: b would have to ask again */
+    fx_forget(&f);
+    fx_update(&f, a, &again, 300, 1);
+    fx_expect_silence(&f);
+    fx_route_request(&f, c, &x, 0);
+    fx_expect_update(&f, c, &again, 310, 1);
+    fx_down(&f, a);
+    fx_expect_retraction(&f, c, &x, 0);
+    fx_expect_silence(&f);
+}
+
+/* What was announced limits what may be used; what nobody was told does not. */
+static void unannounced_limits_nothing(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_update(&f, a, &fx_x, 10, 5);
+    fx_update(&f, b, &fx_x, 3000, 5);
+    fx_down(&f, a);
+    assert_true(fx_reachable(&f, &x));
+    fx_expect_silence(&f);
+    peer_id c = fx_up_quiet(&f);
+    fx_want(&f, c, &fx_x); /* told 4010 */
+    fx_update(&f, c, &fx_x, 4010, 5);
+    fx_down(&f, b);
+    fx_expect_retraction(&f, c, &x, 0);
+    assert_false(fx_reachable(&f, &x));
+}
+
+/* A route that nobody uses ends without a word; who was told and sends or asks makes us search. */
+static void unused_ends_quietly(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_want(&f, b, &fx_x);
+    fx_update_interval(&f, a, &fx_x, 5, 0, 1000); /* lives 35 s */
+    fx_advance(&f, 34 * USEC_SEC);
+    fx_forget(&f);
+    fx_advance(&f, 2 * USEC_SEC);
+    assert_false(fx_reachable(&f, &x));
+    assert_int_equal(fx_stats(&f).routes, 0);
+    assert_int_equal(fx_stats(&f).selected_expired, 1);
+    fx_expect_silence(&f);
+
+    struct ip6 src = fx_subnet_of(&fx_y).net; /* b still has a route from us */
+    struct pkt *p = pkt_copy("data", 4);
+    assert_non_null(p);
+    data_encode(p, 64, &src, &x.net);
+    fx_bytes(&f, b, p->data, p->len);
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_route_request(&f, b, &x, 0);
+    fx_expect_route_request(&f, c, &x, 0);
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 4, 0);
+    struct pkt *sent = fx_take(&f, a);
+    assert_non_null(sent);
+    assert_int_equal(sent->data[1], OUTER_DATA);
+    pkt_free(sent);
+    fx_expect_update(&f, b, &fx_x, 14, 0);
+    fx_expect_silence(&f);
+
+    /* In use: who was told hears of the end. */
+    fx_down(&f, a);
+    fx_expect_retraction(&f, b, &x, 0);
+    fx_forget(&f);
+
+    /* A search in vain ends what b believes of a route that ended quietly. */
+    fx_advance(&f, USED_FOR);
+    fx_update_interval(&f, c, &fx_x, 5, 1, 1000);
+    fx_want(&f, b, &fx_x);
+    fx_advance(&f, 40 * USEC_SEC);
+    fx_forget(&f);
+    fx_bytes(&f, b, p->data, p->len);
+    fx_forget(&f);
+    fx_advance(&f, QUERY_LIFE - USEC_MS);
+    fx_forget(&f);
+    fx_advance(&f, USEC_MS);
+    fx_expect_retraction(&f, b, &x, 0);
+    fx_expect_silence(&f);
+    pkt_free(p);
+}
+
+/* The next best route takes over from one that ends unused; nobody is bothered when it is as good.
+ */
+static void unused_is_replaced(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_want(&f, c, &fx_x);
+    fx_update_interval(&f, a, &fx_x, 5, 0, 1000);
+    fx_update_interval(&f, b, &fx_x, 7, 0, 2000);
+    fx_advance(&f, 34 * USEC_SEC);
+    fx_forget(&f);
+    fx_advance(&f, 2 * USEC_SEC);
+    assert_int_equal(router_next_hop(f.r, &x.net), b);
+    assert_int_equal(fx_stats(&f).routes, 1);
+    fx_expect_silence(&f);
+}
+
+/* A neighbour whose own way is much longer than the one over us is told, asked or not, when there
+ * is traffic; and again when a newer seqno may let it use what it could not. */
+static void who_gains_is_told(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_update(&f, b, &fx_x, 120, 0);
+    fx_update(&f, c, &fx_x, 155, 0);
+    fx_update(&f, a, &fx_x, 100, 0);
+    fx_expect_silence(&f); /* nobody uses it */
+    fx_advance(&f, USEC_SEC); /* new neighbours are asked about what is in use: not now */
+    router_want(f.r, &x.net, f.now);
+    fx_advance(&f, LOOK_DELAY * 2);
+    fx_expect_silence(&f); /* all have shown their routes */
+    fx_update(&f, a, &fx_x, 90, 0); /* over us 110: b would not take it */
+    fx_expect_update(&f, c, &fx_x, 100, 0);
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 90, 1);
+    fx_expect_update(&f, c, &fx_x, 100, 1);
+    fx_expect_silence(&f);
+    fx_update(&f, a, &fx_x, 90, 1);
+    fx_expect_silence(&f);
+}
+
+/* 40 neighbours share 32 bits: who asked is always among those who are told. */
+static void shared_bits(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    peer_id p[N];
+    struct subnet x = fx_subnet_of(&fx_x);
+    for (int i = 0; i < N; i++)
+        p[i] = fx_up_quiet(&f);
+    fx_update(&f, p[0], &fx_x, 500, 0);
+    fx_want(&f, p[36], &fx_x);
+    fx_update(&f, p[0], &fx_x, 300, 0);
+    fx_expect_update(&f, p[36], &fx_x, 1310, 0);
+    fx_expect_update(&f, p[4], &fx_x, 1310, 0); /* one Update too many */
+    fx_expect_silence(&f);
+    fx_want(&f, p[32], &fx_x); /* has the bit of the next hop */
+    fx_update(&f, p[0], &fx_x, METRIC_INFINITE, 0);
+    fx_expect_retraction(&f, p[36], &x, 0);
+    fx_expect_retraction(&f, p[32], &x, 0);
+    fx_forget(&f);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -404,6 +598,12 @@ int main(void)
         T(limits),
         T(loss_in_slices),
         T(everything_ages),
+        T(only_askers_are_told),
+        T(unannounced_limits_nothing),
+        T(unused_ends_quietly),
+        T(unused_is_replaced),
+        T(who_gains_is_told),
+        T(shared_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
