@@ -192,15 +192,16 @@ static void log_state(struct node *n)
              " forwarded=%" PRIu64 " local=%" PRIu64 " no_route=%" PRIu64,
              r.peers, r.routes, r.sources, r.queries, r.routed_forward, r.routed_local,
              r.routed_no_route);
-    log_info(
-        "routing limits",
-        "new_subnets=%" PRIu64 " evicted_routes=%" PRIu64 " evicted_sources=%" PRIu64
-        " routes=%" PRIu64 " sources=%" PRIu64 " requests=%" PRIu64 " queries=%" PRIu64
-        " dumps=%" PRIu64 " seqno_requests=%" PRIu64 " seqno_too_far=%" PRIu64 " exchanges=%" PRIu64
-        " announcements=%" PRIu64 " outputs=%" PRIu64 " longest_probe=%" PRIu32,
-        r.limit_new_subnets, r.evicted_routes, r.evicted_sources, r.limit_routes, r.limit_sources,
-        r.limit_requests, r.limit_queries, r.limit_dumps, r.limit_seqno_requests, r.seqno_too_far,
-        r.limit_exchanges, r.limit_announcements, r.limit_out, r.longest_probe);
+    log_info("routing limits",
+             "denied=%" PRIu64 " new_subnets=%" PRIu64 " evicted_routes=%" PRIu64
+             " evicted_sources=%" PRIu64 " routes=%" PRIu64 " sources=%" PRIu64 " requests=%" PRIu64
+             " queries=%" PRIu64 " dumps=%" PRIu64 " seqno_requests=%" PRIu64
+             " seqno_too_far=%" PRIu64 " exchanges=%" PRIu64 " announcements=%" PRIu64
+             " outputs=%" PRIu64 " longest_probe=%" PRIu32,
+             r.update_denied, r.limit_new_subnets, r.evicted_routes, r.evicted_sources,
+             r.limit_routes, r.limit_sources, r.limit_requests, r.limit_queries, r.limit_dumps,
+             r.limit_seqno_requests, r.seqno_too_far, r.limit_exchanges, r.limit_announcements,
+             r.limit_out, r.longest_probe);
     links_log_state(n);
     log_info("repair",
              "silent=%" PRIu64 " heard_again=%" PRIu64 " died=%" PRIu64 " doubts=%" PRIu64
