@@ -20,6 +20,7 @@ struct script {
     usec_t now;
     peer_id peers[PEERS];
     struct ip6 own;
+    uint32_t routes_max;
 };
 
 /* Real keys so that their prefixes pass the filters; the last one is of low order. */
@@ -120,7 +121,7 @@ static struct tlv any_tlv(struct script *s)
         t.update.subnet = any_subnet(s, id);
         t.update.router_id = rid;
         t.update.metric = metrics[wire_u8(&s->rd) % ARRAY_LEN(metrics)];
-        t.update.seqno = wire_u8(&s->rd) % 8;
+        t.update.seqno = (uint16_t)(wire_u8(&s->rd) % 10 * (wire_u8(&s->rd) % 8 ? 1 : 3000));
         t.update.interval_cs = intervals[wire_u8(&s->rd) % ARRAY_LEN(intervals)];
     } else if (t.type == TLV_ROUTE_REQUEST) {
         t.route_request.subnet = any_subnet(s, id);
@@ -204,7 +205,8 @@ static void look(const struct script *s)
     struct router_stats st;
     struct pubkey key;
     router_stats(s->r, &st);
-    assert(st.routes <= 64 && st.sources <= 64 && st.queries <= 4 && st.peers <= PEERS);
+    assert(st.routes <= s->routes_max && st.sources <= s->routes_max);
+    assert(st.queries <= 4 && st.peers <= PEERS);
     router_each_selected(s->r, no_route, NULL);
     router_each_fallback(s->r, no_route, NULL);
     unsigned most = 3;
@@ -222,7 +224,7 @@ static void event(struct script *s)
     struct router_link link = {.static_cost = 10, .name = "n"};
     const struct ip6 *dst = &addresses[op % IDS];
     struct tlv t;
-    switch (op % 13) {
+    switch (op % 15) {
     case 0:
         if (!s->peers[who] && router_peer_up(s->r, &link, s->now, &s->peers[who]) < 0)
             abort();
@@ -257,6 +259,12 @@ static void event(struct script *s)
     case 9:
         router_want_via(s->r, dst, &addresses[who % IDS], s->now);
         return;
+    case 10:
+        router_peer_full(s->r, s->peers[who], s->now);
+        return;
+    case 11:
+        router_peer_ready(s->r, s->peers[who], s->now);
+        return;
     default:
         t = any_tlv(s);
         recv_packet(s, s->peers[who], tlv_encode(&t));
@@ -272,7 +280,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rng_init_seeded(&rng, 7);
     struct router_conf c = {.identity = self, .rng = &rng};
     router_limits_default(&c.limits);
-    c.limits.routes = c.limits.sources = 64;
+    /* Tables that are full soon, or never. */
+    s.routes_max = wire_u8(&s.rd) % 2 ? 64 : 3;
+    c.limits.routes = c.limits.sources = s.routes_max;
+    c.limits.new_subnets_per_sec = 2;
     c.limits.queries = 4;
     c.limits.stats_addresses = 8;
     if (router_new(&c, s.now, &s.r) < 0)

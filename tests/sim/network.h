@@ -85,6 +85,9 @@ void network_want(struct network *n, size_t from, size_t to);
 uint64_t network_delivered(const struct network *n);
 uint64_t network_unsent(const struct network *n);
 
+/* A packet that `from` puts on its link by itself, past its router; takes p. */
+void network_inject(struct network *n, size_t link, size_t from, struct pkt *p);
+
 /* What comes out for a node; borrows o and its packet. It may send. */
 typedef void network_local(void *ctx, size_t node, const struct router_out *o);
 void network_on_local(struct network *n, network_local *fn, void *ctx);

@@ -118,6 +118,15 @@ static bool swallowed(const struct network *n, size_t node, const struct pkt *pk
            !ip6_same_node(&h.dst, &n->nodes[node].address);
 }
 
+void network_inject(struct network *n, size_t link, size_t from, struct pkt *p)
+{
+    struct edge *e = n->edges[link];
+    if (e->l.up)
+        network_transmit(n, &e->pipe[e->l.a == from ? 0 : 1], p);
+    else
+        pkt_free(p);
+}
+
 void network_arrive(struct network *n, struct pipe *p)
 {
     struct frame *f = p->first;
