@@ -110,6 +110,44 @@ static void test_largest(void **state)
     assert_int_equal(b->drained, 1);
 }
 
+/* Small packets take time too: a link full of them has a short turn, and another one does not wait
+ * until it has said all. */
+static void test_many_small(void **state)
+{
+    struct fixture *f = *state;
+    struct seen *loud, *calm;
+    enum { PACKETS = 20000, BODY = 8 };
+    int fd = raw_connect(f, &loud), other = raw_connect(f, &calm);
+    struct pkt *p = control_pkt(&f->rng, BODY);
+    size_t at = 0, whole = PACKETS * p->len, most = 0, before = 0;
+    uint8_t *stream = malloc(whole);
+    assert_non_null(stream);
+    for (size_t i = 0; i < PACKETS; i++)
+        memcpy(stream + i * p->len, p->data, p->len);
+    while (loud->frames < PACKETS) {
+        ssize_t n = at < whole ? send(fd, stream + at, whole - at, MSG_NOSIGNAL) : 0;
+        at += n > 0 ? (size_t)n : 0;
+        if (calm->frames == 0 && at > 0 && before == 0) {
+            assert_int_equal(send(other, p->data, p->len, MSG_NOSIGNAL), p->len);
+            before = 1 + loud->frames;
+        }
+        unsigned frames = loud->frames;
+        (void)uv_run(&f->loop, UV_RUN_NOWAIT);
+        most = MAX(most, loud->frames - frames);
+        if (calm->frames > 0 && before > 0 && before != SIZE_MAX) {
+            assert_true(loud->frames - (before - 1) < PACKETS / 2);
+            before = SIZE_MAX;
+        }
+    }
+    assert_int_equal(calm->frames, 1);
+    assert_true(most <= 2 * (16 * 1024 / p->len + 1));
+    free(stream);
+    pkt_free(p);
+    (void)close(fd);
+    (void)close(other);
+    RUN_UNTIL(f, f->a.down == 2);
+}
+
 static void test_bad_stream(void **state)
 {
     struct fixture *f = *state;
@@ -385,9 +423,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_names_and_costs), T(test_odd_cuts),         T(test_largest), T(test_bad_stream),
-        T(test_slow_reader),     T(test_control_overflow), T(test_reset),   T(test_cut_off),
-        T(test_close),           T(test_free_broken),      T(test_many),    T(test_descriptors),
+        T(test_names_and_costs), T(test_odd_cuts),    T(test_largest),          T(test_many_small),
+        T(test_bad_stream),      T(test_slow_reader), T(test_control_overflow), T(test_reset),
+        T(test_cut_off),         T(test_close),       T(test_free_broken),      T(test_many),
+        T(test_descriptors),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests_name("router/tcp", tests, NULL, NULL);
