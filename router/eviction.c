@@ -25,8 +25,7 @@ static bool route_may_go(const struct router *r, const struct route *rt, const s
         return false;
     if (nb->gone)
         return true;
-    if (query_pending(r, home) ||
-        (nb->origin_known && ip6_same_node(&d->subnet.net, &nb->origin)))
+    if (query_pending(r, home) || (nb->origin_known && ip6_same_node(&d->subnet.net, &nb->origin)))
         return false;
     return dest_selected(r, d) != rt || (!dest_in_use(r, d, now) && !dest_in_use(r, home, now));
 }
@@ -72,11 +71,11 @@ static struct neighbour *richest(struct router *r)
 
 static struct neighbour *who_pays(struct router *r, struct neighbour *from)
 {
-    size_t share = r->limits.routes / MAX(r->slots_len - r->slots_free, 1);
+    size_t share = r->stats.routes / MAX(r->slots_len - r->slots_free, 1);
     if (from->routes_len >= MAX(share, 1))
         return from;
     struct neighbour *most = richest(r);
-    return most && most->routes_len > from->routes_len ? most : NULL;
+    return most && most->routes_len > from->routes_len ? most : NULL; /* else all have as little */
 }
 
 static struct route *find_unused(struct router *r, struct neighbour *nb, const struct dest *keep,

@@ -167,6 +167,8 @@ static void deliver(struct router *r, struct source *s, const struct ip6 *src,
     if (o.user_type == USER_OOB_ICMP && oob_unquote(r, p, now) < 0)
         goto drop;
     r->stats.routed_local++;
+    dest_used(r, dest_at(r, s->dest),
+              now);                  /* its key is needed, and most likely an answer goes there */
     (void)output_local(r, &o, true); /* takes p; counts a refusal */
     return;
 drop:

@@ -280,6 +280,23 @@ static void old_distances_go(void **state)
         assert_true(known(i));
 }
 
+/* Fewer sources than routes: who has most routes pays here too. */
+static void only_sources_are_full(void **state)
+{
+    (void)state;
+    with_limits(1000, 100, 1000000);
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    for (unsigned i = 0; i < 1000; i++)
+        tell(a, i, 1);
+    assert_true(known(999));
+    for (unsigned i = 1000; i < 1050; i++)
+        tell(b, i, 1);
+    for (unsigned i = 1000; i < 1050; i++)
+        assert_true(known(i));
+    assert_int_equal(fx_stats(&f).limit_sources, 0);
+    assert_int_equal(fx_stats(&f).sources, 100);
+}
+
 /* More neighbours than are looked at for one eviction. */
 static void many_neighbours(void **state)
 {
@@ -580,6 +597,7 @@ int main(void)
         T(all_in_use),
         T(own_traffic_is_no_use),
         T(old_distances_go),
+        T(only_sources_are_full),
         T(many_neighbours),
         T(bounded_seqno_steps),
         T(seqno_requests_are_limited),
