@@ -6,15 +6,11 @@
 
 /* One neighbour per link: coming and going. docs/protocol/routing.md, "Loss of a neighbour". */
 
+/* An id is its own hash: we count them up, so nobody can aim at a slot. */
 struct neighbour *neighbour_find(const struct router *r, peer_id id)
 {
-    uint64_t hash = hmap_hash(&r->by_id, &id, sizeof(id));
-    for (struct hnode *n = hmap_first(&r->by_id, hash); n; n = hmap_next(n, hash)) {
-        struct neighbour *nb = container_of(n, struct neighbour, by_id);
-        if (nb->id == id)
-            return nb;
-    }
-    return NULL;
+    struct hnode *n = hmap_first(&r->by_id, id);
+    return n ? container_of(n, struct neighbour, by_id) : NULL;
 }
 
 void neighbour_arm(struct router *r, struct neighbour *nb)
@@ -83,7 +79,7 @@ int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
     nb->ask_at = now + NEW_PEER_ASK_AFTER;
     nb->dump_at = USEC_NEVER;
     list_push_back(&r->neighbours, &nb->node);
-    hmap_add(&r->by_id, &nb->by_id, hmap_hash(&r->by_id, &nb->id, sizeof(nb->id)));
+    hmap_add(&r->by_id, &nb->by_id, nb->id);
     r->stats.peers++;
     r->stats.peer_added++;
 

@@ -19,7 +19,7 @@ static double share(double part, double of)
 
 static double rate(const struct scenario_result *r)
 {
-    return r->wall_s > 0 ? (double)r->events_run / r->wall_s : 0;
+    return r->cpu_s > 0 ? (double)r->events_run / r->cpu_s : 0;
 }
 
 static const char *ended(int rc)
@@ -92,8 +92,11 @@ void report_text(FILE *f, const struct scenario_conf *c, const struct scenario_r
                   r->stretch.mean, r->stretch.p99, r->stretch.max, r->stretch.ways);
     (void)fprintf(f, "%-22s %" PRIu64 " of %" PRIu64 " answered (%.2f %%)\n", "exchanges",
                   r->answered, r->asked, share((double)r->answered, (double)r->asked) * 100);
-    (void)fprintf(f, "%-22s %.2f s, %.0f MiB at most, %" PRIu64 " events, %.0f events/s\n",
-                  "cost of the run", r->wall_s, (double)r->rss_max / MIB, r->events_run, rate(r));
+    (void)fprintf(f,
+                  "%-22s %.2f s, %.2f s of processor, %.0f MiB at most, %" PRIu64
+                  " events, %.0f by processor second\n",
+                  "cost of the run", r->wall_s, r->cpu_s, (double)r->rss_max / MIB, r->events_run,
+                  rate(r));
     (void)fprintf(f, "%-22s %016" PRIx64 "\n", "trace hash", r->hash);
 }
 
@@ -188,19 +191,21 @@ void report_json(FILE *f, const struct scenario_conf *c, const struct scenario_r
     (void)fprintf(f,
                   "\"stretch_mean\": %.4f, \"stretch_p99\": %.4f, \"stretch_worst\": %.4f, "
                   "\"stretch_ways\": %zu, \"asked\": %" PRIu64 ", \"answered\": %" PRIu64
-                  ", \"wall_s\": %.3f, \"frames\": %" PRIu64 ", \"sim_events\": %" PRIu64
+                  ", \"wall_s\": %.3f, \"cpu_s\": %.3f, \"frames\": %" PRIu64
+                  ", \"sim_events\": %" PRIu64
                   ", \"sim_events_per_s\": %.0f, \"hash\": \"%016" PRIx64 "\"}",
                   r->stretch.mean, r->stretch.p99, r->stretch.max, r->stretch.ways, r->asked,
-                  r->answered, r->wall_s, r->frames, r->events_run, rate(r), r->hash);
+                  r->answered, r->wall_s, r->cpu_s, r->frames, r->events_run, rate(r), r->hash);
 }
 
 void report_row_head(FILE *f)
 {
-    (void)fprintf(f,
-                  "| topology | nodes | links | worst s: cut / silence / death | mended | not "
-                  "regained | loops seen / lasting | B/s: quiet / steady / events / late | KiB by "
-                  "search | routes: mean / one | KiB | stretch mean / worst | wall s | events/s |\n"
-                  "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    (void)fprintf(
+        f,
+        "| topology | nodes | links | worst s: cut / silence / death | mended | not "
+        "regained | loops seen / lasting | B/s: quiet / steady / events / late | KiB by "
+        "search | routes: mean / one | KiB | stretch mean / worst | wall / cpu s | events by cpu s |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
 }
 
 void report_row(FILE *f, const struct scenario_conf *c, const struct scenario_result *r, int rc)
@@ -217,8 +222,8 @@ void report_row(FILE *f, const struct scenario_conf *c, const struct scenario_re
     (void)fprintf(f, "%" PRIu64 " / %" PRIu64 " | %.1f / %.1f / %.1f / %.1f | %.0f | ", r->loops,
                   r->loops_lasting, r->quiet_bytes, r->steady_bytes, r->event_bytes, r->late_bytes,
                   share(r->searches.bytes, (double)r->searches.done) / KIB);
-    (void)fprintf(f, "%.0f / %u | %.0f | %.3f / %.2f | %.1f | %.0f |\n", r->routes_node_max,
+    (void)fprintf(f, "%.0f / %u | %.0f | %.3f / %.2f | %.1f / %.1f | %.0f |\n", r->routes_node_max,
                   r->routes_most, kib_by_node(c, r->rss_max, r->rss_start), r->stretch.mean,
-                  r->stretch.max, r->wall_s, rate(r));
+                  r->stretch.max, r->wall_s, r->cpu_s, rate(r));
     (void)fflush(f);
 }

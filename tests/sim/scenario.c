@@ -6,9 +6,10 @@
 #include "base/err.h"
 #include "base/rng.h"
 
-#define SETTLE     (60 * USEC_SEC) /* after the last node has joined */
-#define WINDOW_MIN (30 * USEC_SEC) /* of the quiet and the steady time: a twelfth of the duration  \
-                                    */
+#define SETTLE (60 * USEC_SEC) /* after the last node has joined */
+#define WINDOW_MIN                                                                                 \
+    (30 * USEC_SEC) /* of the quiet and the steady time: a twelfth of the duration                 \
+                     */
 #define WINDOW_MAX     (300 * USEC_SEC)
 #define SEARCH_TIME    (5 * USEC_SEC)
 #define PAIRS_PER_SEC  5               /* begin to talk; each makes two searches */
@@ -25,7 +26,7 @@
 #define GRAPH_DESTS     64
 #define STRETCH_NODES   4000000 /* Dijkstras, times nodes */
 #define STRETCH_PAIRS   1000
-#define FOLLOW_NODES    1000 /* ways are followed to this many nodes whenever they change */
+#define FOLLOW_NODES    100 /* ways are followed to this many nodes whenever they change */
 #define REACH_SAMPLES   50
 #define EVENTS_MAX      100 /* of each kind */
 
@@ -361,6 +362,7 @@ int scenario_run(const struct scenario_conf *c, struct scenario_result *ret)
 {
     struct run *x = must(calloc(1, sizeof(*x)));
     usec_t start = usec_now();
+    double cpu = usage_cpu_s();
     *ret = (struct scenario_result){.rss_start = usage_now().resident};
     *x = (struct run){.c = c, .res = ret, .n = network_new(c->seed, c->nodes)};
     ret->rss_idle = usage_now().resident;
@@ -373,6 +375,7 @@ int scenario_run(const struct scenario_conf *c, struct scenario_result *ret)
     ret->links = network_links(x->n);
     int rc = course(x);
     collect(x);
+    ret->cpu_s = usage_cpu_s() - cpu;
     ret->wall_s = (double)(usec_now() - start) / (double)USEC_SEC;
     breaks_fini(&x->b);
     pairs_free(x->p);

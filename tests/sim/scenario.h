@@ -56,7 +56,7 @@ struct scenario_result {
     uint64_t page_tables;                             /* at most */
     struct pairs_stretch stretch;
     uint64_t asked, answered, frames, events_run;
-    double virtual_s, wall_s;
+    double virtual_s, wall_s, cpu_s;
     uint64_t hash;
 };
 /* OK, or ERR_LIMIT: memory; then the result tells how far it went. */

@@ -7,4 +7,6 @@ struct usage {
     uint64_t page_tables; /* likewise; not in `resident` */
 };
 struct usage usage_now(void);
-uint64_t usage_resident_max(void); /* since the start of the process */
+/* Since the start of the process. */
+uint64_t usage_resident_max(void);
+double usage_cpu_s(void);
