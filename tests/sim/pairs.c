@@ -97,43 +97,68 @@ static bool within_reach(const int *hops, size_t b)
     return hops[b] > 0 && hops[b] <= REACH_HOPS_MAX;
 }
 
-/* Each with the same chance. a: nobody is. */
-static size_t other_within_reach(struct network *n, size_t a, const int *hops)
+/* Of these, each with the same chance. a: nobody is. */
+static size_t one_within_reach(struct network *n, size_t a, const int *hops, const size_t *of,
+                               size_t len)
 {
-    size_t nodes = network_nodes(n), found = a, seen = 0;
+    size_t found = a, seen = 0;
     for (unsigned tries = 0; tries < 16; tries++) { /* usually enough */
-        size_t b = (size_t)rng_below(network_rng(n), nodes);
+        size_t i = (size_t)rng_below(network_rng(n), len), b = of ? of[i] : i;
         if (within_reach(hops, b))
             return b;
     }
-    for (size_t b = 0; b < nodes; b++)
+    for (size_t i = 0; i < len; i++) {
+        size_t b = of ? of[i] : i;
         if (within_reach(hops, b) && rng_below(network_rng(n), ++seen) == 0)
             found = b;
+    }
     return found;
+}
+
+static size_t choose_other(struct network *n, size_t a, const int *hops, const size_t *talkers,
+                           const struct pairs_conf *c)
+{
+    size_t popular = MIN(c->talkers, PAIRS_POPULAR);
+    size_t b = talkers[rng_below(network_rng(n), popular)];
+    if (rng_below(network_rng(n), 100) < c->popular_percent && within_reach(hops, b))
+        return b;
+    b = one_within_reach(n, a, hops, talkers, c->talkers);
+    return b != a ? b : one_within_reach(n, a, hops, NULL, network_nodes(n));
+}
+
+/* Different ones: the first of a shuffled row of all. */
+static size_t *choose_talkers(struct network *n, size_t len)
+{
+    size_t nodes = network_nodes(n), *v = must(malloc(nodes * sizeof(*v)));
+    for (size_t i = 0; i < nodes; i++)
+        v[i] = i;
+    for (size_t i = 0; i < len; i++) {
+        size_t k = i + (size_t)rng_below(network_rng(n), nodes - i), other = v[k];
+        v[k] = v[i];
+        v[i] = other;
+    }
+    return v;
 }
 
 struct pairs *pairs_new(struct network *n, const struct pairs_conf *c)
 {
     struct pairs *p = must(calloc(1, sizeof(*p)));
-    size_t nodes = network_nodes(n), popular[PAIRS_POPULAR];
-    int *hops = must(malloc(nodes * sizeof(*hops)));
+    size_t *talkers = choose_talkers(n, c->talkers);
+    int *hops = must(malloc(network_nodes(n) * sizeof(*hops)));
     *p = (struct pairs){.n = n, .every = c->every, .event = USEC_NEVER};
     p->v = must(calloc(c->len, sizeof(*p->v)));
     heap_init(&p->heap);
-    for (size_t i = 0; i < PAIRS_POPULAR; i++)
-        popular[i] = (size_t)rng_below(network_rng(n), nodes);
     for (size_t tries = 0; p->len < c->len && tries < c->len * 4; tries++) {
         struct pair *x = &p->v[p->len];
-        x->a = (uint32_t)rng_below(network_rng(n), nodes);
+        x->a = (uint32_t)talkers[rng_below(network_rng(n), c->talkers)];
         network_hops_from(n, x->a, hops);
-        x->b = (uint32_t)popular[rng_below(network_rng(n), PAIRS_POPULAR)];
-        if (rng_below(network_rng(n), 100) >= c->popular_percent || !within_reach(hops, x->b))
-            x->b = (uint32_t)other_within_reach(n, x->a, hops);
+        x->b = (uint32_t)choose_other(n, x->a, hops, talkers, c);
         if (x->a == x->b)
             continue;
         arm(p, x, c->start + (usec_t)rng_below(network_rng(n), (uint64_t)c->ramp));
         p->len++;
     }
+    free(talkers);
     free(hops);
     network_on_local(n, on_local, p);
     return p;

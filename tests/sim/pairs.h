@@ -12,7 +12,8 @@
 
 struct pairs_conf {
     size_t len;
-    unsigned popular_percent; /* so many of them ask one of PAIRS_POPULAR nodes */
+    size_t talkers; /* nodes that pairs are made of; others only where none of them is in reach */
+    unsigned popular_percent; /* so many pairs ask one of PAIRS_POPULAR talkers */
     usec_t start, ramp;       /* the first exchanges come in this time */
     usec_t every;             /* then each pair has one */
 };

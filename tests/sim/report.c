@@ -160,11 +160,11 @@ void report_json(FILE *f, const struct scenario_conf *c, const struct scenario_r
 {
     (void)fprintf(f,
                   "{\"topology\": \"%s\", \"nodes\": %zu, \"links\": %zu, \"pairs\": %zu, "
-                  "\"every_s\": %.3f, \"seed\": %" PRIu64 ", \"end\": \"%s\", "
+                  "\"talkers\": %zu, \"every_s\": %.3f, \"seed\": %" PRIu64 ", \"end\": \"%s\", "
                   "\"duration_s\": %.3f, \"virtual_s\": %.3f, \"join_s\": %.3f, ",
                   topology_name(c->topology.kind), c->nodes, r->links, r->pairs,
-                  (double)c->every / (double)USEC_SEC, c->seed, ended(rc),
-                  (double)c->duration / (double)USEC_SEC, r->virtual_s,
+                  MIN(c->talkers, c->nodes), (double)c->every / (double)USEC_SEC, c->seed,
+                  ended(rc), (double)c->duration / (double)USEC_SEC, r->virtual_s,
                   (double)c->join / (double)USEC_SEC);
     json_searches(f, r);
     json_outcomes(f, r);

@@ -296,6 +296,7 @@ static int course(struct run *x)
     if (rc < 0)
         return rc;
     struct pairs_conf pc = {.len = x->c->pairs,
+                            .talkers = MIN(x->c->talkers, x->c->nodes),
                             .popular_percent = x->c->popular_percent,
                             .start = network_now(x->n),
                             .ramp = (usec_t)x->c->pairs * USEC_SEC / PAIRS_PER_SEC,

@@ -19,7 +19,7 @@ struct scenario_conf {
     struct topology_conf topology;
     usec_t duration;
     usec_t join; /* the nodes come one by one over this time; 0: all at once */
-    size_t pairs;
+    size_t pairs, talkers;
     unsigned popular_percent;
     usec_t every; /* each pair exchanges packets */
     unsigned searches;

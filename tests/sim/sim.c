@@ -33,6 +33,7 @@ static const char usage[] =
     "  --join S          nodes come one by one over this time; default 0: all at once\n"
     "  --searches N      measured one by one before the traffic; default 20, or one by 180 s\n"
     "  --traffic N       pairs that exchange packets; default: as many as nodes, at most 1000\n"
+    "  --talkers N       nodes that these pairs are made of, default 200\n"
     "  --every S         each pair does so, default 5\n"
     "  --popular PERCENT of the pairs ask one of ten nodes, default 20\n"
     "  --event NAME      link-cut, silent-cut, node-death, partition, none; mixed (default): the\n"
@@ -61,6 +62,7 @@ enum {
     OPT_JOIN,
     OPT_SEARCHES,
     OPT_TRAFFIC,
+    OPT_TALKERS,
     OPT_EVERY,
     OPT_POPULAR,
     OPT_EVENT,
@@ -86,6 +88,7 @@ static const struct option long_options[] = {
     {"join", required_argument, NULL, OPT_JOIN},
     {"searches", required_argument, NULL, OPT_SEARCHES},
     {"traffic", required_argument, NULL, OPT_TRAFFIC},
+    {"talkers", required_argument, NULL, OPT_TALKERS},
     {"every", required_argument, NULL, OPT_EVERY},
     {"popular", required_argument, NULL, OPT_POPULAR},
     {"event", required_argument, NULL, OPT_EVENT},
@@ -134,6 +137,9 @@ static bool set_number(struct options *o, int option, const char *arg)
         c->pairs = (size_t)v;
         o->pairs_given = true;
         return v >= 1 && v <= 1e7;
+    case OPT_TALKERS:
+        c->talkers = (size_t)v;
+        return v >= 2;
     case OPT_SEARCHES:
         c->searches = (unsigned)v;
         o->searches_given = true;
@@ -355,6 +361,7 @@ int main(int argc, char **argv)
                               .topology = {.kind = TOPOLOGY_SCALE_FREE, .delay = 10 * USEC_MS},
                               .duration = 3600 * USEC_SEC,
                               .every = 5 * USEC_SEC,
+                              .talkers = 200,
                               .popular_percent = 20,
                               .events = 5,
                               .rss_max = (uint64_t)6144 * 1024 * 1024},
