@@ -8,7 +8,7 @@ from .spaces import Cables, Space
 from .stream import Stream
 
 CONNECT_MAX_S = 40.0
-# In the first 4 s of its life a node gives no newer seqno (docs/protocol/routing.md, "Seqnos").
+# In the first 4 s of its life a node gives no newer seqno (docs/protocol/routing.md, "Constants and timers").
 SETTLE_S = 5.0
 WATCH_S = 0.5  # how long the relays are watched to see which way the messages take
 
