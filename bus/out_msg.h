@@ -91,6 +91,7 @@ struct out_msg {
     enum out_ask ask;
     uint8_t doublings, silent, restarts, inits, dones, probes, rounds;
     bool eager, eager_again;
+    bool whole;       /* all its packets in one go when its turn comes, if the window allows */
     bool done_valid;  /* a DONE left after every chunk */
     bool done_stored; /* at-most-once: DONE_SENT is durable */
     bool hold;        /* its INIT counts in node->inflight */

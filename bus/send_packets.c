@@ -166,13 +166,27 @@ static struct out_msg *start_next(struct bus *b, struct node *n, struct instant 
     return m;
 }
 
+/* Too much for the window: its INIT alone. */
+static void choose_whole(struct bus *b, struct out_msg *m, usec_t now)
+{
+    if (!m->whole)
+        return;
+    m->whole = false;
+    if (window_open(b, m->node, (uint32_t)m->plan.count, now))
+        m->node->burst = m;
+    else
+        m->packets &= (unsigned)~OUT_SEND_DONE;
+}
+
 static struct out_msg *choose(struct bus *b, struct node *n, struct instant now)
 {
     if (n->burst)
         return n->burst;
     struct out_msg *m = list_first(&n->control, struct out_msg, send);
-    if (m)
+    if (m) {
+        choose_whole(b, m, now.mono);
         return m;
+    }
     m = list_first(&n->chunks, struct out_msg, send);
     if (m)
         return window_open(b, n, 1, now.mono) ? m : NULL;

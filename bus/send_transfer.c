@@ -172,6 +172,7 @@ static void restart(struct bus *b, struct out_msg *m)
     hold_end(m);
     out_msg_set(m, OUT_INIT_SENT);
     m->packets = OUT_SEND_INIT;
+    m->whole = false;
     m->dones = m->silent = 0;
     send_requeue(b, m);
 }
@@ -548,12 +549,17 @@ void send_route(struct bus *b, struct node *n, bool reachable, struct instant no
 }
 
 /* What it sent went into the void: INIT, or what it was about, once more. */
-static void again(struct bus *b, struct out_msg *m)
+static void again(struct bus *b, struct out_msg *m, struct instant now)
 {
     m->doublings = 0;
     arm(b, m, TIMER_IDLE); /* the packet sets it */
     if (m->state == OUT_INIT_SENT && !(m->packets & OUT_SEND_INIT)) {
         restart(b, m);
+        if (send_is_eager(m, now.mono)) { /* its answers may have to find another way, too */
+            m->packets |= OUT_SEND_DONE;
+            m->eager = m->whole = true;
+            m->eager_again = false;
+        }
     } else if (m->state == OUT_SENDING) {
         m->silent = MAX(m->silent, SEND_SILENT - 2); /* as in ask_now() */
     } else if (m->state == OUT_DONE_SENT) {
@@ -580,7 +586,7 @@ void send_rerouted(struct bus *b, struct node *n, struct instant now)
         struct out_msg *m = list_entry(l, struct out_msg, link);
         b->stats.rerouted++;
         if (!m->store && !m->store_flying)
-            again(b, m);
+            again(b, m, now);
     }
     node_ready(&b->nodes, n);
 }
