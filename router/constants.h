@@ -57,6 +57,9 @@
 #define DOUBT_ASK_EVERY (5 * USEC_SEC)
 #define DOUBTS_MAX      8 /* next hops by destination; more: the doubt that ends first goes */
 
+/* Who wants a route so long after the search for it began, and in vain, has another search. */
+#define QUERY_LATE (5 * USEC_SEC)
+
 /* Searches that ask one neighbour first: everybody else so long after it, or when it is not there
  * in so long. */
 #define CONTACT_GRACE (300 * USEC_MS)

@@ -13,6 +13,7 @@ static void extra_init(struct extra *x)
     list_init(&x->parked_in);
     x->rid_budget = INT64_MIN / 2; /* full */
     x->timer.kind = TIMER_DEST;
+    x->again = GENERATION_LIMIT;
     x->renew_at = x->retry_at = x->look_at = x->lost_at = x->tell_at = USEC_NEVER;
     x->doubt_at = x->hint_at = USEC_NEVER;
 }

@@ -59,6 +59,29 @@ bool query_pending(const struct router *r, const struct dest *home)
     return list_linked(&x->query) || x->lost_at != USEC_NEVER;
 }
 
+/* May this neighbour, or this node (NULL), start one more search? */
+static bool request_allowed(struct router *r, struct neighbour *from, usec_t now)
+{
+    uint32_t rate = r->limits.requests_per_sec;
+    struct bucket *b = from ? &from->requests : &r->own_requests;
+    if (bucket_take(b, rate, rate * REQUESTS_BURST_FACTOR, now))
+        return true;
+    r->stats.limit_requests++;
+    return false;
+}
+
+/* A search that began long ago may have passed by who knows the way by now: what is wanted late is
+ * searched again when this one ends. from: as above. */
+static void want_again(struct router *r, struct dest *home, struct neighbour *from,
+                       unsigned generation, usec_t now)
+{
+    struct extra *x = extra_of(r, home);
+    if (!x || !list_linked(&x->query) || now < x->query_ends - QUERY_LIFE + QUERY_LATE ||
+        generation >= x->again || !request_allowed(r, from, now))
+        return;
+    x->again = (uint8_t)generation;
+}
+
 /* Somebody else than the one who made us search (this node: NULL) wants the route as well: the
  * first may find it where we can not, and would not tell us. */
 static void ask_first_asker(struct router *r, struct dest *home, const struct neighbour *wants)
@@ -98,6 +121,7 @@ void query_close(struct router *r, struct dest *home)
     hint_end(r, home);
     x->query_ends = 0;
     x->not_asked = 0;
+    x->again = GENERATION_LIMIT;
     r->stats.queries--;
 }
 
@@ -147,25 +171,21 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
 
 void queries_expire(struct router *r, usec_t now)
 {
-    for (unsigned n = 0; n < SLICE && queries_deadline(r) <= now; n++)
-        query_end(r, first_query(r));
+    for (unsigned n = 0; n < SLICE && queries_deadline(r) <= now; n++) {
+        struct dest *home = first_query(r);
+        uint8_t again = dest_extra(r, home)->again;
+        dest_hold(home);
+        query_end(r, home);
+        if (again < GENERATION_LIMIT)
+            query_open(r, home, again, NULL, NULL, now);
+        dest_release(r, home);
+    }
 }
 
 usec_t queries_deadline(const struct router *r)
 {
     const struct extra *x = list_first(&r->queries, struct extra, query);
     return x ? x->query_ends : USEC_NEVER;
-}
-
-/* May this neighbour, or this node (NULL), start one more search? */
-static bool request_allowed(struct router *r, struct neighbour *from, usec_t now)
-{
-    uint32_t rate = r->limits.requests_per_sec;
-    struct bucket *b = from ? &from->requests : &r->own_requests;
-    if (bucket_take(b, rate, rate * REQUESTS_BURST_FACTOR, now))
-        return true;
-    r->stats.limit_requests++;
-    return false;
 }
 
 static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour *from,
@@ -176,6 +196,7 @@ static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour
     struct dest *home = dest_node(r, a);
     if (home && query_pending(r, home)) {
         ask_first_asker(r, home, from);
+        want_again(r, home, from, 0, now);
         return home;
     }
     if (!request_allowed(r, from, now))
@@ -229,6 +250,7 @@ static void forward(struct router *r, struct neighbour *from, const struct tlv_r
     struct dest *home = dest_node(r, &s.net);
     if (home && query_pending(r, home)) {
         asked_by_add(r, home, from, now);
+        want_again(r, home, from, q->generation + 1U, now);
         return;
     }
     if (q->generation + 1 >= GENERATION_LIMIT || !request_allowed(r, from, now))

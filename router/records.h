@@ -159,6 +159,7 @@ struct extra {
     peer_id asked_upto;
     uint8_t asked_generation;
     uint8_t query_generation; /* with which the open query went out */
+    uint8_t again;            /* generation of a search that is to follow; GENERATION_LIMIT: none */
     peer_id not_asked;        /* who asked first, and so was not asked in turn; 0: all were */
     uint32_t asked_by;        /* neighbour_bit() of those whose search we joined; */
     usec_t asked_by_at;       /* valid for QUERY_LIFE from here; 0: nobody */

@@ -374,7 +374,7 @@ static void askers_are_remembered(void **state)
     fx_route_request(&f, b, &y, 0);
     fx_forget(&f);
     fx_advance(&f, 10 * USEC_SEC);
-    fx_route_request(&f, c, &y, 0);
+    fx_route_request(&f, c, &y, 15);
     fx_forget(&f);
     fx_advance(&f, 6 * USEC_SEC);
     assert_int_equal(fx_stats(&f).queries, 0);
@@ -382,6 +382,48 @@ static void askers_are_remembered(void **state)
     fx_expect_update(&f, b, &fx_y, 1015, 1); /* prolonged by c */
     fx_expect_update(&f, c, &fx_y, 1015, 1);
     fx_expect_silence(&f);
+}
+
+/* Who wants the same when a search is old has another one after it, once, and pays for it. */
+static void late_ones_have_a_search(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    assert_int_equal(send_to(&x), OK);
+    fx_advance(&f, QUERY_LATE - USEC_MS);
+    fx_route_request(&f, b, &x, 3); /* soon enough to be of the same search */
+    fx_advance(&f, QUERY_LIFE + USEC_SEC);
+    assert_int_equal(fx_stats(&f).queries, 0);
+    fx_forget(&f);
+
+    assert_int_equal(send_to(&x), OK);
+    fx_forget(&f);
+    fx_advance(&f, QUERY_LATE);
+    fx_route_request(&f, b, &x, 15); /* too old to be passed on */
+    fx_route_request(&f, b, &x, 7);
+    fx_route_request(&f, b, &x, 3);
+    fx_route_request(&f, b, &x, 4);
+    fx_expect_silence(&f);
+    fx_advance(&f, QUERY_LIFE - QUERY_LATE - USEC_MS);
+    fx_forget(&f);
+    fx_advance(&f, USEC_MS);
+    assert_int_equal(fx_stats(&f).queries, 1);
+    fx_expect_route_request(&f, a, &x, 4);
+    fx_expect_route_request(&f, b, &x, 4);
+    fx_expect_silence(&f);
+    fx_advance(&f, 6 * USEC_SEC);
+    for (unsigned i = 0; i < 1000; i++) { /* without a token there is none */
+        struct subnet s = {.net = {{4, (uint8_t)(i >> 8), (uint8_t)i}}, .plen = 64};
+        fx_route_request(&f, b, &s, 0);
+        fx_forget(&f);
+    }
+    fx_route_request(&f, b, &x, 3);
+    fx_advance(&f, QUERY_LIFE - 6 * USEC_SEC - USEC_MS);
+    fx_forget(&f);
+    fx_advance(&f, USEC_MS);
+    fx_expect_none(&f, a);
 }
 
 /* The next hop of a route has asked for it as well: it hears of it when another one takes over. */
@@ -490,6 +532,7 @@ int main(void)
         T(lost_in_use),
         T(request_without_route),
         T(askers_are_remembered),
+        T(late_ones_have_a_search),
         T(former_next_hop),
         T(one_request_to_a_new_neighbour),
         T(dump),
