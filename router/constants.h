@@ -127,9 +127,8 @@
 
 /* Announcements that follow from what one neighbour says; beyond that each destination has one a
  * second. */
-#define ANNOUNCEMENTS_PER_SEC 1000
-#define ANNOUNCEMENTS_BURST   2000
-#define ANNOUNCE_LATER        USEC_SEC
+#define ANNOUNCEMENTS_BURST_FACTOR 2 /* burst of router_limits.announcements_per_sec */
+#define ANNOUNCE_LATER             USEC_SEC
 
 /* Packets for us from remotes whose shared secret is not at hand, by neighbour: each costs an
  * X25519 exchange, 50 to 100 us, before it can be told from noise. Likewise for packets quoted in

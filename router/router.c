@@ -19,6 +19,7 @@ void router_limits_default(struct router_limits *l)
         .wait_bytes = 16U << 20,
         .inbound_packets = 10000,
         .new_subnets_per_sec = 1000,
+        .announcements_per_sec = 1000,
         .requests_per_sec = 20,
         .stats_addresses = 4096,
         .out_packets = 65536,

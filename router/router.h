@@ -46,6 +46,9 @@ struct router_limits {
     /* Subnets that one neighbour brings though nobody here asked for them (1000, burst ten times as
      * much; ignore). */
     uint32_t new_subnets_per_sec;
+    /* Announcements to the others that follow from what one neighbour says (1000, burst twice as
+     * much; a second later). */
+    uint32_t announcements_per_sec;
     uint32_t requests_per_sec; /* new subnets asked for by one neighbour (20, burst 100; ignore) */
     uint32_t stats_addresses;  /* packet statistics (4096; least recently used goes) */
     uint32_t out_packets;      /* outputs not yet pulled (65536; data refused, control never) */

@@ -48,8 +48,10 @@ void tell_tick(struct router *r, struct dest *d, usec_t now)
 static bool tell_now(struct router *r, struct dest *d, struct neighbour *nb, uint32_t to,
                      usec_t now)
 {
+    uint32_t rate = r->limits.announcements_per_sec;
     struct extra *x;
-    if (bucket_take(&nb->announcements, ANNOUNCEMENTS_PER_SEC, ANNOUNCEMENTS_BURST, now) ||
+    if (r->stats.peers < 2 || /* there is nobody else */
+        bucket_take(&nb->announcements, rate, rate * ANNOUNCEMENTS_BURST_FACTOR, now) ||
         (x = extra_get(r, d)) == NULL)
         return true;
     r->stats.limit_announcements++;

@@ -118,6 +118,7 @@ static void start_with(struct bench *b, size_t routes, size_t sources)
 {
     struct router_conf c = {.identity = b->id, .rng = &b->rng};
     router_limits_default(&c.limits);
+    c.limits.announcements_per_sec = UINT32_MAX;
     c.limits.new_subnets_per_sec = UINT32_MAX; /* no limit: the tables are what is measured */
     c.limits.routes = (uint32_t)routes;
     c.limits.sources = (uint32_t)sources;

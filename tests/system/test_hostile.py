@@ -24,7 +24,7 @@ SLACK_S = 0.003
 # For the slowest one in twenty.
 SLOW_S = 0.100
 # Control bytes that an innocent neighbour is sent meanwhile, by flooder: the token bucket of
-# announcements in router/constants.h at 68 bytes each, twice, because what is announced may be
+# announcements (router/router.h) at 68 bytes each, twice, because what is announced may be
 # retracted, and once more by second and destination.
 CONTROL_BYTES_AT_ONCE = 2 * 2000 * 68 + 30_000
 CONTROL_BYTES_PER_S = 2 * 1000 * 68 + 30_000

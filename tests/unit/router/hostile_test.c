@@ -7,6 +7,8 @@
 #include "router/core.h"
 #include "router/packet.h"
 
+#define ANNOUNCEMENTS_BURST 2000 /* by default */
+
 static struct fx f;
 
 static int setup(void **state)
