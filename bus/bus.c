@@ -209,7 +209,7 @@ static void recv_answer(struct bus *b, struct node *n, const struct ip6 *src,
     case MSG_KIND_CHUNK:
     case MSG_KIND_DONE:
     case MSG_KIND_ABORT:
-    case MSG_KIND_READ_ACK:
+    case MSG_KIND_FORGET:
     case MSG_KIND_OTHER:
         break;
     }
@@ -249,7 +249,7 @@ void bus_recv(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
     case MSG_KIND_DONE_ACK:
         recv_answer(b, n, src, &p, now);
         break;
-    case MSG_KIND_READ_ACK:
+    case MSG_KIND_FORGET:
     case MSG_KIND_OTHER:
         b->stats.ignored++;
         break;

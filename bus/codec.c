@@ -23,7 +23,7 @@ static enum msg_kind kind_of(uint16_t flags)
     if (flags & MSG_DONE)
         return ack ? MSG_KIND_DONE_ACK : MSG_KIND_DONE;
     if (flags & MSG_READ)
-        return ack ? MSG_KIND_READ_ACK : MSG_KIND_READ;
+        return ack ? MSG_KIND_FORGET : MSG_KIND_READ;
     if (flags & MSG_ABORT)
         return ack ? MSG_KIND_OTHER : MSG_KIND_ABORT;
     return MSG_KIND_OTHER;
@@ -35,6 +35,24 @@ static void decode_init(struct wire_rd *r, struct msg_packet *m)
     uint8_t topic_len = wire_u8(r);
     const uint8_t *topic = wire_take(r, topic_len);
     m->topic = wire_rd_of(topic, topic ? topic_len : 0);
+    trailer_decode(wire_rest(r), &m->trailer);
+}
+
+static void decode_init_ack(struct wire_rd *r, struct msg_packet *m)
+{
+    if (wire_left(r) <= MSG_INIT_MIN_BYTES)
+        return;
+    (void)wire_take(r, MSG_INIT_MIN_BYTES); /* the id says enough */
+    trailer_decode(wire_rest(r), &m->trailer);
+}
+
+static void decode_chunk_ack(struct wire_rd *r, struct msg_packet *m)
+{
+    m->index = wire_u64(r);
+    if (wire_left(r) <= CHUNK_ACK_BYTES - 8)
+        return;
+    (void)wire_take(r, CHUNK_ACK_BYTES - 8);
+    trailer_decode(wire_rest(r), &m->trailer);
 }
 
 static void decode_chunk(struct wire_rd *r, struct msg_packet *m)
@@ -77,13 +95,19 @@ int msg_decode(struct wire_rd r, struct msg_packet *ret)
         if (m.has_sum)
             decode_done(&r, &m);
         break;
+    case MSG_KIND_INIT_ACK:
+        decode_init_ack(&r, &m);
+        break;
     case MSG_KIND_CHUNK_ACK:
-        m.index = wire_u64(&r);
+        decode_chunk_ack(&r, &m);
+        break;
+    case MSG_KIND_FORGET:
+        m.has_sum = wire_left(&r) >= MSG_SUM_BYTES;
+        if (m.has_sum)
+            wire_copy(&r, m.sum, sizeof(m.sum));
         break;
     case MSG_KIND_READ:
     case MSG_KIND_ABORT:
-    case MSG_KIND_INIT_ACK:
-    case MSG_KIND_READ_ACK:
     case MSG_KIND_OTHER:
         break;
     }
@@ -172,6 +196,15 @@ struct pkt *msg_abort(const struct msg_id *id)
     return packet_new(id, MSG_ABORT, 0, &w);
 }
 
+struct pkt *msg_forget(const struct msg_id *id, const uint8_t *sum)
+{
+    struct wire_wr w;
+    struct pkt *p = packet_new(id, MSG_READ | MSG_ACK, sum ? MSG_SUM_BYTES : 0, &w);
+    if (p && sum)
+        wire_put(&w, sum, MSG_SUM_BYTES);
+    return packet_finish(p, &w);
+}
+
 struct pkt *msg_init_ack(const struct msg_id *id, bool reply, uint64_t len, uint8_t topic_len)
 {
     struct wire_wr w;
@@ -207,4 +240,19 @@ void msg_echo(struct pkt *ack, uint32_t echo)
     assert(ack->len >= MSG_HEADER_BYTES);
     struct wire_wr w = wire_wr_of(ack->data + MSG_ID_BYTES, 4);
     wire_put_u32(&w, echo | (uint32_t)MSG_ACK << 16);
+}
+
+struct pkt *msg_with_trailer(struct pkt *p, const struct trailer *t)
+{
+    uint8_t bytes[TRAILER_MAX];
+    if (!p)
+        return NULL;
+    size_t n = trailer_encode(t, bytes);
+    struct pkt *longer = pkt_new(p->len + n);
+    if (longer) {
+        memcpy(longer->data, p->data, p->len);
+        memcpy(longer->data + p->len, bytes, n);
+    }
+    pkt_free(p);
+    return longer;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes seeds for the fuzz targets: make_corpus.py TESTS/VECTORS OUT makes OUT/framer, OUT/packet and OUT/tlv
-from the captured sessions and the packet vectors."""
+"""Writes seeds for the fuzz targets: make_corpus.py TESTS/VECTORS OUT makes OUT/framer, OUT/packet, OUT/tlv and
+OUT/msg_codec from the captured sessions and the vectors of packets and messages."""
 import hashlib
 import json
 import pathlib
@@ -33,6 +33,9 @@ def main():
     for case in json.loads((vectors / "data-packets.json").read_text())["cases"]:
         if "wire" in case:
             put(out / "packet", bytes.fromhex(case["wire"]))
+    messages = json.loads((vectors / "messages.json").read_text())
+    for row in messages["extension_proposal_computed"]["rows"] + messages["bad_input"]["rows"]:
+        put(out / "msg_codec", bytes.fromhex(row["plain"])[4:])
 
 
 main()

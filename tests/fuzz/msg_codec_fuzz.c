@@ -1,4 +1,5 @@
-/* Any bytes: decoded or refused; what is decoded lies inside the input and can be built again. */
+/* Any bytes: decoded or refused; what is decoded lies inside the input and can be built again, the
+ * trailer too. */
 #include <assert.h>
 #include <string.h>
 
@@ -34,11 +35,28 @@ static struct pkt *build(const struct msg_packet *m)
         return msg_done_ack(&m->id, m->count, m->sum);
     case MSG_KIND_INIT_ACK:
         return msg_init_ack(&m->id, m->reply, 0, 0);
-    case MSG_KIND_READ_ACK:
+    case MSG_KIND_FORGET:
+        return msg_forget(&m->id, m->has_sum ? m->sum : NULL);
     case MSG_KIND_OTHER:
         break;
     }
     return NULL;
+}
+
+/* INIT and ACKs have items of their own; features are one item or the other by what is beside. */
+static void check_trailer(const struct trailer *a, const struct trailer *b)
+{
+    assert(a->there == b->there);
+    assert(a->has_life == b->has_life && a->life_ms == b->life_ms);
+    assert(a->has_sum == b->has_sum && memcmp(a->sum, b->sum, sizeof(a->sum)) == 0);
+    assert(a->has_count == b->has_count && a->count == b->count);
+    assert(a->has_attempt == b->has_attempt && a->attempt == b->attempt);
+    assert(a->has_status == b->has_status && a->status == b->status);
+    assert(a->has_map == b->has_map && a->missing == b->missing);
+    assert(a->has_wait == b->has_wait && a->wait_ms == b->wait_ms);
+    assert(a->has_features == b->has_features && a->features == b->features);
+    size_t n = wire_left(&a->map);
+    assert(n == wire_left(&b->map) && (n == 0 || memcmp(a->map.p, b->map.p, n) == 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -50,7 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(inside(m.data, m.data_len, data, size));
     assert(inside(m.topic.p, wire_left(&m.topic), data, size));
     assert(m.data_len <= m.size);
+    assert(inside(m.trailer.map.p, wire_left(&m.trailer.map), data, size));
+    assert(wire_left(&m.trailer.map) <= TRAILER_MAP_MAX);
     struct pkt *p = size <= PKT_MAX ? build(&m) : NULL;
+    if (m.trailer.there)
+        p = msg_with_trailer(p, &m.trailer);
     if (!p)
         return 0;
     assert(msg_decode(wire_rd_of(p->data, p->len), &again) == OK);
@@ -59,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (m.kind == MSG_KIND_INIT || m.kind == MSG_KIND_CHUNK || m.kind == MSG_KIND_DONE)
         msg_echo(p, m.echo);
     assert(m.kind != MSG_KIND_INIT || again.len == m.len);
+    check_trailer(&m.trailer, &again.trailer);
     pkt_free(p);
     return 0;
 }

@@ -23,7 +23,7 @@ static void test_headers(void **state)
         {"CHUNK", MSG_KIND_CHUNK},       {"CHUNK|ACK", MSG_KIND_CHUNK_ACK},
         {"DONE", MSG_KIND_DONE},         {"DONE|ACK", MSG_KIND_DONE_ACK},
         {"ABORT", MSG_KIND_ABORT},       {"READ", MSG_KIND_READ},
-        {"READ|ACK", MSG_KIND_READ_ACK},
+        {"READ|ACK", MSG_KIND_FORGET},
     };
     static const uint8_t body[MSG_DONE_BYTES];
     json_t *root = vectors_load("messages.json");
@@ -70,9 +70,10 @@ static struct pkt *rebuild(const struct msg_packet *m)
         return msg_abort(&m->id);
     case MSG_KIND_DONE_ACK:
         return msg_done_ack(&m->id, m->count, m->sum);
+    case MSG_KIND_FORGET:
+        return msg_forget(&m->id, m->has_sum ? m->sum : NULL);
     case MSG_KIND_INIT_ACK:
     case MSG_KIND_CHUNK_ACK:
-    case MSG_KIND_READ_ACK:
     case MSG_KIND_OTHER:
         return NULL; /* their bodies are not read as a whole */
     }
@@ -275,6 +276,7 @@ static void test_every_cut(void **state)
         {msg_init_ack(&id, false, 5, 13), MSG_HEADER_BYTES},
         {msg_chunk_ack(&id, 1, 2, 3), MSG_HEADER_BYTES + 8},
         {msg_done_ack(&id, 3, sum), MSG_HEADER_BYTES},
+        {msg_forget(&id, sum), MSG_HEADER_BYTES},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         for (size_t cut = 0; cut <= all[i].p->len; cut++) {
@@ -291,12 +293,209 @@ static void test_every_cut(void **state)
     }
 }
 
+/* --- the trailer -------------------------------------------------------------------------- */
+
+static const struct msg_id some_id = {.b = {1, 2, 3, 4, 5, 6, 7, 8}};
+static const struct topic topic_t = {.len = 1, .b = "t"};
+
+static struct trailer init_trailer(void)
+{
+    struct trailer t = {.has_life = true,
+                        .life_ms = 86400000,
+                        .has_sum = true,
+                        .has_count = true,
+                        .count = 2,
+                        .has_attempt = true,
+                        .attempt = 1,
+                        .has_features = true,
+                        .features = TRAILER_OURS};
+    uint8_t data[1400];
+    for (size_t k = 0; k < sizeof(data); k++)
+        data[k] = (uint8_t)(7 * k + 3);
+    blake3(data, sizeof(data), t.sum);
+    return t;
+}
+
+static struct pkt *ack_with(enum trailer_status status, bool map, uint32_t wait_ms)
+{
+    static const uint8_t no_more[1] = {0};
+    struct trailer t = {.has_status = true,
+                        .status = (uint8_t)status,
+                        .has_map = map,
+                        .missing = 1,
+                        .map = wire_rd_of(no_more, sizeof(no_more)),
+                        .has_wait = wait_ms > 0,
+                        .wait_ms = wait_ms,
+                        .has_features = true,
+                        .features = TRAILER_OURS};
+    return msg_with_trailer(msg_init_ack(&some_id, false, 1400, 1), &t);
+}
+
+static void expect_vector(const json_t *rows, size_t i, struct pkt *p)
+{
+    size_t len;
+    uint8_t *want = vectors_hex(json_array_get(rows, i), "plain", &len);
+    assert_int_equal(p->len, len - USER_HEADER);
+    assert_memory_equal(p->data, want + USER_HEADER, p->len);
+    free(want);
+}
+
+static void test_extension_vectors(void **state)
+{
+    (void)state;
+    json_t *root = vectors_load("messages.json");
+    json_t *rows = json_object_get(json_object_get(root, "extension_proposal_computed"), "rows");
+    struct trailer t = init_trailer();
+    struct pkt *all[] = {
+        msg_with_trailer(msg_init(&some_id, false, 1400, &topic_t), &t),
+        msg_init_ack(&some_id, false, 1400, 1),
+        ack_with(TRAILER_NEW, false, 0),
+        ack_with(TRAILER_RESUMED, true, 0),
+        ack_with(TRAILER_COMPLETE, false, 0),
+        ack_with(TRAILER_BUSY, false, 2000),
+        msg_forget(&some_id, NULL),
+    };
+    static const enum msg_kind kinds[] = {MSG_KIND_INIT,     MSG_KIND_INIT_ACK, MSG_KIND_INIT_ACK,
+                                          MSG_KIND_INIT_ACK, MSG_KIND_INIT_ACK, MSG_KIND_INIT_ACK,
+                                          MSG_KIND_FORGET};
+    assert_int_equal(json_array_size(rows), ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct msg_packet m;
+        expect_vector(rows, i, all[i]);
+        assert_int_equal(msg_decode(wire_rd_of(all[i]->data, all[i]->len), &m), OK);
+        assert_int_equal(m.kind, kinds[i]);
+        assert_int_equal(m.trailer.there, i != 1 && i != 6);
+        if (i == 0) {
+            assert_true(m.trailer.has_life && m.trailer.has_sum && m.trailer.has_count &&
+                        m.trailer.has_attempt && m.trailer.has_features);
+            assert_false(m.trailer.has_status || m.trailer.has_map || m.trailer.has_wait);
+            assert_int_equal(m.trailer.life_ms, 86400000);
+            assert_memory_equal(m.trailer.sum, t.sum, sizeof(t.sum));
+            assert_int_equal(m.trailer.count, 2);
+            assert_int_equal(m.trailer.attempt, 1);
+            assert_int_equal(wire_left(&m.topic), 1);
+        } else if (m.trailer.there) {
+            assert_true(m.trailer.has_status);
+            assert_int_equal(m.trailer.status, i - 2);
+            assert_int_equal(m.trailer.features, TRAILER_OURS);
+        }
+        if (i == 3) {
+            assert_true(m.trailer.has_map);
+            assert_int_equal(m.trailer.missing, 1);
+            assert_int_equal(wire_left(&m.trailer.map), 1);
+        }
+        if (i == 5)
+            assert_int_equal(m.trailer.wait_ms, 2000);
+        pkt_free(all[i]);
+    }
+    json_decref(root);
+}
+
+/* A CHUNK ACK that speaks for many, as long as it gets. */
+static void test_map(void **state)
+{
+    (void)state;
+    uint8_t map[TRAILER_MAP_MAX];
+    for (size_t i = 0; i < sizeof(map); i++)
+        map[i] = (uint8_t)(i * 37);
+    struct trailer t = {
+        .has_map = true, .missing = UINT64_C(5000000000), .map = wire_rd_of(map, sizeof(map))};
+    struct pkt *p = msg_with_trailer(msg_chunk_ack(&some_id, 7, 8, 9), &t);
+    struct msg_packet m;
+    assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+    assert_int_equal(m.index, 7);
+    assert_true(m.trailer.there && m.trailer.has_map);
+    assert_int_equal(m.trailer.missing, t.missing);
+    assert_int_equal(wire_left(&m.trailer.map), sizeof(map));
+    assert_memory_equal(m.trailer.map.p, map, sizeof(map));
+    pkt_free(p);
+}
+
+static bool decodes(const uint8_t *bytes, size_t len, struct trailer *ret)
+{
+    uint8_t *exact = malloc(len ? len : 1); /* reads beyond its end are seen */
+    memcpy(exact, bytes, len);
+    trailer_decode(wire_rd_of(exact, len), ret);
+    bool there = ret->there;
+    ret->map = wire_rd_of(NULL, 0);
+    free(exact);
+    return there;
+}
+
+/* Cut anywhere, it is no trailer; the packet before it stays what it is. */
+static void test_trailer_cuts(void **state)
+{
+    (void)state;
+    static const uint8_t map[3] = {1, 2, 3};
+    struct trailer all = init_trailer(), t;
+    uint8_t bytes[TRAILER_MAX];
+    all.has_status = all.has_map = all.has_wait = true;
+    all.map = wire_rd_of(map, sizeof(map));
+    size_t n = trailer_encode(&all, bytes);
+    for (size_t cut = 0; cut <= n; cut++)
+        assert_int_equal(decodes(bytes, cut, &t), cut == n);
+    bytes[n] = 0x55; /* behind the list: for later releases */
+    assert_true(decodes(bytes, n + 1, &t));
+    /* The list may end anywhere between two items, and nowhere else. */
+    size_t ends = 0;
+    for (size_t len = 0; len <= n - 6; len++) {
+        bytes[4] = (uint8_t)(len >> 8);
+        bytes[5] = (uint8_t)len;
+        ends += decodes(bytes, n, &t);
+    }
+    assert_int_equal(ends, 9); /* none, and after each of eight items */
+    struct pkt *p = msg_with_trailer(msg_init(&some_id, false, 1400, &topic_t), &all);
+    for (size_t cut = MSG_HEADER_BYTES + 10; cut <= p->len; cut++) {
+        struct msg_packet m;
+        assert_int_equal(msg_decode(wire_rd_of(p->data, cut), &m), OK);
+        assert_int_equal(m.len, 1400);
+        assert_int_equal(wire_left(&m.topic), 1);
+        assert_int_equal(m.trailer.there, cut == p->len);
+    }
+    pkt_free(p);
+}
+
+static void test_trailer_odd(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        size_t len;
+        uint8_t bytes[24];
+        bool there;
+    } rows[] = {
+        {"another magic", 6, {0x4d, 0x42, 0x58, 0x32, 0, 0}, false},
+        {"no items", 6, {0x4d, 0x42, 0x58, 0x31, 0, 0}, true},
+        {"unknown item", 11, {0x4d, 0x42, 0x58, 0x31, 0, 5, 0x7f, 3, 1, 2, 3}, true},
+        {"unknown item, empty", 8, {0x4d, 0x42, 0x58, 0x31, 0, 2, 0x05, 0}, true},
+        {"status too long", 10, {0x4d, 0x42, 0x58, 0x31, 0, 4, 0x81, 2, 0, 0}, false},
+        {"status too short", 8, {0x4d, 0x42, 0x58, 0x31, 0, 2, 0x81, 0}, false},
+        {"item beyond the list", 9, {0x4d, 0x42, 0x58, 0x31, 0, 3, 0x81, 2, 0}, false},
+        {"half an item head", 7, {0x4d, 0x42, 0x58, 0x31, 0, 1, 0x81}, false},
+        {"list beyond the packet", 9, {0x4d, 0x42, 0x58, 0x31, 0xff, 0xff, 0x81, 1, 0}, false},
+        {"map without bits", 16, {0x4d, 0x42, 0x58, 0x31, 0, 10, 0x82, 8}, true},
+        {"map too short", 15, {0x4d, 0x42, 0x58, 0x31, 0, 9, 0x82, 7}, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct trailer t;
+        if (decodes(rows[i].bytes, rows[i].len, &t) != rows[i].there)
+            fail_msg("%s", rows[i].what);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers),   cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_exchanges), cmocka_unit_test(test_checksums),
-        cmocka_unit_test(test_plans),     cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_checksums),
+        cmocka_unit_test(test_plans),
+        cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_extension_vectors),
+        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_trailer_cuts),
+        cmocka_unit_test(test_trailer_odd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

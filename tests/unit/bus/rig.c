@@ -132,7 +132,7 @@ static void check_packet(struct rig *r, const struct rig_node *n, const struct r
     case MSG_KIND_READ:
         assert_true(fake_seen_has(&n->store, &m.id, peer));
         break;
-    case MSG_KIND_READ_ACK:
+    case MSG_KIND_FORGET:
     case MSG_KIND_OTHER:
         fail_msg("a packet of unknown kind left");
         break;

@@ -1,0 +1,54 @@
+/* trailer.h - what nodes of this program tell each other behind the bodies of INIT, INIT ACK and
+ * CHUNK ACK, where every other node of the network looks at nothing.
+ *
+ * A value: decoded from a packet (borrows its bytes) or filled in and encoded. An item that is not
+ * known is skipped; a list that does not fit its bytes, or a known item of another length than
+ * ours, makes the whole trailer count as absent. Thread: any.
+ * Protocol: docs/protocol/messages.md, "Extension". */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/wire.h"
+#include "bus/message.h"
+
+#define TRAILER_MAP_MAX 247 /* bytes of the map of chunks: 1976 of them behind the first missing   \
+                             */
+#define TRAILER_MAX 352     /* bytes of the largest one we build */
+
+enum trailer_feature {
+    TRAILER_SACK = 1,   /* one CHUNK ACK speaks for many chunks */
+    TRAILER_FORGET = 2, /* FORGET is sent and understood */
+    TRAILER_RESUME = 4, /* INIT again keeps what arrived */
+};
+#define TRAILER_OURS (TRAILER_SACK | TRAILER_FORGET | TRAILER_RESUME)
+
+/* What a receiver answers to INIT. Others may come one day: they mean nothing to us. */
+enum trailer_status {
+    TRAILER_NEW = 0,      /* begun now, nothing is there */
+    TRAILER_RESUMED = 1,  /* begun before, the map tells what is there */
+    TRAILER_COMPLETE = 2, /* it has the whole message, durable */
+    TRAILER_BUSY = 3,     /* a limit is reached, again after wait_ms */
+    TRAILER_REFUSED = 4,  /* a rule says no, or it is too large: do not ask again */
+};
+
+struct trailer {
+    bool there;
+    bool has_life, has_sum, has_count, has_attempt, has_status, has_map, has_wait, has_features;
+    uint64_t life_ms;           /* INIT: what is left until the sender gives up */
+    uint8_t sum[MSG_SUM_BYTES]; /* INIT: of the payload */
+    uint64_t count;             /* INIT: chunks of this cut */
+    uint32_t attempt;           /* INIT: 1, 2, .. */
+    uint32_t features;          /* INIT, INIT ACK: enum trailer_feature */
+    uint8_t status;             /* INIT ACK: enum trailer_status */
+    uint64_t missing;           /* INIT ACK, CHUNK ACK: first chunk that is not there */
+    struct wire_rd map;         /* behind it: bit 0 of byte 0 is chunk missing + 1; borrowed */
+    uint32_t wait_ms;           /* INIT ACK: BUSY */
+};
+
+/* What stands behind a body. `there` tells whether it was a trailer. */
+void trailer_decode(struct wire_rd r, struct trailer *ret);
+/* Bytes written; `map` may have up to TRAILER_MAP_MAX bytes (asserted). */
+MUST_CHECK size_t trailer_encode(const struct trailer *t, uint8_t ret[static TRAILER_MAX]);
