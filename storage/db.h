@@ -31,6 +31,7 @@
     X(IN_DROP, "DELETE FROM inbox WHERE seq=?")                                                    \
     X(IN_BODY, "SELECT body FROM inbox WHERE seq=?")                                               \
     X(SEEN_PUT, "INSERT OR REPLACE INTO seen(" SEEN_COLUMNS ",seq) VALUES(?,?,?,?,?,?,?,?)")       \
+    X(SEEN_DROP, "DELETE FROM seen WHERE expire_ms=? AND seq=?")                                   \
     X(SWEEP_OUT, "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE final_ms IS NOT "  \
                  "NULL AND created_ms<?1 ORDER BY created_ms LIMIT ?2)")                           \
     X(SWEEP_SEEN, "DELETE FROM seen WHERE (expire_ms,seq) IN (SELECT expire_ms,seq FROM seen "     \

@@ -125,9 +125,9 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
         rc = each(&l, "SELECT " IN_COLUMNS " FROM inbox ORDER BY seq", 0,
                   "SELECT body FROM inbox WHERE seq=?", visit_in);
     if (rc == OK)
-        rc =
-            each(&l, "SELECT " SEEN_COLUMNS " FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",
-                 now_ms, NULL, visit_seen);
+        rc = each(
+            &l, "SELECT " SEEN_COLUMNS ",seq FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",
+            now_ms, NULL, visit_seen);
     if (rc == OK && v->contact)
         rc =
             each(&l, "SELECT " CONTACT_COLUMNS " FROM contacts ORDER BY used_ms DESC, node LIMIT ?",

@@ -173,6 +173,20 @@ static int in_take(struct run *r)
     return run_changes(r) == 0 ? ERR_NOENT : OK;
 }
 
+static void seen_drop(struct run *r)
+{
+    const struct blob *keys = r->op->keys;
+    for (size_t at = 0; keys && at + sizeof(struct store_seen_key) <= keys->len;) {
+        struct store_seen_key k;
+        memcpy(&k, keys->data + at, sizeof(k));
+        at += sizeof(k);
+        struct row_wr w = run_bind(r, STMT_SEEN_DROP);
+        row_put_int(&w, k.expire_ms);
+        row_put_u64(&w, k.seq);
+        run_step(r, &w);
+    }
+}
+
 static void sweep(struct run *r)
 {
     const struct {
@@ -229,6 +243,9 @@ static int dispatch(struct run *r)
     case STORE_IN_DROP:
         run_seq(r, STMT_IN_DROP, r->op->in.seq);
         return OK;
+    case STORE_SEEN_DROP:
+        seen_drop(r);
+        return OK;
     case STORE_SWEEP:
         sweep(r);
         return OK;
@@ -282,7 +299,7 @@ bool op_adds(const struct store_op *op)
 size_t op_bytes(const struct store_op *op)
 {
     size_t n = sizeof(*op) + op->contacts_count * sizeof(*op->contacts);
-    const struct blob *const blobs[] = {op->out.body, op->in.body, op->in.got};
+    const struct blob *const blobs[] = {op->out.body, op->in.body, op->in.got, op->keys};
     for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
         n += blobs[i] ? blobs[i]->len : 0;
     return n;

@@ -5,6 +5,9 @@
 
 #include "base/err.h"
 
+/* Column `reply` of seen. */
+enum { SEEN_REPLY = 1, SEEN_OURS = 2 };
+
 int64_t row_id_int(const uint8_t id[static 8])
 {
     uint64_t v = 0;
@@ -90,7 +93,7 @@ void row_put_seen(struct row_wr *w, const struct store_seen *s)
     row_put_int(w, s->expire_ms);
     row_put_int(w, (int64_t)s->node);
     row_put_id(w, s->id);
-    row_put_int(w, s->reply);
+    row_put_int(w, (s->reply ? SEEN_REPLY : 0) | (s->ours ? SEEN_OURS : 0));
     row_put_bytes(w, s->sum, sizeof(s->sum));
     row_put_u64(w, s->len);
     row_put_u64(w, s->count);
@@ -208,10 +211,13 @@ void row_seen(struct row_rd *r, struct store_seen *ret)
     ret->expire_ms = row_int(r);
     ret->node = (uint64_t)row_int(r);
     row_id(r, ret->id);
-    ret->reply = row_int(r) != 0;
+    int64_t flags = row_int(r);
+    ret->reply = flags & SEEN_REPLY;
+    ret->ours = flags & SEEN_OURS;
     row_fixed(r, ret->sum, sizeof(ret->sum));
     ret->len = row_u64(r);
     ret->count = row_u64(r);
+    ret->seq = row_u64(r);
 }
 
 void row_contact(struct row_rd *r, struct store_contact *ret)

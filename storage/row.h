@@ -48,7 +48,7 @@ void row_fixed(struct row_rd *r, void *ret, size_t len);
 MUST_CHECK int row_blob(struct row_rd *r, struct blob **ret);
 
 /* OUT_COLUMNS, IN_COLUMNS (without the body; got is read by row_in() as a new reference),
- * SEEN_COLUMNS, CONTACT_COLUMNS of db.h. */
+ * SEEN_COLUMNS (seq follows when reading), CONTACT_COLUMNS of db.h. */
 void row_put_out(struct row_wr *w, const struct store_out *o);
 void row_put_in(struct row_wr *w, const struct store_in *in);
 void row_put_seen(struct row_wr *w, const struct store_seen *s);

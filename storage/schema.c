@@ -12,7 +12,8 @@
  *   messages are deleted.
  * - seen: what was received, against repeats. The set is looked up in memory; the table is only
  * loaded at the start and swept by age, so it is ordered by age and has no other index: inserts
- * come close to appending. seq is the inbox number under which the message came.
+ * come close to appending. seq is the inbox number under which the message came. reply is 1 for a
+ * reply, plus 2 where the sender says when it may be forgotten.
  * - contacts (since version 2): nodes that were reached lately and the neighbour that was their
  * next hop, both as /64. Small and seldom written: no index for the order of use.
  *

@@ -79,9 +79,11 @@ struct store_in {
     uint64_t chunks_seen;
 };
 struct store_seen {
+    uint64_t seq; /* when loading: with expire_ms, the name of the row */
     uint64_t node;
     uint8_t id[8];
     bool reply;
+    bool ours; /* its sender says when it may be forgotten */
     uint8_t sum[32];
     uint64_t len, count;
     int64_t expire_ms;
@@ -90,6 +92,12 @@ struct store_seen {
 struct store_contact {  /* a node that was reached, and the neighbour that was its next hop */
     uint64_t node, via; /* ip6_node() */
     int64_t used_ms;    /* wall */
+};
+
+/* One row of seen. */
+struct store_seen_key {
+    int64_t expire_ms;
+    uint64_t seq;
 };
 
 enum store_kind {
@@ -103,6 +111,7 @@ enum store_kind {
     STORE_IN_TAKE,  /* delete in.seq; want_body: -> body. ERR_NOENT */
     STORE_IN_BODY,  /* -> body of in.seq. ERR_NOENT */
     STORE_IN_DROP,  /* delete in.seq, if there */
+    STORE_SEEN_DROP, /* delete the rows of seen that `keys` names, as far as they are there */
     STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
     STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */
@@ -120,6 +129,7 @@ struct store_op {
     uint64_t part_seq;
     bool has_in, has_seen, want_body;
     int64_t before_ms, now_ms;
+    struct blob *keys; /* SEEN_DROP: struct store_seen_key, one behind the other */
     /* result */
     int rc; /* OK; this operation alone: ERR_NOENT, ERR_EXIST (seq used before), ERR_TOOBIG,
                ERR_NOMEM; its whole group: ERR_IO, ERR_NOSPACE, ERR_CORRUPT, ERR_NOMEM, ERR_BUSY

@@ -239,7 +239,7 @@ static void test_in_part_then_ready(void **state)
     op->seen.node = UINT64_MAX - 5; /* no number is too large */
     memset(op->seen.id, 0x90, sizeof(op->seen.id));
     memset(op->seen.sum, 0x11, sizeof(op->seen.sum));
-    op->seen.reply = true;
+    op->seen.reply = op->seen.ours = true;
     op->seen.len = 4;
     op->seen.count = 1;
     op->seen.expire_ms = 9000;
@@ -253,7 +253,7 @@ static void test_in_part_then_ready(void **state)
     assert_true(r.seen[0].node == UINT64_MAX - 5);
     assert_int_equal(r.seen[0].id[7], 0x90);
     assert_int_equal(r.seen[0].sum[31], 0x11);
-    assert_true(r.seen[0].reply);
+    assert_true(r.seen[0].reply && r.seen[0].ours);
     assert_int_equal(r.seen[0].len, 4);
     assert_int_equal(r.seen[0].count, 1);
     assert_int_equal(r.seen[0].expire_ms, 9000);
@@ -298,6 +298,33 @@ static void test_in_take(void **state)
     restart(c, &r, 1000, 0);
     assert_int_equal(r.ins, 0);
     assert_int_equal(r.in_seq, 3);
+    rows_free(&r);
+}
+
+/* Rows of seen that may be forgotten before their time. */
+static void test_seen_drop(void **state)
+{
+    struct ctx *c = *state;
+    for (uint64_t i = 1; i <= 4; i++) {
+        struct store_op *op = in_op(STORE_IN_READY, i, 2, "x");
+        op->has_seen = true;
+        op->seen.ours = i == 4;
+        op->seen.expire_ms = 5000 + (int64_t)(i / 2);
+        assert_int_equal(fixture_do(&c->f, op), OK);
+    }
+    const struct store_seen_key keys[] = {{5001, 2}, {5000, 1}, {5000, 4}, {9999, 9}};
+    struct store_op *op = op_make(STORE_SEEN_DROP, 0);
+    op->keys = blob_copy(keys, sizeof(keys));
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    assert_int_equal(fixture_do(&c->f, op_make(STORE_SEEN_DROP, 0)), OK); /* none */
+    struct rows r;
+    restart(c, &r, 1000, 0);
+    assert_int_equal(r.seens, 2);
+    assert_int_equal(r.seen[0].seq, 3);
+    assert_int_equal(r.seen[0].expire_ms, 5001);
+    assert_false(r.seen[0].ours);
+    assert_int_equal(r.seen[1].seq, 4);
+    assert_true(r.seen[1].ours);
     rows_free(&r);
 }
 
@@ -633,6 +660,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_out_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_part_then_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_take, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seen_drop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_group_and_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_group_limit, setup, teardown),
