@@ -286,6 +286,7 @@ static void json_state(struct json_out *o, const struct bus_status_info *s)
     case OUT_ABORTED:
     case OUT_CANCELLED:
     case OUT_UNKNOWN:
+    case OUT_REFUSED:
         json_put(o, "\"aborted\"");
         break;
     }

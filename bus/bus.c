@@ -9,6 +9,7 @@
 #include "bus/bus_core.h"
 #include "bus/client.h"
 #include "bus/codec.h"
+#include "bus/recv_answer.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
 
@@ -29,12 +30,18 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     memcpy(b->self_key, c->self_key, sizeof(b->self_key));
     b->limits = c->limits;
     b->rng = c->rng;
+    b->plain = c->plain;
     b->next_at = now;
     b->sweep.owner = OP_SWEEP;
     b->sweep_at = now.mono + BUS_SWEEP_EVERY;
     list_init(&b->control);
-    reads_init(&b->reads);
+    b->seen_drop.owner = OP_SEEN;
+    forgets_init(&b->forgets);
     int rc = nodes_init(&b->nodes, b->rng);
+    if (rc == OK)
+        rc = reads_init(&b->reads, b->rng);
+    if (rc == OK)
+        rc = kins_init(&b->kins);
     if (rc == OK)
         rc = ops_init(&b->ops, b->rng);
     if (rc == OK)
@@ -92,6 +99,8 @@ void bus_free(struct bus *b)
     nodes_fini(&b->nodes);
     seen_fini(&b->seen);
     reads_fini(&b->reads);
+    forgets_fini(&b->forgets);
+    kins_fini(&b->kins);
     ops_fini(&b->ops);
     list_foreach_safe (l, &b->control) {
         struct control_packet *c = list_entry(l, struct control_packet, link);
@@ -106,6 +115,12 @@ void bus_set_room(struct bus *b, bus_room *room, void *ctx)
 {
     b->room = room;
     b->room_ctx = ctx;
+}
+
+void bus_set_refuse(struct bus *b, bus_refuse *refuse, void *ctx)
+{
+    b->refuse = refuse;
+    b->refuse_ctx = ctx;
 }
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -148,8 +163,7 @@ int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant 
 {
     /* What was dropped for room may come back from the store. */
     (void)seen_room(&b->seen, 0, now.mono);
-    return seen_add(&b->seen, row->node, &row->id, row->reply, row->sum, (uint32_t)row->len,
-                    (uint32_t)row->count, row->expire_ms - now.wall_ms, now.mono);
+    return seen_add(&b->seen, row, row->expire_ms - now.wall_ms, now.mono);
 }
 
 void bus_load_end(struct bus *b, uint64_t out_seq, uint64_t in_seq, struct instant now)
@@ -194,10 +208,10 @@ static void recv_answer(struct bus *b, struct node *n, const struct ip6 *src,
         silence_answered(&b->nodes, n);
     switch (p->kind) {
     case MSG_KIND_INIT_ACK:
-        send_init_ack(b, m, now);
+        send_init_ack(b, m, p, now);
         break;
     case MSG_KIND_CHUNK_ACK:
-        send_chunk_ack(b, m, p->index, now);
+        send_chunk_ack(b, m, p, now);
         break;
     case MSG_KIND_DONE_ACK:
         send_done_ack(b, m, p, now);
@@ -227,6 +241,8 @@ void bus_recv(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
         b->stats.malformed++;
         return;
     }
+    if (b->plain)
+        memset(&p.trailer, 0, sizeof(p.trailer));
     struct node *n = node_find(&b->nodes, src);
     if (n)
         send_heard(b, n, now);
@@ -250,6 +266,8 @@ void bus_recv(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
         recv_answer(b, n, src, &p, now);
         break;
     case MSG_KIND_FORGET:
+        recv_forget(b, src, &p, now);
+        break;
     case MSG_KIND_OTHER:
         b->stats.ignored++;
         break;
@@ -305,6 +323,22 @@ static void note_fill(const struct note *n, struct bus_store_op *op)
     op->in.dst = op->out.dst = n->dst;
 }
 
+/* Rows that go before their time: their senders said so. */
+static void seen_sweep(struct bus *b, struct instant now)
+{
+    if (b->n_seen_keys == 0)
+        b->n_seen_keys = seen_expire(&b->seen, b->seen_keys, BUS_SEEN_DROPS, now);
+    if (b->n_seen_keys > 0 && !b->seen_drop.flying)
+        op_want(&b->ops, &b->seen_drop);
+}
+
+static void note_stored(struct bus *b, struct note *n, int rc, struct instant now)
+{
+    if (n->kind == BUS_STORE_OUT_READ)
+        outbox_read_stored(b, &n->dst, &n->id, rc, now.mono);
+    free(n);
+}
+
 static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
 {
     switch (op->owner) {
@@ -318,6 +352,11 @@ static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
         return client_fill(container_of(op, struct call, op), ret);
     case OP_NOTE:
         note_fill(container_of(op, struct note, op), ret);
+        return true;
+    case OP_SEEN:
+        ret->kind = BUS_STORE_SEEN_DROP;
+        ret->keys = b->seen_keys;
+        ret->n_keys = b->n_seen_keys;
         return true;
     case OP_SWEEP:
         ret->kind = BUS_STORE_SWEEP;
@@ -349,7 +388,13 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
         client_stored(b, container_of(op, struct call, op), res);
         break;
     case OP_NOTE:
-        free(container_of(op, struct note, op));
+        note_stored(b, container_of(op, struct note, op), res->rc, now);
+        break;
+    case OP_SEEN:
+        if (res->rc != OK)
+            break; /* the same rows again with the next sweep */
+        b->n_seen_keys = 0;
+        seen_sweep(b, now);
         break;
     case OP_SWEEP:
         if (res->rc == OK && res->more)
@@ -372,12 +417,13 @@ void bus_tick(struct bus *b, struct instant now)
         bus_control(b, &src, &dst, msg_read(&id));
         b->stats.sent_read++;
     }
+    forgets_tick(b, now.mono);
     if (now.mono >= b->sweep_at) {
         b->sweep_at = now.mono + BUS_SWEEP_EVERY;
         op_want(&b->ops, &b->sweep);
         nodes_expire(&b->nodes, now.mono);
         nodes_unblock(&b->nodes); /* a link that went away tells nobody that it has room */
-        seen_expire(&b->seen, now.mono);
+        seen_sweep(b, now);
     }
 }
 
@@ -389,6 +435,7 @@ usec_t bus_deadline(const struct bus *b)
     d = MIN(d, parts_deadline(b));
     d = MIN(d, timer_deadline(&b->calls.expires));
     d = MIN(d, nodes_deadline(&b->nodes));
+    d = MIN(d, forgets_deadline(&b->forgets));
     return MIN(d, reads_deadline(&b->reads));
 }
 
@@ -456,8 +503,8 @@ bool bus_next(struct bus *b, struct instant now, struct bus_out *ret)
     b->lent_body = NULL;
     client_lent_end(b);
     memset(ret, 0, sizeof(*ret));
-    return next_store(b, ret) || next_control(b, ret) || client_next(b, ret) || next_want(b, ret) ||
-           next_doubt(b, ret) || send_next(b, ret, now);
+    return next_store(b, ret) || next_control(b, ret) || sack_next(b, ret) || client_next(b, ret) ||
+           next_want(b, ret) || next_doubt(b, ret) || send_next(b, ret, now);
 }
 
 void bus_stats(const struct bus *b, struct bus_stats *ret)

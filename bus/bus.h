@@ -40,7 +40,7 @@ struct bus_limits {
     uint32_t in_messages;    /* complete and not taken (100,000): INIT not answered */
     uint64_t in_bytes;       /* (1 GiB): INIT not answered */
     uint64_t in_cache_bytes; /* payloads of these kept in memory (16 MiB) */
-    uint32_t seen;           /* remembered ids of received messages, some 120 bytes of memory each
+    uint32_t seen;           /* remembered ids of received messages, some 150 bytes of memory each
                                 (1,000,000): not answered */
     uint32_t init_per_sec;   /* per source node (20,000, burst the same): not answered */
     uint32_t waiters;        /* clients waiting for a message or a reply (4096): ERR_LIMIT */
@@ -55,6 +55,7 @@ struct bus_conf {
     uint8_t self_key[MSG_KEY_BYTES];
     struct bus_limits limits;
     struct rng *rng; /* borrowed for the bus's life */
+    bool plain;      /* neither says nor understands what only nodes of this program do */
 };
 MUST_CHECK int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret);
 void bus_free(struct bus *b);
@@ -95,9 +96,11 @@ struct bus_in_row {
     uint64_t chunks_seen; /* PART: highest chunk index seen + 1 */
 };
 struct bus_seen_row {
+    uint64_t seq;  /* of the message when it became READY; with expire_ms the name of the row */
     uint64_t node; /* /64 of the sender: ip6_node() */
     struct msg_id id;
     bool reply;
+    bool ours; /* its sender says when it may be forgotten */
     uint8_t sum[MSG_SUM_BYTES];
     uint64_t len;
     uint64_t count;    /* chunk count of its DONE: echoed in a repeated DONE ACK */
@@ -180,8 +183,15 @@ enum bus_store_kind {
     BUS_STORE_IN_TAKE, /* remove READY in.seq (a client takes it); want_body: read the body first */
     BUS_STORE_IN_BODY, /* read the body of in.seq, leave it there */
     BUS_STORE_IN_DROP, /* remove PART in.seq */
+    BUS_STORE_SEEN_DROP, /* remove the rows of seen that `keys` names */
     BUS_STORE_SWEEP, /* remove finished out rows created before wall `before_ms`, seen rows expired
                       */
+};
+
+/* One row of seen. */
+struct bus_seen_key {
+    int64_t expire_ms;
+    uint64_t seq;
 };
 
 /* The pointers inside are borrowed until bus_next() is called again: copy or blob_ref() them. */
@@ -195,6 +205,8 @@ struct bus_store_op {
     bool has_out, has_in; /* OUT_PUT: has_in; IN_READY: has_out never */
     bool want_body;
     int64_t before_ms, now_ms;
+    const struct bus_seen_key *keys;
+    size_t n_keys;
 };
 
 struct bus_store_result {
@@ -254,12 +266,26 @@ struct bus_out {
 typedef bool bus_room(void *ctx, const struct ip6 *dst);
 void bus_set_room(struct bus *b, bus_room *room, void *ctx);
 bool bus_next(struct bus *b, struct instant now, struct bus_out *ret); /* false: nothing to do */
+/* `refuse(ctx, src, topic, topic_len)`: do the rules of this node refuse messages with this topic
+ * from there? Asked at each INIT of a message that is not under way, but not for replies to a
+ * message that we sent to that node. A refused sender hears nothing; one that speaks our extension
+ * is told, and ends its message as OUT_REFUSED. topic may be NULL when it is empty. */
+typedef bool bus_refuse(void *ctx, const struct ip6 *src, const uint8_t *topic, uint8_t topic_len);
+void bus_set_refuse(struct bus *b, bus_refuse *refuse, void *ctx);
 
 /* Counters since start and present sizes, for metrics and tests. */
 struct bus_stats {
     uint64_t accepted, delivered, read, aborted, cancelled, unknown, local;
+    uint64_t refused; /* by the receiver's rules: counted in aborted too */
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
+    uint64_t refused_topic; /* INITs that a rule of ours refused */
     uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;
+    /* With nodes that speak our extension. Said: */
+    uint64_t sent_sack, sent_forget; /* CHUNK ACKs for many, counted in sent_ack too; FORGETs */
+    uint64_t told_busy, told_refused;
+    /* Heard: transfers that went on where they stood, that were complete there, that were asked to
+     * wait; messages of which FORGET came. */
+    uint64_t resumed, known_there, waited_busy, forgotten;
     uint64_t store_errors;
     uint64_t doubts, rerouted; /* routes doubted; other paths taken while packets were under way */
     uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;

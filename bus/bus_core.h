@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "bus/calls.h"
+#include "bus/forgets.h"
 #include "bus/inbox.h"
+#include "bus/kin.h"
 #include "bus/node.h"
 #include "bus/ops.h"
 #include "bus/outbox.h"
@@ -21,6 +23,8 @@
 /* Operations that the store has not answered. Beyond it, what other nodes ask for is not begun:
  * INITs are not answered, late READs not noted. */
 #define BUS_STORE_MAX 16384u
+/* Rows of seen that one operation removes. */
+#define BUS_SEEN_DROPS 512u
 
 /* A store operation whose result interests nobody but the counters. */
 struct note {
@@ -36,8 +40,11 @@ struct bus {
     uint8_t self_key[MSG_KEY_BYTES];
     struct bus_limits limits;
     struct rng *rng;
+    bool plain;
     bus_room *room;
     void *room_ctx;
+    bus_refuse *refuse;
+    void *refuse_ctx;
 
     struct nodes nodes;
     struct outbox out;
@@ -45,11 +52,16 @@ struct bus {
     struct inbox in;
     struct seen seen;
     struct reads reads;
+    struct forgets forgets;
+    struct kins kins;
     struct calls calls;
     struct ops ops;
     struct list control; /* struct control_packet, first out first */
     size_t n_control;
     struct op sweep;
+    struct op seen_drop;
+    struct bus_seen_key seen_keys[BUS_SEEN_DROPS]; /* until their removal is durable */
+    size_t n_seen_keys;
     uint64_t store_flying; /* handed to the store and not answered, also of owners that are gone */
     usec_t sweep_at;
     uint64_t out_seq, in_seq;

@@ -351,7 +351,8 @@ static void tell_sender(struct bus *b, const struct in_msg *m, struct instant no
     }
     bus_control(b, &m->dst, &m->src, msg_read(&m->id));
     b->stats.sent_read++;
-    reads_add(&b->reads, &m->dst, &m->src, &m->id, now.mono);
+    bool ours = kin_get(&b->kins, ip6_node(&m->src), now.mono) == KIN_OURS;
+    reads_add(&b->reads, &m->dst, &m->src, &m->id, ours, now.mono);
 }
 
 void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,

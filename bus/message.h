@@ -38,6 +38,7 @@ enum out_state {
     OUT_ABORTED = 6,   /* final: not received before the deadline */
     OUT_CANCELLED = 7, /* final: by the client */
     OUT_UNKNOWN = 8,   /* final: may have been delivered; at-most-once forbids asking again */
+    OUT_REFUSED = 9,   /* final: aborted, because the receiver said that its rules forbid it */
 };
 
 static inline bool out_state_final(enum out_state s)

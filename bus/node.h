@@ -52,6 +52,8 @@ struct node {
     struct heap_node pace;
     struct flow flow;
     usec_t answered_at; /* last ACK or READ; 0: never */
+    usec_t heard_at;    /* any packet */
+    usec_t busy_until;  /* it asked not to be sent anything new */
     unsigned
         unanswered; /* timers in a row without a packet from there; those of one time count once */
     usec_t unanswered_at;

@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/err.h"
 #include "base/macros.h"
-#include "bus/node.h"
 
 #define TO(s)  (1u << OUT_##s)
-#define FINALS (TO(RECEIVED) | TO(READ) | TO(ABORTED) | TO(CANCELLED) | TO(UNKNOWN))
+#define FINALS (TO(RECEIVED) | TO(READ) | TO(ABORTED) | TO(CANCELLED) | TO(UNKNOWN) | TO(REFUSED))
 
 static const uint16_t out_next[] = {
     /* bit n: may move to state n */
@@ -22,8 +20,9 @@ static const uint16_t out_next[] = {
     [OUT_ABORTED] = 0,
     [OUT_CANCELLED] = 0,
     [OUT_UNKNOWN] = 0,
+    [OUT_REFUSED] = 0,
 };
-static_assert(ARRAY_LEN(out_next) == OUT_UNKNOWN + 1, "one row per state");
+static_assert(ARRAY_LEN(out_next) == OUT_REFUSED + 1, "one row per state");
 
 struct out_msg *out_msg_new(const uint8_t *topic, uint8_t topic_len)
 {
@@ -54,48 +53,4 @@ void out_msg_set(struct out_msg *m, enum out_state s)
 {
     assert(out_next[m->state] & 1u << s);
     m->state = s;
-}
-
-void out_chunk_ground(struct out_msg *m, struct out_chunk *c)
-{
-    if (c->state == OUT_CHUNK_SENT) {
-        m->flying--;
-        m->node->inflight--;
-    }
-    list_del(&c->link);
-}
-
-void out_chunk_lost(struct out_msg *m, struct out_chunk *c)
-{
-    out_chunk_ground(m, c);
-    c->state = OUT_CHUNK_LOST;
-    list_push_back(&m->lost, &c->link);
-}
-
-void out_chunks_reset(struct out_msg *m, enum out_chunk_state s)
-{
-    for (uint64_t i = 0; m->chunks && i < m->plan.count; i++) {
-        out_chunk_ground(m, &m->chunks[i]);
-        m->chunks[i].state = s;
-    }
-    bool acked = s == OUT_CHUNK_ACKED;
-    m->next = m->acked = acked ? (uint32_t)m->plan.count : 0;
-    m->done_valid = false;
-}
-
-int out_chunks_make(struct out_msg *m, uint32_t chunk_max)
-{
-    struct chunk_plan plan = chunk_plan(m->len, chunk_max);
-    struct out_chunk *v = calloc(plan.count ? plan.count : 1, sizeof(*v));
-    if (!v)
-        return ERR_NOMEM;
-    for (uint64_t i = 0; i < plan.count; i++) {
-        v[i].msg = m;
-        v[i].index = (uint16_t)i;
-    }
-    out_chunks_reset(m, OUT_CHUNK_UNSENT);
-    free(m->chunks);
-    m->chunks = v;
-    m->plan = plan;
-    return OK;
 }

@@ -22,7 +22,7 @@ struct out_chunk {
     struct list link; /* SENT: node->flying; LOST: msg->lost */
     struct out_msg *msg;
     struct flow_stamp stamp;
-    uint16_t index;
+    uint32_t index;
     uint8_t sends;
     enum out_chunk_state state;
 };
@@ -87,9 +87,15 @@ struct out_msg {
     struct list lost;
     uint32_t next;          /* first chunk never sent since the last INIT */
     uint32_t acked, flying; /* chunks acknowledged; sent and not answered */
+    uint32_t acked_to;      /* those before it are acknowledged */
     unsigned packets;       /* enum out_packet */
     enum out_ask ask;
     uint8_t doublings, silent, restarts, inits, dones, probes, rounds;
+    uint8_t mute_inits; /* INITs with a trailer since the last answer, */
+    usec_t mute_since;  /* and when the first of them left */
+    bool init_trailer;  /* the last INIT had one */
+    bool bare;          /* INITs go without: they were not answered */
+    bool busy;          /* the receiver asked to wait: until its timer */
     bool eager, eager_again;
     bool whole;       /* all its packets in one go when its turn comes, if the window allows */
     bool done_valid;  /* a DONE left after every chunk */
@@ -113,12 +119,3 @@ void out_msg_free(struct out_msg *m); /* must be in no list, map or heap; NULL i
 
 /* The one place where the state changes; checks that the move is one of those in message.h. */
 void out_msg_set(struct out_msg *m, enum out_state s);
-
-/* A chunk is no longer under way, and in no list. */
-void out_chunk_ground(struct out_msg *m, struct out_chunk *c);
-/* It is to be sent again. */
-void out_chunk_lost(struct out_msg *m, struct out_chunk *c);
-/* All of them: UNSENT or ACKED. Fine without chunks. */
-void out_chunks_reset(struct out_msg *m, enum out_chunk_state s);
-/* Cuts the payload, nothing of it sent. ERR_NOMEM: everything stays as it was. */
-MUST_CHECK int out_chunks_make(struct out_msg *m, uint32_t chunk_max);

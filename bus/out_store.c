@@ -154,8 +154,14 @@ static void final_done(struct bus *b, struct out_msg *m, struct instant now)
     b->stats.aborted += s == OUT_ABORTED;
     b->stats.cancelled += s == OUT_CANCELLED;
     b->stats.unknown += s == OUT_UNKNOWN;
+    b->stats.aborted += s == OUT_REFUSED;
+    b->stats.refused += s == OUT_REFUSED;
+    if (s == OUT_READ)
+        outbox_read_stored(b, &m->dst, &m->id, OK, now.mono);
     if (m->read_late && s == OUT_RECEIVED)
         outbox_read_entry(b, NULL, &m->dst, &m->id, now);
+    else
+        forgets_end(b, m, now.mono);
     outbox_free(b, m, now.mono);
 }
 

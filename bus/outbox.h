@@ -30,7 +30,7 @@ struct outbox {
     uint64_t live_local;             /* of these: to this node, on their way to the store */
     uint64_t kept_bytes, read_bytes; /* payloads in memory: since acceptance; read ahead */
     uint64_t late_bytes;             /* of transfers that wait without a slot */
-    uint64_t *reads;                 /* OUTBOX_READS keys */
+    uint64_t *reads;                 /* OUTBOX_READS keys, the lowest bit: it is durable */
     uint64_t *ended;                 /* OUTBOX_ENDED keys */
 };
 
@@ -58,6 +58,14 @@ void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struc
 /* READ came for a message that is not live: its entry may become READ. */
 void outbox_read_entry(struct bus *b, struct node *n, const struct ip6 *dst,
                        const struct msg_id *id, struct instant now);
+
+/* That is durable, or failed: who told READ hears FORGET. */
+void outbox_read_stored(struct bus *b, const struct ip6 *dst, const struct msg_id *id, int rc,
+                        usec_t now);
+/* Has the READ of this message been recorded lately? */
+bool outbox_read_told(struct bus *b, const struct ip6 *dst, const struct msg_id *id);
+/* Is a message with this id live or lately ended, to this node? */
+bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id);
 
 /* Between outbox.c and out_store.c. */
 void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now); /* durable: waits for its turn */

@@ -151,6 +151,25 @@ size_t part_body_got(const struct part *p, uint8_t *ret, size_t cap)
     return wire_len(&w);
 }
 
+size_t part_body_map(struct part *p, uint64_t *ret_missing, uint8_t ret[static TRAILER_MAP_MAX])
+{
+    size_t bytes = 1;
+    while (p->missing < p->n_spans && p->spans[p->missing].end != 0)
+        p->missing++;
+    memset(ret, 0, TRAILER_MAP_MAX);
+    for (uint32_t i = p->missing + 1; i < p->n_spans; i++) {
+        uint32_t bit = i - p->missing - 1;
+        if (bit / 8 >= TRAILER_MAP_MAX)
+            break; /* it is told when the first missing one has come */
+        if (p->spans[i].end == 0)
+            continue;
+        ret[bit / 8] = (uint8_t)(ret[bit / 8] | 1u << bit % 8);
+        bytes = bit / 8 + 1;
+    }
+    *ret_missing = p->missing;
+    return bytes;
+}
+
 int part_body_load(struct part *p, const struct bus_in_row *row)
 {
     struct wire_rd r = wire_rd_of(row->got, row->got_len);

@@ -11,12 +11,14 @@
 
 #include "bus/bus_core.h"
 #include "bus/part_body.h"
+#include "bus/recv_answer.h"
 #include "bus/timer.h"
 
 int parts_init(struct bus *b)
 {
     heap_init(&b->parts.expires);
     heap_init(&b->parts.holds);
+    list_init(&b->parts.sacks);
     return hmap_init(&b->parts.map, b->rng);
 }
 
@@ -28,7 +30,7 @@ static uint64_t key_hash(const struct bus *b, uint64_t node, const struct msg_id
     return hmap_hash(&b->parts.map, key, sizeof(key));
 }
 
-static struct part *part_find(struct bus *b, const struct ip6 *src, const struct msg_id *id)
+struct part *part_find(struct bus *b, const struct ip6 *src, const struct msg_id *id)
 {
     uint64_t node = ip6_node(src);
     uint64_t hash = key_hash(b, node, id);
@@ -42,12 +44,13 @@ static struct part *part_find(struct bus *b, const struct ip6 *src, const struct
 
 /* --- life --------------------------------------------------------------------------------- */
 
-static void part_free(struct bus *b, struct part *p, usec_t now)
+void part_free(struct bus *b, struct part *p, usec_t now)
 {
     op_drop(&b->ops, &p->op);
     hmap_del(&b->parts.map, &p->hash);
     heap_del(&b->parts.expires, &p->expire);
     heap_del(&b->parts.holds, &p->hold);
+    list_del(&p->sack);
     b->parts.count--;
     b->parts.bytes -= p->len;
     p->node->parts--;
@@ -77,9 +80,8 @@ void parts_fini(struct bus *b)
     heap_fini(&b->parts.holds);
 }
 
-/* Counted and indexed; NULL: no memory. */
-static struct part *part_new(struct bus *b, struct node *n, const struct msg_id *id, uint32_t len,
-                             struct wire_rd topic, usec_t now)
+struct part *part_new(struct bus *b, struct node *n, const struct msg_id *id, uint32_t len,
+                      struct wire_rd topic, usec_t now)
 {
     size_t topic_len = wire_left(&topic);
     struct part *p = calloc(1, sizeof(*p) + topic_len);
@@ -110,42 +112,69 @@ static struct part *part_new(struct bus *b, struct node *n, const struct msg_id 
 
 /* --- INIT --------------------------------------------------------------------------------- */
 
-static void send_ack(struct bus *b, const struct ip6 *src, const struct ip6 *dst, struct pkt *ack,
-                     uint32_t echo)
-{
-    if (ack)
-        msg_echo(ack, echo);
-    b->stats.sent_ack++;
-    bus_control(b, src, dst, ack);
-}
-
-static void init_ack(struct bus *b, struct part *p, usec_t now)
-{
-    p->init_held = false;
-    p->init_acked_at = now;
-    send_ack(b, &p->dst, &p->src, msg_init_ack(&p->id, p->reply, p->len, p->topic_len),
-             p->init_echo);
-}
-
 static bool same_init(const struct part *p, const struct msg_packet *i)
 {
-    return p->len == i->len && p->reply == i->reply && p->topic_len == wire_left(&i->topic) &&
-           (p->topic_len == 0 || memcmp(p->topic, i->topic.p, p->topic_len) == 0);
+    const struct trailer *t = &i->trailer;
+    if (p->len != i->len || p->reply != i->reply || p->topic_len != wire_left(&i->topic) ||
+        (p->topic_len > 0 && memcmp(p->topic, i->topic.p, p->topic_len) != 0))
+        return false;
+    if (!p->ours || !t->there)
+        return true;
+    /* One of ours says more: another message with this id, or the same one cut anew. */
+    if (p->init_has_sum && t->has_sum && memcmp(p->init_sum, t->sum, sizeof(t->sum)) != 0)
+        return false;
+    return p->init_count == 0 || !t->has_count || p->init_count == t->count;
 }
 
-/* A message that is here as a whole: the sender learns it without sending it again. */
+/* A plain sender gives up 300 s after it began. One of ours says when, and begins again with INIT
+ * if we forget its message before: a message that nobody sends any more takes no room. */
+static usec_t part_end(const struct part *p)
+{
+    return p->ours ? MIN(p->life_end, p->heard_at + PART_LIFE_MS * USEC_MS) : p->life_end;
+}
+
+/* What this INIT tells of its sender. */
+static void part_learn(struct bus *b, struct part *p, const struct msg_packet *i, usec_t now)
+{
+    const struct trailer *t = &i->trailer;
+    p->init_echo = i->echo;
+    p->heard_at = now;
+    if (p->ours != t->there) { /* it was loaded from the store, or its sender changed its mind */
+        sack_stop(b, p);
+        p->n_acks = 0;
+        p->life_end = now + PART_LIFE_MS * USEC_MS;
+        p->ours = t->there;
+    }
+    if (!p->ours)
+        return;
+    p->one_by_one = !(t->features & TRAILER_SACK);
+    p->init_has_sum = t->has_sum;
+    memcpy(p->init_sum, t->sum, sizeof(p->init_sum));
+    p->init_count = t->has_count ? t->count : 0;
+    if (t->has_life)
+        p->life_end = now + (int64_t)MIN(t->life_ms, (uint64_t)b->limits.ttl_max_ms) * USEC_MS;
+    timer_set(&b->parts.expires, &p->expire, part_end(p));
+}
+
+/* A message that is here as a whole: the sender learns it without sending it again. A plain one is
+ * not asked what a reply contains: it is transferred again and compared at its end. */
 static bool answer_seen(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
                         const struct msg_packet *i, usec_t now)
 {
-    struct seen_entry *e = i->reply ? NULL : seen_find(&b->seen, ip6_node(src), &i->id, now);
-    if (!e || e->len != i->len)
+    const struct trailer *t = &i->trailer;
+    struct seen_entry *e;
+    if (t->there && t->has_sum)
+        e = seen_find_sum(&b->seen, ip6_node(src), &i->id, t->sum, now);
+    else
+        e = i->reply ? NULL : seen_find(&b->seen, ip6_node(src), &i->id, now);
+    if (!e || e->len != i->len || e->reply != i->reply)
         return false;
     b->stats.duplicates++;
     if (!seen_answer(&b->seen, e, PART_INIT_GAP, now))
         return true;
-    uint8_t topic_len = (uint8_t)wire_left(&i->topic);
-    send_ack(b, dst, src, msg_init_ack(&i->id, i->reply, i->len, topic_len), i->echo);
-    send_ack(b, dst, src, msg_done_ack(&i->id, e->count, e->sum), (uint32_t)MSG_DONE << 16);
+    answer_complete(b, dst, src, i);
+    if (!t->there)
+        answer_ack(b, dst, src, msg_done_ack(&i->id, e->count, e->sum), (uint32_t)MSG_DONE << 16);
     return true;
 }
 
@@ -156,24 +185,52 @@ static bool part_allowed(struct bus *b, const struct node *n, uint64_t len, usec
            seen_room(&b->seen, b->parts.count, now);
 }
 
+/* The rules of this node about topics; an answer to a message of ours passes them all. */
+static bool refused(struct bus *b, const struct ip6 *src, const struct msg_packet *i)
+{
+    if (!b->refuse || (i->reply && outbox_knows(b, src, &i->id)))
+        return false;
+    return b->refuse(b->refuse_ctx, src, i->topic.p, (uint8_t)wire_left(&i->topic));
+}
+
 static void init_again(struct bus *b, struct part *p, const struct msg_packet *i, usec_t now)
 {
-    p->init_echo = i->echo;
-    if (p->durable == 0 || p->finishing) {
+    part_learn(b, p, i, now);
+    if (p->ours) {
+        if (!p->finishing && now - p->init_acked_at >= PART_INIT_GAP)
+            answer_init(b, p, TRAILER_RESUMED, now);
+    } else if (p->durable == 0 || p->finishing) {
         p->init_held = true;
         op_want(&b->ops, &p->op); /* it may have failed before */
     } else if (now - p->init_acked_at >= PART_INIT_GAP) {
-        init_ack(b, p, now);
+        answer_init(b, p, TRAILER_RESUMED, now);
+    }
+}
+
+static void init_first(struct bus *b, struct part *p, const struct ip6 *src, const struct ip6 *dst,
+                       const uint8_t *src_key, const struct msg_packet *i, struct instant now)
+{
+    p->seq = ++b->in_seq;
+    p->reply = i->reply;
+    p->src = *src;
+    p->dst = *dst;
+    memcpy(p->src_key, src_key, sizeof(p->src_key));
+    p->recv_ms = now.wall_ms;
+    p->expire_ms = now.wall_ms + PART_LIFE_MS;
+    p->life_end = now.mono + PART_LIFE_MS * USEC_MS;
+    timer_set(&b->parts.expires, &p->expire, p->life_end);
+    part_learn(b, p, i, now.mono);
+    if (p->ours) {
+        answer_init(b, p, TRAILER_NEW, now.mono);
+    } else {
+        p->init_held = true;
+        op_want(&b->ops, &p->op);
     }
 }
 
 void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, const uint8_t *src_key,
                const struct msg_packet *i, struct instant now)
 {
-    if (i->len > MSG_LEN_MAX) {
-        b->stats.refused_limit++;
-        return;
-    }
     struct node *n = node_get(&b->nodes, src, now.mono);
     if (!n) {
         b->stats.refused_limit++;
@@ -181,6 +238,13 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
     }
     if (!bucket_take(&n->inits, b->limits.init_per_sec, b->limits.init_per_sec, now.mono)) {
         b->stats.refused_rate++;
+        return;
+    }
+    if (i->trailer.there)
+        kin_set(&b->kins, n->key, KIN_OURS, now.mono);
+    if (i->len > MSG_LEN_MAX) {
+        b->stats.refused_limit++;
+        answer_refused(b, dst, src, i);
         return;
     }
     struct part *p = part_find(b, src, &i->id);
@@ -196,29 +260,24 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
         part_drop(b, p, now.mono);
     if (answer_seen(b, src, dst, i, now.mono))
         return;
-    if (!part_allowed(b, n, i->len, now.mono) ||
-        !(p = part_new(b, n, &i->id, (uint32_t)i->len, i->topic, now.mono))) {
-        b->stats.refused_limit++;
+    if (refused(b, src, i)) {
+        b->stats.refused_topic++;
+        answer_refused(b, dst, src, i);
         return;
     }
-    p->seq = ++b->in_seq;
-    p->reply = i->reply;
-    p->src = *src;
-    p->dst = *dst;
-    memcpy(p->src_key, src_key, sizeof(p->src_key));
-    p->recv_ms = now.wall_ms;
-    p->expire_ms = now.wall_ms + PART_LIFE_MS;
-    timer_set(&b->parts.expires, &p->expire, now.mono + PART_LIFE_MS * USEC_MS);
-    p->init_held = true;
-    p->init_echo = i->echo;
-    op_want(&b->ops, &p->op);
+    if (!part_allowed(b, n, i->len, now.mono) ||
+        !(p = part_new(b, n, &i->id, (uint32_t)i->len, i->topic, now.mono))) {
+        answer_busy(b, dst, src, i);
+        return;
+    }
+    init_first(b, p, src, dst, src_key, i, now);
 }
 
 /* --- CHUNK -------------------------------------------------------------------------------- */
 
 static void chunk_ack(struct bus *b, const struct part *p, const struct held_ack *a)
 {
-    send_ack(b, &p->dst, &p->src, msg_chunk_ack(&p->id, a->index, a->offset, a->size), a->echo);
+    answer_ack(b, &p->dst, &p->src, msg_chunk_ack(&p->id, a->index, a->offset, a->size), a->echo);
 }
 
 /* Can this chunk belong to the message? docs/protocol/messages.md, "Chunks". */
@@ -258,8 +317,7 @@ static int ack_hold(struct part *p, const struct msg_packet *c)
     return OK;
 }
 
-/* Held ACKs: when do they ask for a commit? */
-static void hold_settle(struct bus *b, struct part *p, usec_t now)
+void part_hold_settle(struct bus *b, struct part *p, usec_t now)
 {
     if (p->n_acks == 0)
         timer_set(&b->parts.holds, &p->hold, TIMER_IDLE);
@@ -267,6 +325,26 @@ static void hold_settle(struct bus *b, struct part *p, usec_t now)
         op_want(&b->ops, &p->op);
     else
         timer_set(&b->parts.holds, &p->hold, p->held_since + PART_HOLD);
+}
+
+/* One of ours: from memory, many at once. Nothing is stored before the message is complete. */
+static void chunk_of_ours(struct bus *b, struct part *p, const struct msg_packet *c, bool known,
+                          usec_t now)
+{
+    p->heard_at = now;
+    if (p->finishing)
+        return; /* the DONE ACK says it */
+    if (!known && part_body_put(p, c) != OK) {
+        b->stats.ignored++;
+        return;
+    }
+    if (p->one_by_one) {
+        struct held_ack a = {
+            .index = c->index, .offset = c->offset, .size = c->size, .echo = c->echo};
+        chunk_ack(b, p, &a);
+    } else {
+        sack_note(b, p, c, known || p->full, now);
+    }
 }
 
 void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *c,
@@ -278,6 +356,10 @@ void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *c
         return;
     }
     bool known = chunk_known(p, c);
+    if (p->ours) {
+        chunk_of_ours(b, p, c, known, now.mono);
+        return;
+    }
     if (known && p->version == p->durable && !p->finishing) {
         struct held_ack a = {
             .index = c->index, .offset = c->offset, .size = c->size, .echo = c->echo};
@@ -295,16 +377,16 @@ void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *c
     if (p->n_acks == 1)
         p->held_since = now.mono;
     if (!p->finishing)
-        hold_settle(b, p, now.mono);
+        part_hold_settle(b, p, now.mono);
 }
 
 /* --- DONE, ABORT -------------------------------------------------------------------------- */
 
-static void acks_release(struct bus *b, struct part *p, uint64_t version, usec_t now)
+void part_acks_release(struct bus *b, struct part *p, uint64_t version, usec_t now)
 {
     uint32_t n = 0;
     if (p->init_held)
-        init_ack(b, p, now);
+        answer_init(b, p, TRAILER_RESUMED, now);
     while (n < p->n_acks && p->acks[n].version <= version)
         chunk_ack(b, p, &p->acks[n++]);
     p->n_acks -= n;
@@ -314,9 +396,9 @@ static void acks_release(struct bus *b, struct part *p, uint64_t version, usec_t
         p->held_since = now; /* the rest came while that commit was under way */
 }
 
-static void done_ack(struct bus *b, const struct part *p)
+void part_done_ack(struct bus *b, const struct part *p)
 {
-    send_ack(b, &p->dst, &p->src, msg_done_ack(&p->id, p->done_count, p->sum), p->done_echo);
+    answer_ack(b, &p->dst, &p->src, msg_done_ack(&p->id, p->done_count, p->sum), p->done_echo);
 }
 
 void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
@@ -331,9 +413,10 @@ void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
         }
         b->stats.duplicates++;
         if (seen_answer(&b->seen, e, PART_DONE_GAP, now.mono))
-            send_ack(b, dst, src, msg_done_ack(&d->id, d->count, d->sum), d->echo);
+            answer_ack(b, dst, src, msg_done_ack(&d->id, d->count, d->sum), d->echo);
         return;
     }
+    p->heard_at = now.mono;
     if (p->finishing) {
         if (memcmp(p->sum, d->sum, sizeof(p->sum)) == 0)
             p->done_echo = d->echo;
@@ -345,6 +428,8 @@ void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
     }
     struct blob *body = part_body_check(p, d->count, d->sum);
     if (!body) {
+        if (p->ours && p->unacked > 0)
+            sack_now(b, p); /* what is missing */
         b->stats.ignored++;
         return;
     }
@@ -354,13 +439,16 @@ void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
     memcpy(p->sum, d->sum, sizeof(p->sum));
     if (e && e->reply == p->reply) { /* a reply that was transferred again: known and durable */
         b->stats.duplicates++;
-        acks_release(b, p, p->version, now.mono);
-        done_ack(b, p);
+        part_acks_release(b, p, p->version, now.mono);
+        part_done_ack(b, p);
         part_drop(b, p, now.mono);
         return;
     }
     p->finishing = true;
-    timer_set(&b->parts.holds, &p->hold, TIMER_IDLE);
+    if (p->ours)
+        sack_stop(b, p);
+    else
+        timer_set(&b->parts.holds, &p->hold, TIMER_IDLE);
     op_want(&b->ops, &p->op);
 }
 
@@ -374,157 +462,17 @@ void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *a
         b->stats.ignored++;
 }
 
-/* --- store -------------------------------------------------------------------------------- */
-
-static void row_fill(const struct part *p, struct bus_in_row *r)
-{
-    r->seq = p->seq;
-    r->src = p->src;
-    r->dst = p->dst;
-    memcpy(r->src_key, p->src_key, sizeof(r->src_key));
-    r->id = p->id;
-    r->reply = p->reply;
-    r->recv_ms = p->recv_ms;
-    r->len = p->len;
-    r->topic.len = p->topic_len;
-    memcpy(r->topic.b, p->topic, p->topic_len);
-}
-
-static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
-{
-    op->kind = BUS_STORE_IN_READY;
-    op->part_seq = p->row ? p->seq : 0;
-    p->ready_flying = true;
-    p->ready_seq = ++b->in_seq;
-    p->recv_ms = b->next_at.wall_ms;
-    op->in.seq = p->ready_seq;
-    op->in.state = IN_READY;
-    op->in.recv_ms = p->recv_ms;
-    memcpy(op->in.sum, p->sum, sizeof(op->in.sum));
-    op->in.body = p->body;
-    op->seen = (struct bus_seen_row){.node = p->node->key,
-                                     .id = p->id,
-                                     .reply = p->reply,
-                                     .len = p->len,
-                                     .count = p->done_count,
-                                     .expire_ms = p->recv_ms + SEEN_LIFE_MS};
-    memcpy(op->seen.sum, p->sum, sizeof(op->seen.sum));
-}
-
-bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op)
-{
-    if (!p->finishing && p->version == p->durable)
-        return false;
-    op->has_in = true;
-    row_fill(p, &op->in);
-    p->flying = p->version;
-    if (p->finishing) {
-        ready_fill(b, p, op);
-        return true;
-    }
-    b->lent_body = part_body_snapshot(p);
-    if (!b->lent_body)
-        return false; /* nothing is acknowledged, everything comes again */
-    op->kind = BUS_STORE_IN_PART;
-    op->in.state = p->full ? IN_PART_FULL : IN_PART;
-    op->in.expire_ms = p->expire_ms;
-    op->in.body = b->lent_body;
-    op->in.got = b->lent_got;
-    op->in.got_len = part_body_got(p, b->lent_got, sizeof(b->lent_got));
-    op->in.chunks_seen = p->n_spans;
-    p->row = true;
-    return true;
-}
-
-/* The message is durable and complete: the sender learns it, then the clients. */
-static void complete(struct bus *b, struct part *p, struct instant now)
-{
-    acks_release(b, p, UINT64_MAX, now.mono);
-    done_ack(b, p);
-    b->stats.received++;
-    if (seen_add(&b->seen, p->node->key, &p->id, p->reply, p->sum, p->len, (uint32_t)p->done_count,
-                 SEEN_LIFE_MS, now.mono) != OK)
-        b->stats.store_errors++; /* no memory: known again after the next start */
-    struct in_msg *m = in_msg_new(p->topic, p->topic_len);
-    if (m) {
-        m->seq = p->ready_seq;
-        m->id = p->id;
-        m->src = p->src;
-        m->dst = p->dst;
-        memcpy(m->src_key, p->src_key, sizeof(m->src_key));
-        m->reply = p->reply;
-        m->recv_ms = p->recv_ms;
-        m->len = p->len;
-        m->payload = blob_ref(p->body);
-        if (inbox_add(b, m, now) != OK)
-            in_msg_unref(m); /* no memory: it is in the store, and comes with the next start */
-    }
-    part_free(b, p, now.mono);
-}
-
-/* The store failed: nothing of what was held is acknowledged, the sender comes again. */
-static void forget_held(struct bus *b, struct part *p)
-{
-    p->n_acks = 0;
-    p->init_held = false;
-    timer_set(&b->parts.holds, &p->hold, TIMER_IDLE);
-}
-
-void part_stored(struct bus *b, struct part *p, const struct bus_store_result *res,
+void recv_forget(struct bus *b, const struct ip6 *src, const struct msg_packet *f,
                  struct instant now)
 {
-    if (p->ready_flying) {
-        p->ready_flying = false;
-        if (res->rc == OK) {
-            complete(b, p, now);
-            return;
-        }
-        p->finishing = false;
-        blob_unref(p->body);
-        p->body = NULL;
-        forget_held(b, p);
-        return;
-    }
-    if (res->rc != OK) {
-        if (!p->finishing) /* else the operation that follows covers all of it */
-            forget_held(b, p);
-        return;
-    }
-    p->durable = p->flying;
-    acks_release(b, p, p->durable, now.mono);
-    if (!p->finishing)
-        hold_settle(b, p, now.mono);
-}
-
-int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now)
-{
-    int64_t left_ms = MIN(row->expire_ms - now.wall_ms, (int64_t)PART_LIFE_MS);
-    if (row->len > MSG_LEN_MAX || left_ms <= 0 || part_find(b, &row->src, &row->id)) {
-        bus_note(b, BUS_STORE_IN_DROP, row->seq, &row->id, &row->dst);
-        return OK;
-    }
-    struct node *n = node_get(&b->nodes, &row->src, now.mono);
-    struct wire_rd topic = wire_rd_of(row->topic.b, row->topic.len);
-    struct part *p = n ? part_new(b, n, &row->id, (uint32_t)row->len, topic, now.mono) : NULL;
-    if (!p)
-        return ERR_NOMEM;
-    p->seq = row->seq;
-    p->row = true;
-    p->reply = row->reply;
-    p->src = row->src;
-    p->dst = row->dst;
-    memcpy(p->src_key, row->src_key, sizeof(p->src_key));
-    p->recv_ms = row->recv_ms;
-    p->expire_ms = row->expire_ms;
-    int rc = part_body_load(p, row);
-    if (rc < 0) {
-        part_free(b, p, now.mono);
-        return rc;
-    }
-    p->durable = p->version;
-    timer_set(&b->parts.expires, &p->expire, now.mono + left_ms * USEC_MS);
-    b->in_seq = MAX(b->in_seq, row->seq);
-    return OK;
+    uint64_t node = ip6_node(src);
+    bool known = seen_forget(&b->seen, node, &f->id, f->has_sum ? f->sum : NULL, now.mono);
+    if (!f->has_sum) /* a reply is not known by its id */
+        known = reads_forget(&b->reads, node, &f->id) || known;
+    if (known)
+        b->stats.forgotten++;
+    else
+        b->stats.ignored++;
 }
 
 /* --- time --------------------------------------------------------------------------------- */
@@ -532,12 +480,20 @@ int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now)
 void parts_tick(struct bus *b, struct instant now)
 {
     struct heap_node *h;
-    while ((h = timer_fire(&b->parts.holds, now.mono)))
-        op_want(&b->ops, &container_of(h, struct part, hold)->op);
+    while ((h = timer_fire(&b->parts.holds, now.mono))) {
+        struct part *p = container_of(h, struct part, hold);
+        if (p->ours)
+            sack_now(b, p);
+        else
+            op_want(&b->ops, &p->op);
+    }
     while ((h = timer_fire(&b->parts.expires, now.mono))) {
         struct part *p = container_of(h, struct part, expire);
+        usec_t end = part_end(p);
         if (p->finishing) /* its end is on the way to the store */
             timer_set(&b->parts.expires, h, now.mono + USEC_SEC);
+        else if (end > now.mono)
+            timer_set(&b->parts.expires, h, end);
         else
             part_drop(b, p, now.mono);
     }

@@ -1,8 +1,10 @@
 /* recv_transfer.h - messages that are arriving.
  *
- * A part begins with an INIT and ends as a message in the inbox, by ABORT, or by age. Nothing is
- * acknowledged before what it says is durable: ACKs are held in the part until the store operation
- * that covers them came back.
+ * A part begins with an INIT and ends as a message in the inbox, by ABORT, or by age. To a plain
+ * sender nothing is acknowledged before what it says is durable: ACKs are held in the part until
+ * the store operation that covers them came back. A sender that speaks our extension comes back
+ * with INIT when we have forgotten its message: what has not come as a whole is acknowledged from
+ * memory, and only the DONE ACK waits for the store.
  * Owns: the parts. Thread: loop. Limits: in_parts_node, in_parts_bytes, PART_ACKS_MAX.
  * Protocol: docs/protocol/durability.md, "Receiver". */
 #pragma once
@@ -19,6 +21,11 @@
 
 /* A sender gives up 300 s after it began. */
 #define PART_LIFE_MS 330000
+/* One of ours is told so long when a limit is reached. */
+#define PART_BUSY_MS 2000
+/* Chunks of ours per CHUNK ACK, and how long one waits for others. */
+#define PART_SACK_EVERY 16
+#define PART_SACK_DELAY (10 * USEC_MS)
 /* CHUNK ACKs wait so long for the rest of the message, to share its commit. */
 #define PART_HOLD (50 * USEC_MS)
 /* Held CHUNK ACKs of one part; further CHUNKs are not stored and come again. */
@@ -70,6 +77,19 @@ struct part {
     uint32_t n_acks, cap_acks;
     usec_t held_since;
 
+    /* Of a sender that speaks our extension. */
+    bool ours;
+    bool one_by_one;   /* it wants a CHUNK ACK for each chunk */
+    bool init_has_sum; /* its INIT named the checksum, */
+    uint8_t init_sum[MSG_SUM_BYTES];
+    uint64_t init_count;  /* and the number of chunks (0: it did not) */
+    usec_t life_end;      /* when it gives up */
+    usec_t heard_at;      /* last packet of it */
+    struct list sack;     /* in parts.sacks: a CHUNK ACK is due */
+    uint32_t unacked;     /* chunks since the last one */
+    struct held_ack last; /* the newest of them */
+    uint32_t missing;     /* every chunk before this one is there */
+
     struct bucket dones; /* DONEs whose checksum is looked at */
 
     /* Between a right DONE and its commit. */
@@ -79,6 +99,8 @@ struct part {
     uint64_t done_count;
     uint8_t sum[MSG_SUM_BYTES];
     uint64_t ready_seq;
+    int64_t seen_ms; /* of the row in seen that goes with it */
+    bool seen_ours;
     struct blob *body;
 
     uint8_t topic_len;
@@ -88,6 +110,7 @@ struct part {
 struct parts {
     struct hmap map;
     struct heap expires, holds;
+    struct list sacks;     /* parts whose CHUNK ACK is due */
     uint64_t count, bytes; /* bytes: announced */
 };
 
@@ -102,6 +125,22 @@ void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
                const struct msg_packet *d, struct instant now);
 void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *a,
                 struct instant now);
+
+/* Its sender will not send this message again. */
+void recv_forget(struct bus *b, const struct ip6 *src, const struct msg_packet *f,
+                 struct instant now);
+
+/* Between recv_transfer.c and recv_store.c. */
+struct part *part_find(struct bus *b, const struct ip6 *src, const struct msg_id *id);
+/* Counted and indexed; NULL: no memory. */
+struct part *part_new(struct bus *b, struct node *n, const struct msg_id *id, uint32_t len,
+                      struct wire_rd topic, usec_t now);
+void part_free(struct bus *b, struct part *p, usec_t now);
+/* The version is durable: ACKs that waited for it leave. */
+void part_acks_release(struct bus *b, struct part *p, uint64_t version, usec_t now);
+void part_done_ack(struct bus *b, const struct part *p);
+/* Held ACKs: when do they ask for a commit? */
+void part_hold_settle(struct bus *b, struct part *p, usec_t now);
 
 MUST_CHECK int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now);
 bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op);

@@ -7,24 +7,60 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
 
 /* --- one packet of a transfer ------------------------------------------------------------- */
 
+/* Does its next INIT speak our extension? Not to a node that is known to be of another program, nor
+ * when a living one leaves such INITs unanswered. */
+static bool trailer_wanted(const struct bus *b, struct out_msg *m, usec_t now)
+{
+    enum kin kin = kin_get(&b->kins, m->node->key, now);
+    if (b->plain || m->bare)
+        return false;
+    if (kin == KIN_UNKNOWN && m->mute_inits >= KIN_SILENT && m->node->heard_at >= m->mute_since)
+        m->bare = true;
+    if (m->mute_inits == 0)
+        m->mute_since = now;
+    if (m->mute_inits < UINT8_MAX)
+        m->mute_inits++;
+    return !m->bare && (kin == KIN_UNKNOWN || kin == KIN_OURS);
+}
+
+static struct pkt *init_packet(const struct out_msg *m, usec_t now)
+{
+    struct topic topic = {.len = m->topic_len};
+    memcpy(topic.b, m->topic, m->topic_len);
+    struct pkt *p = msg_init(&m->id, m->reply, m->len, &topic);
+    if (!m->init_trailer)
+        return p;
+    struct trailer t = {.has_life = true,
+                        .life_ms = (uint64_t)(MAX(m->deadline_at - now, 0) / USEC_MS),
+                        .has_sum = true,
+                        .has_count = true,
+                        .count = m->plan.count,
+                        .has_attempt = true,
+                        .attempt = m->inits,
+                        .has_features = true,
+                        .features = TRAILER_OURS};
+    memcpy(t.sum, m->sum, sizeof(t.sum));
+    return msg_with_trailer(p, &t);
+}
+
 static struct pkt *emit_init(struct bus *b, struct out_msg *m, usec_t now)
 {
-    struct topic t = {.len = m->topic_len};
-    memcpy(t.b, m->topic, m->topic_len);
     m->packets &= (unsigned)~OUT_SEND_INIT;
     b->stats.retransmits += m->inits > 0;
+    m->init_trailer = trailer_wanted(b, m, now);
     if (m->inits < UINT8_MAX)
         m->inits++;
     m->init_before = m->init_at;
     m->init_at = now;
     timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
     b->stats.sent_init++;
-    return msg_init(&m->id, m->reply, m->len, &t);
+    return init_packet(m, now);
 }
 
 static struct pkt *emit_done(struct bus *b, struct out_msg *m, usec_t now)
@@ -33,7 +69,7 @@ static struct pkt *emit_done(struct bus *b, struct out_msg *m, usec_t now)
     b->stats.retransmits += m->dones > 0;
     if (m->dones < UINT8_MAX)
         m->dones++;
-    m->done_valid = m->next == m->plan.count && list_empty(&m->lost);
+    m->done_valid = !chunks_waiting(m);
     m->done_at = now;
     if (m->state == OUT_SENDING && m->acked == m->plan.count) {
         out_msg_set(m, OUT_DONE_SENT);
@@ -62,21 +98,11 @@ static struct pkt *emit_probe(struct bus *b, struct out_msg *m, usec_t now)
     return chunk_packet(b, m, 0);
 }
 
-static struct out_chunk *next_chunk(struct out_msg *m)
-{
-    struct out_chunk *c = list_first(&m->lost, struct out_chunk, link);
-    if (!c && m->next < m->plan.count)
-        c = &m->chunks[m->next++];
-    if (c)
-        list_del(&c->link);
-    return c;
-}
-
 static bool more_chunks(const struct out_msg *m)
 {
     const struct node *n = m->node;
-    return m->next < m->plan.count || !list_empty(&m->lost) || !list_empty(&n->prep) ||
-           !list_empty(&n->queue) || n->chunks.next != n->chunks.prev;
+    return chunks_waiting(m) || !list_empty(&n->prep) || !list_empty(&n->queue) ||
+           n->chunks.next != n->chunks.prev;
 }
 
 static struct pkt *emit_chunk(struct bus *b, struct out_msg *m, struct out_chunk *c, usec_t now)
@@ -103,7 +129,7 @@ static struct pkt *emit_burst(struct bus *b, struct out_msg *m, usec_t now)
     struct out_chunk *c;
     if (m->packets & OUT_SEND_INIT)
         return emit_init(b, m, now);
-    c = next_chunk(m);
+    c = chunks_next(m);
     if (c)
         return emit_chunk(b, m, c, now);
     p = emit_done(b, m, now);
@@ -123,7 +149,7 @@ static struct pkt *emit(struct bus *b, struct out_msg *m, usec_t now)
         p = emit_probe(b, m, now);
     else if (m->packets & OUT_SEND_DONE)
         p = emit_done(b, m, now);
-    else if ((c = next_chunk(m)))
+    else if ((c = chunks_next(m)))
         p = emit_chunk(b, m, c, now);
     send_requeue(b, m); /* behind the others, or out of the lists */
     return p;
@@ -149,6 +175,10 @@ static struct out_msg *start_next(struct bus *b, struct node *n, struct instant 
         return NULL;
     if (n->unanswered >= SEND_UNANSWERED && n->n_active > 0)
         return NULL; /* one is enough to ask whether it is there again */
+    if (now.mono < n->busy_until) {
+        timer_set(&b->nodes.paces, &n->pace, n->busy_until);
+        return NULL;
+    }
     struct out_msg *m = outbox_next(b, n);
     if (!m)
         return NULL;

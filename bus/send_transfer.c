@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/send_chunks.h"
 #include "bus/timer.h"
 
 #define DOUBLINGS_MAX        10
@@ -31,7 +32,7 @@ void send_requeue(struct bus *b, struct out_msg *m)
         list_del(&m->send);
         if (m->packets)
             list_push_back(&n->control, &m->send);
-        else if (m->state == OUT_SENDING && (!list_empty(&m->lost) || m->next < m->plan.count))
+        else if (m->state == OUT_SENDING && chunks_waiting(m))
             list_push_back(&n->chunks, &m->send);
         else
             return;
@@ -57,7 +58,7 @@ usec_t send_timeout(const struct out_msg *m)
     return MIN(t, FLOW_TIMER_MAX);
 }
 
-static void arm(struct bus *b, struct out_msg *m, usec_t when)
+void send_arm(struct bus *b, struct out_msg *m, usec_t when)
 {
     timer_set(&b->out.timers, &m->timer, when);
 }
@@ -68,7 +69,7 @@ static void doubled(struct out_msg *m)
         m->doublings++;
 }
 
-static void hold_end(struct out_msg *m)
+void send_hold_end(struct out_msg *m)
 {
     if (m->hold)
         m->node->inflight--;
@@ -84,9 +85,7 @@ static void slot_free(struct bus *b, struct out_msg *m)
     node_ready(&b->nodes, m->node);
 }
 
-/* It waits for something that may never come: others may start, as long as the payloads of those
- * that wait so do not become too many. */
-static void slot_end(struct bus *b, struct out_msg *m)
+void send_slot_end(struct bus *b, struct out_msg *m)
 {
     if (!m->slot || b->out.late_bytes + m->len > b->limits.out_cache_bytes)
         return;
@@ -99,6 +98,11 @@ static void slot_end(struct bus *b, struct out_msg *m)
 
 /* --- start and stop ----------------------------------------------------------------------- */
 
+bool send_to_ours(const struct bus *b, const struct out_msg *m, struct instant now)
+{
+    return kin_get(&b->kins, m->node->key, now.mono) == KIN_OURS;
+}
+
 bool send_is_eager(const struct out_msg *m, usec_t now)
 {
     const struct node *n = m->node;
@@ -109,7 +113,7 @@ bool send_is_eager(const struct out_msg *m, usec_t now)
 int send_start(struct bus *b, struct out_msg *m, struct instant now)
 {
     struct node *n = m->node;
-    int rc = out_chunks_make(m, MSG_CHUNK_DATA);
+    int rc = chunks_make(m, MSG_CHUNK_DATA);
     if (rc < 0)
         return rc;
     outbox_started(b, m);
@@ -117,10 +121,10 @@ int send_start(struct bus *b, struct out_msg *m, struct instant now)
     m->slot = true;
     n->n_active++;
     b->nodes.n_active++;
-    if (m->done_stored) { /* before a restart: the receiver may have it */
-        out_chunks_reset(m, OUT_CHUNK_ACKED);
+    if (m->done_stored && !send_to_ours(b, m, now)) { /* before a restart: it may have it */
+        chunks_reset(m, OUT_CHUNK_ACKED);
         out_msg_set(m, OUT_DONE_SENT);
-        m->ask = m->plan.count > 0 ? OUT_ASK_PROBE : OUT_ASK_LATE;
+        m->ask = m->plan.count > 0 ? OUT_ASK_PROBE : OUT_ASK_DONE;
         m->packets = m->plan.count > 0 ? OUT_SEND_PROBE : OUT_SEND_DONE;
         m->probes = 1;
     } else {
@@ -146,8 +150,8 @@ void send_stop(struct bus *b, struct out_msg *m)
         return;
     if (n->burst == m)
         n->burst = NULL;
-    out_chunks_reset(m, OUT_CHUNK_ACKED);
-    hold_end(m);
+    chunks_reset(m, OUT_CHUNK_ACKED);
+    send_hold_end(m);
     list_del(&m->send);
     list_del(&m->link);
     if (m->late)
@@ -161,15 +165,15 @@ void send_stop(struct bus *b, struct out_msg *m)
     node_ready(&b->nodes, n);
 }
 
-/* From the beginning: INIT, and nothing counts as sent. */
-static void restart(struct bus *b, struct out_msg *m)
+void send_restart(struct bus *b, struct out_msg *m, bool keep)
 {
     if (m->node->burst == m)
         m->node->burst = NULL;
     uint32_t chunk_max = m->restarts >= SEND_RESTARTS ? SEND_CHUNK_SMALL : MSG_CHUNK_DATA;
-    if (chunk_plan(m->len, chunk_max).count == m->plan.count || out_chunks_make(m, chunk_max) != OK)
-        out_chunks_reset(m, OUT_CHUNK_UNSENT);
-    hold_end(m);
+    bool same = chunk_plan(m->len, chunk_max).count == m->plan.count;
+    if (same ? !keep : chunks_make(m, chunk_max) != OK)
+        chunks_reset(m, OUT_CHUNK_UNSENT);
+    send_hold_end(m);
     out_msg_set(m, OUT_INIT_SENT);
     m->packets = OUT_SEND_INIT;
     m->whole = false;
@@ -177,181 +181,36 @@ static void restart(struct bus *b, struct out_msg *m)
     send_requeue(b, m);
 }
 
-/* --- progress ----------------------------------------------------------------------------- */
-
-static void done_wait(struct bus *b, struct out_msg *m, enum out_ask ask)
-{
-    if (m->state != OUT_DONE_SENT)
-        out_msg_set(m, OUT_DONE_SENT);
-    m->ask = ask;
-    arm(b, m, TIMER_IDLE);
-}
-
-static void all_acked(struct bus *b, struct out_msg *m, struct instant now)
-{
-    if (m->policy == OUT_AT_MOST_ONCE && !m->done_stored) {
-        arm(b, m, TIMER_IDLE);
-        m->store |= OUT_STORE_DONE;
-        op_want(&b->ops, &m->op);
-        return;
-    }
-    if (m->done_valid) { /* it left right behind the chunks */
-        done_wait(b, m, OUT_ASK_DONE);
-        m->dones = 1;
-        arm(b, m, now.mono + send_timeout(m));
-        return;
-    }
-    m->dones = 0;
-    m->packets |= OUT_SEND_DONE;
-    send_requeue(b, m);
-}
-
-void send_done_stored(struct bus *b, struct out_msg *m, struct instant now)
-{
-    if (m->state == OUT_SENDING && m->acked == m->plan.count)
-        all_acked(b, m, now);
-}
-
-static void enter_sending(struct bus *b, struct out_msg *m, struct instant now)
-{
-    out_msg_set(m, OUT_SENDING);
-    hold_end(m);
-    m->packets &= (unsigned)~OUT_SEND_INIT;
-    m->late_init = false;
-    arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
-    if (m->acked == m->plan.count)
-        all_acked(b, m, now);
-    else
-        send_requeue(b, m);
-}
-
-static void answered(struct out_msg *m, struct instant now)
-{
-    m->node->answered_at = now.mono;
-    m->doublings = m->silent = 0;
-}
-
-/* Of two INITs, nobody knows which one was answered. But where the round trip is longer than the
- * first timer every packet is sent twice, and without this there would never be a sample. */
-static void init_sample(struct out_msg *m, usec_t now)
-{
-    struct flow *f = &m->node->flow;
-    if (m->inits == 1)
-        flow_rtt(f, now - m->init_at, now);
-    else if (!f->has_rtt && now - m->init_before <= FLOW_RTO_MAX)
-        flow_rtt(f, now - m->init_before, now);
-}
-
-void send_init_ack(struct bus *b, struct out_msg *m, struct instant now)
-{
-    if (m->state != OUT_INIT_SENT || m->inits == 0)
-        return;
-    init_sample(m, now.mono);
-    answered(m, now);
-    enter_sending(b, m, now);
-}
-
-/* The receiver still has the message open: something did not arrive. */
-static void probe_answered(struct bus *b, struct out_msg *m)
-{
-    bool init_allowed = m->policy == OUT_AT_LEAST_ONCE;
-    m->probes = m->dones = 0;
-    if (++m->rounds > SEND_ROUNDS && init_allowed) {
-        m->rounds = 0;
-        restart(b, m);
-        return;
-    }
-    m->packets = 0;
-    out_chunks_reset(m, OUT_CHUNK_UNSENT);
-    out_msg_set(m, OUT_SENDING);
-    arm(b, m, TIMER_IDLE);
-    send_requeue(b, m);
-}
-
-/* The oldest chunks that enough later ones overtook are sent again before their timer. */
-static void find_lost(struct bus *b, struct node *n, struct instant now)
-{
-    struct out_chunk *c;
-    while ((c = list_first(&n->flying, struct out_chunk, link)) &&
-           flow_lost(&n->flow, &c->stamp, now.mono)) {
-        out_chunk_lost(c->msg, c);
-        send_requeue(b, c->msg);
-    }
-}
-
-void send_chunk_ack(struct bus *b, struct out_msg *m, uint64_t index, struct instant now)
-{
-    struct node *n = m->node;
-    if (m->state == OUT_QUEUED || index >= m->plan.count)
-        return;
-    struct out_chunk *c = &m->chunks[index];
-    if (m->state == OUT_DONE_SENT) {
-        if (m->ask != OUT_ASK_DONE) {
-            answered(m, now);
-            probe_answered(b, m);
-        }
-        return;
-    }
-    bool counts = c->state == OUT_CHUNK_SENT || c->state == OUT_CHUNK_LOST;
-    if (counts) {
-        bool flying = c->state == OUT_CHUNK_SENT;
-        out_chunk_ground(m, c);
-        c->state = OUT_CHUNK_ACKED;
-        m->acked++;
-        answered(m, now);
-        if (flying)
-            flow_acked(&n->flow, &c->stamp, c->sends == 1, now.mono);
-    }
-    if (m->state == OUT_INIT_SENT) {
-        if (m->inits > 0) {
-            answered(m, now);
-            enter_sending(b, m, now);
-        }
-    } else if (counts) {
-        if (m->acked == m->plan.count)
-            all_acked(b, m, now);
-        else
-            arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
-    }
-    find_lost(b, n, now);
-    node_ready(&b->nodes, n);
-}
-
-void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p, struct instant now)
-{
-    if (m->state == OUT_QUEUED && !m->loaded) /* what was loaded may have travelled before */
-        return;
-    /* A copy of the answer to an earlier reply with this id must not end this one. */
-    if (m->shared && !(p->has_sum && memcmp(p->sum, m->sum, MSG_SUM_BYTES) == 0))
-        return;
-    answered(m, now);
-    outbox_finish(b, m, OUT_RECEIVED, now);
-}
-
-/* READ says that the message is there, in whatever state we are. But where an earlier reply had the
- * same id, the READ may be that one's: there only the DONE ACK, which names the content, is
- * believed. */
-void send_read(struct bus *b, struct out_msg *m, struct instant now)
-{
-    bool not_sent = m->state == OUT_QUEUED && !m->loaded;
-    if (m->final == OUT_QUEUED && (not_sent || m->shared))
-        return;
-    m->node->answered_at = now.mono;
-    outbox_finish(b, m, OUT_READ, now);
-}
-
 /* --- silence ------------------------------------------------------------------------------ */
 
-static void init_timer(struct bus *b, struct out_msg *m)
+/* At-most-once with a DONE that may have been heard: only a node that speaks our extension may be
+ * asked with INIT. */
+static bool may_be_ours(const struct bus *b, const struct out_msg *m, struct instant now)
 {
-    hold_end(m);
+    bool silent = m->mute_inits >= KIN_SILENT && m->node->heard_at >= m->mute_since;
+    enum kin kin = kin_get(&b->kins, m->node->key, now.mono);
+    return !b->plain && (kin == KIN_OURS || (kin == KIN_UNKNOWN && !m->bare && !silent));
+}
+
+static void init_timer(struct bus *b, struct out_msg *m, struct instant now)
+{
+    send_hold_end(m);
+    if (m->busy) { /* it was told to wait */
+        m->busy = false;
+        send_restart(b, m, false);
+        return;
+    }
     doubled(m);
-    if (m->eager && !m->eager_again) {
+    if (m->done_stored && !may_be_ours(b, m, now)) {
+        send_late(b, m);
+    } else if (m->done_stored || send_to_ours(b, m, now)) {
+        send_restart(b, m, true); /* what has arrived is kept, and told */
+    } else if (m->eager && !m->eager_again) {
         m->eager_again = true;
         m->packets = OUT_SEND_DONE | (m->plan.count > 0 ? (unsigned)OUT_SEND_PROBE : 0);
         send_requeue(b, m);
     } else {
-        restart(b, m);
+        send_restart(b, m, false);
     }
 }
 
@@ -365,31 +224,28 @@ static void sending_timer(struct bus *b, struct out_msg *m, struct instant now)
         if (c->state != OUT_CHUNK_SENT)
             continue;
         if (now.mono - c->stamp.sent >= age) {
-            out_chunk_lost(m, c);
+            chunk_lost(m, c);
             lost = true;
         } else {
             oldest = MIN(oldest, c->stamp.sent + age);
         }
     }
     if (!lost) {
-        arm(b, m, oldest);
+        send_arm(b, m, oldest);
         send_requeue(b, m);
         return;
     }
     doubled(m);
-    if (++m->silent < SEND_SILENT) {
-        arm(b, m, oldest);
+    bool ours = send_to_ours(b, m, now);
+    if (++m->silent < (ours ? SEND_SILENT_OURS : SEND_SILENT)) {
+        send_arm(b, m, oldest);
         send_requeue(b, m);
-    } else if (m->done_stored) { /* at-most-once: no INIT any more */
-        out_chunks_reset(m, OUT_CHUNK_ACKED);
-        done_wait(b, m, OUT_ASK_LATE);
-        m->packets = OUT_SEND_DONE;
-        slot_end(b, m);
-        send_requeue(b, m);
+    } else if (m->done_stored && !ours) { /* at-most-once: no INIT any more */
+        send_late(b, m);
     } else {
         if (m->restarts < SEND_RESTARTS)
             m->restarts++;
-        restart(b, m);
+        send_restart(b, m, ours);
     }
 }
 
@@ -397,13 +253,13 @@ static void probe_over(struct bus *b, struct out_msg *m, struct instant now)
 {
     m->doublings = 0;
     if (m->policy == OUT_AT_MOST_ONCE) {
-        m->ask = OUT_ASK_LATE;
-        m->packets = OUT_SEND_DONE;
-        slot_end(b, m);
-        send_requeue(b, m);
+        if (may_be_ours(b, m, now))
+            send_restart(b, m, true); /* it would tell */
+        else
+            send_late(b, m);
     } else {
         m->ask = OUT_ASK_WAIT;
-        arm(b, m, now.mono + (is_scout(m) ? SEND_READ_WAIT / 2 : SEND_READ_WAIT));
+        send_arm(b, m, now.mono + (is_scout(m) ? SEND_READ_WAIT / 2 : SEND_READ_WAIT));
     }
 }
 
@@ -418,6 +274,10 @@ static void done_timer(struct bus *b, struct out_msg *m, struct instant now)
         }
         m->doublings = 0;
         m->probes = 0;
+        if (send_to_ours(b, m, now)) {
+            send_restart(b, m, true); /* the answer tells */
+            return;
+        }
         if (m->plan.count == 0) {
             probe_over(b, m, now);
             return;
@@ -443,10 +303,14 @@ static void done_timer(struct bus *b, struct out_msg *m, struct instant now)
         }
         m->late_init = true;
         m->doublings = 0;
-        slot_end(b, m);
-        restart(b, m);
+        send_slot_end(b, m);
+        send_restart(b, m, false);
         return;
     case OUT_ASK_LATE:
+        if (send_to_ours(b, m, now)) {
+            send_restart(b, m, true);
+            return;
+        }
         doubled(m);
         m->packets = OUT_SEND_DONE;
         break;
@@ -460,16 +324,17 @@ void send_timer(struct bus *b, struct out_msg *m, struct instant now)
     if (!n->reachable)
         return;                     /* send_route() wakes it */
     if (n->blocked || m->packets) { /* what it would send again has not left yet */
-        arm(b, m, now.mono + send_timeout(m));
+        send_arm(b, m, now.mono + send_timeout(m));
         return;
     }
-    if (n->unanswered == 0 || now.mono - n->unanswered_at >= flow_timer(&n->flow, 0)) {
+    if (!m->busy &&
+        (n->unanswered == 0 || now.mono - n->unanswered_at >= flow_timer(&n->flow, 0))) {
         n->unanswered++;
         n->unanswered_at = now.mono;
     }
     switch (m->state) {
     case OUT_INIT_SENT:
-        init_timer(b, m);
+        init_timer(b, m, now);
         break;
     case OUT_SENDING:
         sending_timer(b, m, now);
@@ -483,6 +348,7 @@ void send_timer(struct bus *b, struct out_msg *m, struct instant now)
     case OUT_ABORTED:
     case OUT_CANCELLED:
     case OUT_UNKNOWN:
+    case OUT_REFUSED:
         break;
     }
 }
@@ -495,18 +361,19 @@ static void ask_now(struct bus *b, struct node *n, struct instant now)
 {
     list_foreach (l, &n->active) {
         struct out_msg *m = list_entry(l, struct out_msg, link);
-        if (m->store || m->store_flying)
+        if (m->store || m->store_flying || m->busy)
             continue;
         m->doublings = 0;
         if (m->state == OUT_SENDING)
             m->silent = MAX(m->silent, SEND_SILENT - 2);
-        arm(b, m, now.mono);
+        send_arm(b, m, now.mono);
     }
 }
 
 void send_heard(struct bus *b, struct node *n, struct instant now)
 {
     bool was_silent = n->unanswered >= SEND_UNANSWERED;
+    n->heard_at = now.mono;
     n->unanswered = 0;
     if (!was_silent)
         return;
@@ -543,7 +410,7 @@ void send_route(struct bus *b, struct node *n, bool reachable, struct instant no
     list_foreach (l, &n->late) { /* their timers may have ended without a route */
         struct out_msg *m = list_entry(l, struct out_msg, link);
         if (!timer_armed(&m->timer))
-            arm(b, m, now.mono + send_timeout(m));
+            send_arm(b, m, now.mono + send_timeout(m));
     }
     node_ready(&b->nodes, n);
 }
@@ -552,9 +419,9 @@ void send_route(struct bus *b, struct node *n, bool reachable, struct instant no
 static void again(struct bus *b, struct out_msg *m, struct instant now)
 {
     m->doublings = 0;
-    arm(b, m, TIMER_IDLE); /* the packet sets it */
+    send_arm(b, m, TIMER_IDLE); /* the packet sets it */
     if (m->state == OUT_INIT_SENT && !(m->packets & OUT_SEND_INIT)) {
-        restart(b, m);
+        send_restart(b, m, send_to_ours(b, m, now));
         if (send_is_eager(m, now.mono)) { /* its answers may have to find another way, too */
             m->packets |= OUT_SEND_DONE;
             m->eager = m->whole = true;
@@ -578,14 +445,14 @@ void send_rerouted(struct bus *b, struct node *n, struct instant now)
         return;
     new_path(b, n, now);
     while ((c = list_first(&n->flying, struct out_chunk, link))) {
-        out_chunk_lost(c->msg, c);
+        chunk_lost(c->msg, c);
         send_requeue(b, c->msg);
     }
     flow_new_path(&n->flow);
     list_foreach (l, &n->active) {
         struct out_msg *m = list_entry(l, struct out_msg, link);
         b->stats.rerouted++;
-        if (!m->store && !m->store_flying)
+        if (!m->store && !m->store_flying && !m->busy)
             again(b, m, now);
     }
     node_ready(&b->nodes, n);

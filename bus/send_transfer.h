@@ -1,9 +1,10 @@
 /* send_transfer.h - how a message is brought to its destination.
  *
- * What an answer or a timer means for a transfer: send_transfer.c. Which packet leaves next:
- * send_packets.c. State in struct out_msg and struct node; window and timer in struct flow. Works
- * with every receiver of the network. Thread: loop. Limits: out_transfers_node, out_transfers, the
- * window. Protocol: docs/protocol/durability.md, "Sender". */
+ * Start, end, and what a timer means for a transfer: send_transfer.c. What an answer means:
+ * send_answer.c. Which packet leaves next: send_packets.c. Its chunks: send_chunks.h. State in
+ * struct out_msg and struct node; window and timer in struct flow. Works with every receiver of the
+ * network. Thread: loop. Limits: out_transfers_node, out_transfers, the window. Protocol:
+ * docs/protocol/durability.md, "Sender". */
 #pragma once
 #include <stdbool.h>
 
@@ -14,6 +15,7 @@
 
 #define SEND_EAGER_MAX   (16u * 1024) /* larger ones do not leave before the INIT ACK */
 #define SEND_SILENT      5            /* timers without an ACK, then INIT again */
+#define SEND_SILENT_OURS 2            /* likewise, to a node that keeps what it has at INIT */
 #define SEND_RESTARTS    5            /* such INITs, then smaller chunks */
 #define SEND_CHUNK_SMALL 1000
 #define SEND_DONES       3 /* silent DONEs, then the probe */
@@ -24,10 +26,16 @@
 #define SEND_BRISK       (1 * USEC_SEC) /* longest timer of the one that asks for all of a node */
 #define SEND_UNANSWERED  3 /* timers of a node without a packet from it, then nothing new starts */
 
+/* A node that is busy says for how long; within these. */
+#define SEND_BUSY_MIN (1 * USEC_SEC)
+#define SEND_BUSY_MAX (30 * USEC_SEC)
+
 /* Any packet came from the node. */
 void send_heard(struct bus *b, struct node *n, struct instant now);
-void send_init_ack(struct bus *b, struct out_msg *m, struct instant now);
-void send_chunk_ack(struct bus *b, struct out_msg *m, uint64_t index, struct instant now);
+void send_init_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
+                   struct instant now);
+void send_chunk_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
+                    struct instant now);
 void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
                    struct instant now);
 void send_read(struct bus *b, struct out_msg *m, struct instant now);
@@ -53,3 +61,18 @@ bool send_next(struct bus *b, struct bus_out *ret, struct instant now);
 void send_requeue(struct bus *b, struct out_msg *m);
 /* The timer that follows a packet of m. */
 usec_t send_timeout(const struct out_msg *m);
+/* Does the receiver speak our extension, as far as we know? */
+bool send_to_ours(const struct bus *b, const struct out_msg *m, struct instant now);
+
+/* Between the files named above. */
+void send_arm(struct bus *b, struct out_msg *m, usec_t when);
+/* Its INIT has its answer, or none is expected any more. */
+void send_hold_end(struct out_msg *m);
+/* It waits for something that may never come: others may start, as long as the payloads of those
+ * that wait so do not become too many. */
+void send_slot_end(struct bus *b, struct out_msg *m);
+/* From the beginning: INIT. keep: what is acknowledged stays so until the answer tells; else
+ * nothing counts as sent. */
+void send_restart(struct bus *b, struct out_msg *m, bool keep);
+/* At-most-once, and its DONE may have been heard: only DONE, more and more rarely. */
+void send_late(struct bus *b, struct out_msg *m);

@@ -14,9 +14,10 @@
 #include "base/wire.h"
 #include "bus/message.h"
 
-#define TRAILER_MAP_MAX 247 /* bytes of the map of chunks: 1976 of them behind the first missing   \
-                             */
-#define TRAILER_MAX 352     /* bytes of the largest one we build */
+#define TRAILER_MAP_MAX                                                                            \
+    247                 /* bytes of the map of chunks: 1976 of them behind the first missing       \
+                         */
+#define TRAILER_MAX 352 /* bytes of the largest one we build */
 
 enum trailer_feature {
     TRAILER_SACK = 1,   /* one CHUNK ACK speaks for many chunks */

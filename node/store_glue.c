@@ -101,9 +101,11 @@ static void in_from_store(const struct store_in *s, struct bus_in_row *r)
 
 static void seen_to_store(const struct bus_seen_row *r, struct store_seen *s)
 {
+    s->seq = r->seq;
     s->node = r->node;
     memcpy(s->id, r->id.b, sizeof(s->id));
     s->reply = r->reply;
+    s->ours = r->ours;
     memcpy(s->sum, r->sum, sizeof(s->sum));
     s->len = r->len;
     s->count = r->count;
@@ -130,8 +132,10 @@ static int load_seen(void *ctx, const struct store_seen *row)
 {
     struct node *n = ctx;
     struct bus_seen_row r = {
+        .seq = row->seq,
         .node = row->node,
         .reply = row->reply,
+        .ours = row->ours,
         .len = row->len,
         .count = row->count,
         .expire_ms = row->expire_ms,
@@ -161,6 +165,20 @@ int store_glue_load(struct node *n)
     return OK;
 }
 
+static int keys_to_store(const struct bus_store_op *op, struct store_op *s)
+{
+    if (op->n_keys == 0)
+        return OK;
+    s->keys = blob_new(op->n_keys * sizeof(struct store_seen_key));
+    if (!s->keys)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < op->n_keys; i++) {
+        struct store_seen_key k = {op->keys[i].expire_ms, op->keys[i].seq};
+        memcpy(s->keys->data + i * sizeof(k), &k, sizeof(k));
+    }
+    return OK;
+}
+
 /* The two lists of kinds name the same operations. */
 static enum store_kind kind_of(enum bus_store_kind k)
 {
@@ -185,6 +203,8 @@ static enum store_kind kind_of(enum bus_store_kind k)
         return STORE_IN_BODY;
     case BUS_STORE_IN_DROP:
         return STORE_IN_DROP;
+    case BUS_STORE_SEEN_DROP:
+        return STORE_SEEN_DROP;
     case BUS_STORE_SWEEP:
         return STORE_SWEEP;
     }
@@ -205,6 +225,8 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
         s->has_seen = op->kind == BUS_STORE_IN_READY;
         out_to_store(&op->out, &s->out);
         rc = in_to_store(&op->in, &s->in);
+        if (rc == OK)
+            rc = keys_to_store(op, s);
         seen_to_store(&op->seen, &s->seen);
     }
     if (rc != OK) {

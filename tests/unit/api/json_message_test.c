@@ -277,6 +277,7 @@ static void test_status(void **state)
         {OUT_ABORTED, "\"aborted\""},
         {OUT_CANCELLED, "\"aborted\""},
         {OUT_UNKNOWN, "\"aborted\""},
+        {OUT_REFUSED, "\"aborted\""},
     };
     struct bus_status_info s = {
         .chunks_pending = 1,

@@ -119,6 +119,13 @@ static void finish(struct rig *r, struct load *l)
     rig_fini(r);
 }
 
+/* Both speak the extension, one of them, none. */
+static void kinds(struct rig *r, uint64_t seed)
+{
+    r->node[0].plain = seed % 3 == 2;
+    r->node[1].plain = seed % 3 >= 1;
+}
+
 static void lossy_once(uint64_t seed)
 {
     struct rig r;
@@ -130,6 +137,7 @@ static void lossy_once(uint64_t seed)
     r.delay_min = (usec_t)rng_below(&r.rng, 20 * USEC_MS);
     r.delay_max = r.delay_min + (usec_t)rng_below(&r.rng, 60 * USEC_MS);
     r.node[0].commit_max = r.node[1].commit_max = 20 * USEC_MS;
+    kinds(&r, seed);
     rig_start(&r, 0);
     rig_start(&r, 1);
     while (l.n_sent < MESSAGES) {
@@ -189,6 +197,7 @@ static void crash_once(uint64_t seed)
     r.loss_ppm = (unsigned)rng_below(&r.rng, 50000);
     r.delay_max = 20 * USEC_MS;
     r.node[0].commit_max = r.node[1].commit_max = 15 * USEC_MS;
+    kinds(&r, seed);
     rig_start(&r, 0);
     rig_start(&r, 1);
     for (int i = 0; i < 6000; i++) {

@@ -101,6 +101,7 @@ static void op_free(struct fake_op *o)
     blob_unref(o->in_body);
     blob_unref(o->res.body);
     free(o->got);
+    free(o->keys);
     free(o);
 }
 
@@ -120,6 +121,10 @@ void fake_store_add(struct fake_store *s, const struct bus_store_op *op, usec_t 
     if (op->in.got_len > 0) {
         o->got = malloc(op->in.got_len);
         memcpy(o->got, op->in.got, op->in.got_len);
+    }
+    if (op->n_keys > 0) {
+        o->keys = calloc(op->n_keys, sizeof(*o->keys));
+        memcpy(o->keys, op->keys, op->n_keys * sizeof(*o->keys));
     }
     struct fake_op *last =
         list_empty(&s->waiting) ? NULL : list_entry(s->waiting.prev, struct fake_op, link);
@@ -183,6 +188,21 @@ static void seen_put(struct fake_store *s, const struct bus_seen_row *row)
     struct fake_seen *e = calloc(1, sizeof(*e));
     e->row = *row;
     hmap_add(&s->seen, &e->by_id, hash);
+}
+
+/* By its name alone, as a store does that has no other index. */
+static void seen_drop(struct fake_store *s, const struct bus_seen_key *key)
+{
+    size_t slot = 0;
+    struct hnode *h = NULL;
+    while ((h = hmap_each(&s->seen, &slot, h))) {
+        struct fake_seen *e = container_of(h, struct fake_seen, by_id);
+        if (e->row.seq != key->seq || e->row.expire_ms != key->expire_ms)
+            continue;
+        hmap_del(&s->seen, &e->by_id);
+        free(e);
+        return;
+    }
 }
 
 static void apply(struct fake_store *s, struct fake_op *o)
@@ -251,6 +271,10 @@ static void apply(struct fake_store *s, struct fake_op *o)
             assert(in->row.state != IN_READY);
             in_free(s, in);
         }
+        break;
+    case BUS_STORE_SEEN_DROP:
+        for (size_t i = 0; i < op->n_keys; i++)
+            seen_drop(s, &o->keys[i]);
         break;
     case BUS_STORE_SWEEP:
         s->sweeps++;

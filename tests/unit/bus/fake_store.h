@@ -30,6 +30,7 @@ struct fake_op {
     struct bus_store_op op;
     struct blob *out_body, *in_body;
     uint8_t *got;
+    struct bus_seen_key *keys;
     usec_t commit_at;
     struct bus_store_result res;
     bool done;

@@ -226,6 +226,9 @@ static void test_read_copies(void **state)
     (void)state;
     struct rig r;
     pair(&r, 6);
+    r.node[0].plain = true;
+    bus_free(r.node[0].bus);
+    rig_start(&r, 0);
     struct msg_id id = deliver(&r, "", 1, 10);
     assert_int_equal(rig_status(&r, 0, &id), OUT_RECEIVED);
     size_t before = r.count[11];

@@ -35,7 +35,7 @@ struct instant rig_instant(const struct rig *r)
 void rig_start(struct rig *r, unsigned node)
 {
     struct rig_node *n = &r->node[node];
-    struct bus_conf c = {.self = n->addr, .limits = n->limits, .rng = &r->rng};
+    struct bus_conf c = {.self = n->addr, .limits = n->limits, .rng = &r->rng, .plain = n->plain};
     memcpy(c.self_key, n->key, sizeof(c.self_key));
     assert_int_equal(bus_new(&c, rig_instant(r), &n->bus), OK);
     fake_store_load(&n->store, n->bus, rig_instant(r));
@@ -106,6 +106,7 @@ static void check_packet(struct rig *r, const struct rig_node *n, const struct r
     assert_int_equal(msg_decode(wire_rd_of(p->bytes, p->len), &m), OK);
     const struct fake_out *out = fake_out_find(&n->store, &m.id, peer);
     r->checks++;
+    assert_false(n->plain && (m.trailer.there || m.kind == MSG_KIND_FORGET));
     switch (m.kind) {
     case MSG_KIND_INIT:
     case MSG_KIND_CHUNK:
@@ -120,19 +121,30 @@ static void check_packet(struct rig *r, const struct rig_node *n, const struct r
         assert_non_null(out);
         break;
     case MSG_KIND_INIT_ACK:
+        if (m.trailer.there) {
+            bool complete = m.trailer.status == TRAILER_COMPLETE;
+            assert_true(!complete || fake_seen_has(&n->store, &m.id, peer));
+            break; /* the rest is said from memory */
+        }
         assert_true(fake_seen_has(&n->store, &m.id, peer) ||
                     fake_in_find(&n->store, &m.id, peer, false));
         break;
     case MSG_KIND_CHUNK_ACK:
-        check_chunk_ack(n, p, &m.id);
+        if (!m.trailer.there)
+            check_chunk_ack(n, p, &m.id);
         break;
     case MSG_KIND_DONE_ACK:
         assert_true(fake_seen_has(&n->store, &m.id, peer));
         break;
-    case MSG_KIND_READ:
-        assert_true(fake_seen_has(&n->store, &m.id, peer));
+    case MSG_KIND_READ: { /* taken, and its removal durable (of replies others may be there) */
+        const struct fake_in *in = fake_in_find(&n->store, &m.id, peer, true);
+        assert_true(!in || in->row.reply);
         break;
-    case MSG_KIND_FORGET:
+    }
+    case MSG_KIND_FORGET: /* it is over here (of replies the newest row may be another one's) */
+        assert_true(!out || out->row.reply || out->row.state == OUT_RECEIVED ||
+                    out->row.state == OUT_READ);
+        break;
     case MSG_KIND_OTHER:
         fail_msg("a packet of unknown kind left");
         break;

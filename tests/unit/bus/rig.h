@@ -37,6 +37,7 @@ struct rig_node {
     struct ip6 addr;
     uint8_t key[MSG_KEY_BYTES];
     struct bus_limits limits;
+    bool plain; /* as if it was of another program */
     struct rig_answer *answers;
     size_t n_answers, cap_answers;
     usec_t commit_min, commit_max;

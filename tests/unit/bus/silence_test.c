@@ -24,7 +24,8 @@ static bool swallow(struct rig *r, const struct rig_packet *p)
     struct hole *h = r->filter_ctx;
     if (h->mend != 0 && r->now >= h->mend && !(h->one_way && p->from == 1))
         return false;
-    if (!h->open && p->from == 0 && h->after-- == 0)
+    bool counts = p->from == 0 && p->flags != (MSG_READ | MSG_ACK); /* FORGET: nobody waits */
+    if (!h->open && counts && h->after-- == 0)
         h->open = true;
     if (h->open && h->since == 0)
         h->since = r->now;
