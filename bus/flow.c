@@ -1,6 +1,9 @@
 /* Start: the window grows by one per ACK (doubling per round trip) until three rounds bring less
- * than a quarter more, or the round trip shows a queue. After that it is twice the product of the
- * best rate of the last ten rounds and the least round trip of the last ten seconds. */
+ * than a quarter more, or the round trip shows a queue. What is in that queue then drains: chunks
+ * leave at half the rate until no more are under way than the path holds. After that the window is
+ * twice the product of the best rate of the last ten rounds and the least round trip of the last
+ * ten seconds, and chunks leave at that rate; one round in eight asks for a quarter more, the next
+ * takes as much less. Loss changes none of this. */
 #include "bus/flow.h"
 
 #include <string.h>
@@ -13,12 +16,15 @@
 #define QUEUE_RTT      (50 * USEC_MS)
 #define PROBE_EVERY    8 /* one round in eight asks for more than it gets */
 #define PROBE_GAIN     1.25
+#define DRAIN_GAIN     0.75 /* the round after it */
+#define START_DRAIN    0.5
 #define PACE_BURST_MIN 32.0
 
 void flow_init(struct flow *f)
 {
     memset(f, 0, sizeof(*f));
     f->starting = true;
+    f->ack_delay = FLOW_ACK_DELAY;
     f->window = FLOW_WINDOW_START;
 }
 
@@ -88,12 +94,25 @@ static double rate_best(const struct flow *f)
 /* Pacing rate in chunks per second. */
 static double pace_rate(const struct flow *f)
 {
-    return rate_best(f) * (f->round % PROBE_EVERY == 0 ? PROBE_GAIN : 1.0);
+    double gain = 1.0;
+    if (f->draining)
+        gain = START_DRAIN;
+    else if (f->round % PROBE_EVERY == 0)
+        gain = PROBE_GAIN;
+    else if (f->round % PROBE_EVERY == 1)
+        gain = DRAIN_GAIN;
+    return rate_best(f) * gain;
 }
 
-static double pace_burst(double rate)
+/* Chunks that the path holds, and those that wait for a common ACK. */
+static double path_chunks(const struct flow *f)
 {
-    double burst = rate * (double)FLOW_ACK_DELAY / (double)USEC_SEC;
+    return rate_best(f) * (double)(f->min_rtt + f->ack_delay) / (double)USEC_SEC;
+}
+
+static double pace_burst(const struct flow *f, double rate)
+{
+    double burst = rate * (double)f->ack_delay / (double)USEC_SEC;
     return MAX(burst, PACE_BURST_MIN);
 }
 
@@ -105,7 +124,7 @@ usec_t flow_pace(struct flow *f, usec_t now)
     if (rate <= 0)
         return now;
     double tokens = f->pace_tokens + rate * (double)(now - f->pace_at) / (double)USEC_SEC;
-    f->pace_tokens = MIN(tokens, pace_burst(rate));
+    f->pace_tokens = MIN(tokens, pace_burst(f, rate));
     f->pace_at = now;
     if (f->pace_tokens >= 1.0)
         return now;
@@ -115,8 +134,9 @@ usec_t flow_pace(struct flow *f, usec_t now)
 void flow_sent(struct flow *f, struct flow_stamp *s, uint32_t inflight, bool more, usec_t now)
 {
     if (inflight == 0) /* after a pause: the idle time is no part of the rate */
-        f->delivered_at = now;
+        f->delivered_at = f->first_sent = now;
     s->sent = now;
+    s->first_sent = f->first_sent;
     s->delivered = f->delivered;
     s->delivered_at = f->delivered_at;
     /* All that were under way may be acknowledged before this one; FLOW_LOSS_LATER more can only be
@@ -150,10 +170,28 @@ static void start_check(struct flow *f)
     }
 }
 
-void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, usec_t now)
+/* Start-up is over when the path is full. */
+static void start_end_check(struct flow *f, const struct flow_stamp *s, bool once, bool new_round,
+                            usec_t now)
+{
+    if (!s->app_limited)
+        f->window = MIN(f->window + 1, (uint32_t)FLOW_WINDOW_MAX);
+    if (new_round && !s->app_limited)
+        start_check(f);
+    if (once && now - s->sent > f->min_rtt + f->ack_delay + MAX(QUEUE_RTT, f->min_rtt))
+        f->starting = false;
+    if (!f->starting) {
+        f->pace_at = now;
+        f->draining = true;
+    }
+}
+
+void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, uint32_t inflight,
+                usec_t now)
 {
     f->delivered++;
     f->delivered_at = now;
+    f->first_sent = MAX(f->first_sent, s->sent);
     bool new_round = s->delivered >= f->round_end;
     if (new_round) {
         f->round++;
@@ -162,29 +200,24 @@ void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, usec_t no
     if (once)
         flow_rtt(f, now - s->sent, now);
     min_rtt_refresh(f, s, once, now);
-    usec_t took = now - s->delivered_at;
+    /* ACKs may come in clumps: never faster than the chunks left. */
+    usec_t took = MAX(now - s->delivered_at, s->sent - s->first_sent);
     if (took > 0) {
         double rate = (double)(f->delivered - s->delivered) * (double)USEC_SEC / (double)took;
         if (!s->app_limited || rate > rate_best(f))
             rate_add(f, rate);
     }
     if (f->starting) {
-        if (!s->app_limited)
-            f->window = MIN(f->window + 1, (uint32_t)FLOW_WINDOW_MAX);
-        if (new_round && !s->app_limited)
-            start_check(f);
-        if (once && now - s->sent > f->min_rtt + FLOW_ACK_DELAY + MAX(QUEUE_RTT, f->min_rtt))
-            f->starting = false;
-        if (!f->starting)
-            f->pace_at = now;
+        start_end_check(f, s, once, new_round, now);
         return;
     }
-    double window = 2 * rate_best(f) * (double)(f->min_rtt + FLOW_ACK_DELAY) / (double)USEC_SEC;
-    window = MAX(window, (double)FLOW_WINDOW_MIN);
+    f->draining = f->draining && inflight > path_chunks(f);
+    double window = MAX(2 * path_chunks(f), (double)FLOW_WINDOW_MIN);
     f->window = f->probing ? FLOW_WINDOW_MIN : (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
 }
 
 bool flow_lost(const struct flow *f, const struct flow_stamp *s, usec_t now)
 {
-    return f->delivered >= s->lost_after && now - s->sent >= f->srtt + f->srtt / 4;
+    usec_t age = MAX(f->srtt, f->min_rtt + f->ack_delay); /* others may be acknowledged sooner */
+    return f->delivered >= s->lost_after && now - s->sent >= age + age / 4;
 }

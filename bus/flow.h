@@ -19,13 +19,15 @@
 #define FLOW_TIMER_MAX    (30 * USEC_SEC) /* after doublings */
 /* A receiver may hold its ACKs for so long, so that one disk commit covers many chunks. Without
  * this allowance the window would follow the fastest commit ever seen and throttle all others. */
-#define FLOW_ACK_DELAY   (50 * USEC_MS)
-#define FLOW_RATE_ROUNDS 10
-#define FLOW_LOSS_LATER  16 /* chunks sent later and acknowledged before one counts as lost */
+#define FLOW_ACK_DELAY      (50 * USEC_MS)
+#define FLOW_ACK_DELAY_OURS (10 * USEC_MS) /* of nodes that acknowledge from memory */
+#define FLOW_RATE_ROUNDS    10
+#define FLOW_LOSS_LATER     16 /* chunks sent later and acknowledged before one counts as lost */
 
 /* What is remembered of a chunk when it is sent. */
 struct flow_stamp {
     usec_t sent;
+    usec_t first_sent;   /* when the newest chunk acknowledged at that time was sent */
     usec_t delivered_at; /* when the newest ACK known at that time came */
     uint64_t delivered;  /* ACKs until then */
     uint64_t lost_after; /* lost once the ACK counter is here and the chunk is old enough */
@@ -39,8 +41,10 @@ struct flow {
     usec_t min_rtt, min_rtt_at;
     bool probing; /* the least window for a moment, to see the path without a queue of ours */
     usec_t probing_since;
+    usec_t ack_delay;
     uint64_t delivered; /* chunks acknowledged */
     usec_t delivered_at;
+    usec_t first_sent;
     uint64_t round, round_end;      /* a round ends when a chunk sent in it is acknowledged */
     double rates[FLOW_RATE_ROUNDS]; /* chunks per second, best of each round that was not app
                                        limited */
@@ -49,6 +53,7 @@ struct flow {
     double full_rate; /* start-up: the rate that later rounds must beat by a quarter */
     unsigned full_rounds;
     bool starting;
+    bool draining; /* what start-up put into the queues of the path leaves it */
     uint32_t window;
     double pace_tokens; /* chunks that may leave at once */
     usec_t pace_at;
@@ -64,8 +69,10 @@ void flow_rtt(struct flow *f, usec_t sample, usec_t now);
 
 /* A chunk leaves; `inflight` are those before it that are not answered, `more`: others wait. */
 void flow_sent(struct flow *f, struct flow_stamp *s, uint32_t inflight, bool more, usec_t now);
-/* Its ACK came; `once`: it was sent once only, so that the time is a sample. */
-void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, usec_t now);
+/* Its ACK came; `once`: it was sent once only, so that the time is a sample; `inflight`: those that
+ * are left. */
+void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, uint32_t inflight,
+                usec_t now);
 /* Have enough later chunks been acknowledged to give this one up? */
 bool flow_lost(const struct flow *f, const struct flow_stamp *s, usec_t now);
 

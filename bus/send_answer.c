@@ -90,6 +90,7 @@ static void learn(struct bus *b, struct out_msg *m, const struct msg_packet *p, 
         kin_set(&b->kins, node, KIN_PLAIN, now);
     else if (m->bare)
         kin_set(&b->kins, node, KIN_MUTE, now);
+    m->node->flow.ack_delay = p->trailer.there ? FLOW_ACK_DELAY_OURS : FLOW_ACK_DELAY;
 }
 
 /* Begun at a node that says nothing of what it has. */

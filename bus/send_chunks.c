@@ -81,7 +81,7 @@ bool chunk_acked(struct out_msg *m, uint64_t index, bool sample, usec_t now)
     c->state = OUT_CHUNK_ACKED;
     m->acked++;
     if (flying)
-        flow_acked(&m->node->flow, &c->stamp, sample && c->sends == 1, now);
+        flow_acked(&m->node->flow, &c->stamp, sample && c->sends == 1, m->node->inflight, now);
     return true;
 }
 

@@ -35,14 +35,14 @@ static void test_flow_timer(void **state)
 }
 
 /* A path with this rate and delay, always something to send: the window fills it and not much more.
- */
-static void run_path(struct flow *f, double rate, usec_t delay, usec_t for_time)
+ * ACKs come in clumps of one turn of `clump`. Returns the most under way in the last tenth. */
+static uint32_t run_path(struct flow *f, double rate, usec_t delay, usec_t clump, usec_t for_time)
 {
     enum { MAX_FLIGHT = 8192 };
     static struct flow_stamp flight[MAX_FLIGHT];
     static usec_t back[MAX_FLIGHT];
     usec_t now = USEC_SEC, until = now + for_time, free_at = now;
-    uint32_t head = 0, count = 0;
+    uint32_t head = 0, count = 0, most = 0;
     while (now < until) {
         while (count < f->window && count < MAX_FLIGHT && flow_pace(f, now) <= now) {
             uint32_t i = (head + count) % MAX_FLIGHT;
@@ -51,10 +51,17 @@ static void run_path(struct flow *f, double rate, usec_t delay, usec_t for_time)
             back[i] = free_at + delay;
             count++;
         }
+        if (now > until - for_time / 10)
+            most = MAX(most, count);
         now += 100;
-        for (; count > 0 && back[head] <= now; count--, head = (head + 1) % MAX_FLIGHT)
-            flow_acked(f, &flight[head], true, now);
+        if (now % clump != 0)
+            continue;
+        for (; count > 0 && back[head] <= now; head = (head + 1) % MAX_FLIGHT) {
+            count--;
+            flow_acked(f, &flight[head], true, count, now);
+        }
     }
+    return most;
 }
 
 static void test_flow_window(void **state)
@@ -69,17 +76,35 @@ static void test_flow_window(void **state)
         struct flow f;
         flow_init(&f);
         assert_int_equal(f.window, FLOW_WINDOW_START);
-        run_path(&f, paths[i].rate, paths[i].delay, 20 * USEC_SEC);
+        uint32_t most = run_path(&f, paths[i].rate, paths[i].delay, 100, 20 * USEC_SEC);
         double product = paths[i].rate * (double)(paths[i].delay + FLOW_ACK_DELAY) / 1e6;
-        print_message("rate %.0f/s delay %d ms: window %u, product %.0f, delivered %d\n",
-                      paths[i].rate, (int)(paths[i].delay / 1000), f.window, product,
+        print_message("rate %.0f/s delay %d ms: window %u, product %.0f, under way %u, "
+                      "delivered %d\n",
+                      paths[i].rate, (int)(paths[i].delay / 1000), f.window, product, most,
                       (int)f.delivered);
+        assert_true(most <= 2 * product + FLOW_WINDOW_MIN); /* no queue that stays */
         assert_true((double)f.delivered > 0.93 * 20 * paths[i].rate);
         assert_true(f.window >= FLOW_WINDOW_MIN);
         assert_true((double)f.window >= product &&
                     (double)f.window <= 4 * product + 3 * FLOW_WINDOW_MIN);
         assert_false(f.starting);
     }
+}
+
+/* ACKs for many chunks at once do not make the path look faster than it is. */
+static void test_flow_clumps(void **state)
+{
+    (void)state;
+    struct flow f;
+    flow_init(&f);
+    f.ack_delay = FLOW_ACK_DELAY_OURS;
+    uint32_t most = run_path(&f, 5000, 50 * USEC_MS, 10 * USEC_MS, 20 * USEC_SEC);
+    double product = 5000 * 0.060;
+    print_message("clumps of 10 ms: window %u, product %.0f, under way %u, delivered %d\n",
+                  f.window, product, most, (int)f.delivered);
+    assert_true(f.window >= product && f.window <= 3 * product);
+    assert_true(most <= 2 * product);
+    assert_true((double)f.delivered > 0.93 * 20 * 5000);
 }
 
 /* Little to send does not open the window, and a pause is no proof of a slow path. */
@@ -93,7 +118,7 @@ static void test_flow_app_limited(void **state)
         usec_t now = USEC_SEC * (i + 1);
         flow_sent(&f, &s, 0, false, now);
         assert_true(s.app_limited);
-        flow_acked(&f, &s, true, now + 10 * USEC_MS);
+        flow_acked(&f, &s, true, 0, now + 10 * USEC_MS);
     }
     assert_int_equal(f.window, FLOW_WINDOW_START);
     assert_true(f.starting);
@@ -110,8 +135,11 @@ static void test_flow_lost(void **state)
         flow_sent(&f, &s[i], i, true, 1000);
     for (uint32_t i = 1; i <= 16; i++) {
         assert_false(flow_lost(&f, &s[0], 1000 + 20 * USEC_MS));
-        flow_acked(&f, &s[i], false, 1000 + 10 * USEC_MS);
+        flow_acked(&f, &s[i], false, 40 - i, 1000 + 10 * USEC_MS);
     }
+    assert_false(flow_lost(&f, &s[0], 1000 + 74 * USEC_MS)); /* its ACK may wait for others */
+    assert_true(flow_lost(&f, &s[0], 1000 + 75 * USEC_MS));
+    f.ack_delay = 0;
     assert_false(flow_lost(&f, &s[0], 1000 + 12 * USEC_MS)); /* not old enough */
     assert_true(flow_lost(&f, &s[0], 1000 + 13 * USEC_MS));
 }
@@ -289,15 +317,11 @@ static void test_ops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flow_timer),
-        cmocka_unit_test(test_flow_window),
-        cmocka_unit_test(test_flow_app_limited),
-        cmocka_unit_test(test_flow_lost),
-        cmocka_unit_test(test_seen),
-        cmocka_unit_test(test_seen_limit),
-        cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_sparse),
-        cmocka_unit_test(test_ops),
+        cmocka_unit_test(test_flow_timer),  cmocka_unit_test(test_flow_window),
+        cmocka_unit_test(test_flow_clumps), cmocka_unit_test(test_flow_app_limited),
+        cmocka_unit_test(test_flow_lost),   cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_seen_limit),  cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_sparse),      cmocka_unit_test(test_ops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
