@@ -504,7 +504,8 @@ bool bus_next(struct bus *b, struct instant now, struct bus_out *ret)
     client_lent_end(b);
     memset(ret, 0, sizeof(*ret));
     return next_store(b, ret) || next_control(b, ret) || sack_next(b, ret) || client_next(b, ret) ||
-           next_want(b, ret) || next_doubt(b, ret) || send_next(b, ret, now);
+           next_want(b, ret) || next_doubt(b, ret) || send_next(b, ret, now) ||
+           next_store(b, ret); /* of what is to be sent, payloads may have to be read */
 }
 
 void bus_stats(const struct bus *b, struct bus_stats *ret)

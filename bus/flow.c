@@ -2,8 +2,8 @@
  * than a quarter more, or the round trip shows a queue. What is in that queue then drains: chunks
  * leave at half the rate until no more are under way than the path holds. After that the window is
  * twice the product of the best rate of the last ten rounds and the least round trip of the last
- * ten seconds, and chunks leave at that rate; one round in eight asks for a quarter more, the next
- * takes as much less. Loss changes none of this. */
+ * ten seconds, and chunks leave at that rate; one round in eight asks for a quarter more, and what
+ * that put into queues drains behind it. Loss changes none of this. */
 #include "bus/flow.h"
 
 #include <string.h>
@@ -16,8 +16,7 @@
 #define QUEUE_RTT      (50 * USEC_MS)
 #define PROBE_EVERY    8 /* one round in eight asks for more than it gets */
 #define PROBE_GAIN     1.25
-#define DRAIN_GAIN     0.75 /* the round after it */
-#define START_DRAIN    0.5
+#define DRAIN_GAIN     0.5
 #define PACE_BURST_MIN 32.0
 
 void flow_init(struct flow *f)
@@ -34,6 +33,8 @@ void flow_new_path(struct flow *f)
     flow_init(f);
     f->delivered = old.delivered; /* rounds are counted with it */
     f->delivered_at = old.delivered_at;
+    f->first_sent = old.first_sent;
+    f->ack_delay = old.ack_delay;
     f->round = old.round;
     f->round_end = old.round_end;
 }
@@ -42,7 +43,7 @@ usec_t flow_timer(const struct flow *f, unsigned doublings)
 {
     usec_t t = FLOW_RTO_START;
     if (f->has_rtt) {
-        t = f->srtt + 4 * f->rttvar;
+        t = f->srtt + MAX(4 * f->rttvar, f->srtt / 4); /* a queue may grow in one round trip */
         t = MAX(t, FLOW_RTO_MIN);
         t = MIN(t, FLOW_RTO_MAX);
     }
@@ -96,11 +97,9 @@ static double pace_rate(const struct flow *f)
 {
     double gain = 1.0;
     if (f->draining)
-        gain = START_DRAIN;
+        gain = DRAIN_GAIN;
     else if (f->round % PROBE_EVERY == 0)
         gain = PROBE_GAIN;
-    else if (f->round % PROBE_EVERY == 1)
-        gain = DRAIN_GAIN;
     return rate_best(f) * gain;
 }
 
@@ -178,7 +177,7 @@ static void start_end_check(struct flow *f, const struct flow_stamp *s, bool onc
         f->window = MIN(f->window + 1, (uint32_t)FLOW_WINDOW_MAX);
     if (new_round && !s->app_limited)
         start_check(f);
-    if (once && now - s->sent > f->min_rtt + f->ack_delay + MAX(QUEUE_RTT, f->min_rtt))
+    if (once && now - s->sent > f->min_rtt + f->ack_delay + MAX(QUEUE_RTT, f->min_rtt / 2))
         f->starting = false;
     if (!f->starting) {
         f->pace_at = now;
@@ -211,6 +210,8 @@ void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, uint32_t 
         start_end_check(f, s, once, new_round, now);
         return;
     }
+    if (new_round && f->round % PROBE_EVERY == 1)
+        f->draining = true;
     f->draining = f->draining && inflight > path_chunks(f);
     double window = MAX(2 * path_chunks(f), (double)FLOW_WINDOW_MIN);
     f->window = f->probing ? FLOW_WINDOW_MIN : (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
@@ -218,6 +219,8 @@ void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, uint32_t 
 
 bool flow_lost(const struct flow *f, const struct flow_stamp *s, usec_t now)
 {
-    usec_t age = MAX(f->srtt, f->min_rtt + f->ack_delay); /* others may be acknowledged sooner */
-    return f->delivered >= s->lost_after && now - s->sent >= age + age / 4;
+    /* Others may be acknowledged sooner, because they did not wait for a common ACK. */
+    usec_t age = MAX(f->srtt, f->min_rtt + f->ack_delay);
+    age += MAX(age / 4, 2 * f->rttvar);
+    return f->delivered >= s->lost_after && now - s->sent >= age;
 }

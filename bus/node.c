@@ -90,12 +90,14 @@ struct node *node_get(struct nodes *t, const struct ip6 *addr, usec_t now)
         return NULL;
     n->key = ip6_node(addr);
     n->addr = *addr;
-    list_init(&n->queue);
-    list_init(&n->prep);
     list_init(&n->active);
     list_init(&n->late);
     list_init(&n->control);
-    list_init(&n->chunks);
+    for (size_t i = 0; i < LINES; i++) {
+        list_init(&n->lines[i].queue);
+        list_init(&n->lines[i].prep);
+        list_init(&n->lines[i].chunks);
+    }
     list_init(&n->flying);
     flow_init(&n->flow);
     if (timer_add(&t->wants, &n->want) != OK)

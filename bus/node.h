@@ -26,6 +26,18 @@
 
 struct out_msg;
 
+/* Small messages and large ones wait in lines of their own and take turns, so that a small one does
+ * not wait for all that is before it. */
+enum line_kind { LINE_SMALL, LINE_LARGE, LINES };
+
+struct line {
+    struct list queue; /* waiting, in order of acceptance */
+    struct list prep;  /* the first of them: payload in memory or being read */
+    uint32_t n_prep;
+    struct list chunks; /* transfers with chunks to send, in turn */
+    uint32_t n_active;  /* transfers */
+};
+
 struct node {
     struct hnode hash;
     struct list idle; /* when nothing is under way */
@@ -33,16 +45,16 @@ struct node {
     uint64_t key;
     struct ip6 addr; /* some address of it: where routes are asked for */
 
-    /* Outgoing. Every live message is in one of queue, prep, active, or follows one that is. */
-    struct list queue;     /* waiting, in order of acceptance */
-    struct list prep;      /* the first of them: payload in memory or being read */
+    /* Outgoing. Every live message is in a line, active or late, or follows one that is. */
+    struct line lines[LINES];
     struct list active;    /* transfers; at most out_transfers_node */
     struct list late;      /* transfers that wait for what may never come, without a slot */
     struct list control;   /* transfers with an INIT, a DONE or a probe to send */
-    struct list chunks;    /* transfers with chunks to send, in turn */
     struct list flying;    /* chunks sent and not answered, oldest first */
     struct out_msg *burst; /* transfer whose packets leave one after the other */
-    uint32_t live, n_prep, n_active;
+    uint32_t small_run;    /* chunks of small messages since large ones had their turn */
+    uint32_t live, n_active;
+    uint64_t unsent;   /* chunks of transfers that have not been sent once */
     uint32_t inflight; /* chunks under way, and INITs that ask for the first answer */
     uint64_t live_bytes;
     bool reachable;   /* the router has a route */

@@ -14,6 +14,7 @@
 #include "bus/chunk_plan.h"
 #include "bus/flow.h"
 #include "bus/message.h"
+#include "bus/node.h"
 #include "bus/ops.h"
 
 enum out_chunk_state { OUT_CHUNK_UNSENT, OUT_CHUNK_SENT, OUT_CHUNK_LOST, OUT_CHUNK_ACKED };
@@ -54,8 +55,9 @@ struct out_msg {
     struct hnode by_id;  /* id: only the newest with this id */
     struct out_msg *id_older, *id_newer;
     struct list followers; /* others with the same (node, id), in order, through link */
-    struct list link;      /* node->queue, prep, active, late, or followers of another */
-    struct list send;      /* node->control or node->chunks */
+    struct list link;      /* in its line, node->active, late, or followers of another */
+    struct list send;      /* node->control or the chunks of its line */
+    bool in_control;       /* which of them */
     struct heap_node timer, deadline;
     struct op op;
     unsigned store, store_flying; /* enum out_store */
@@ -70,7 +72,7 @@ struct out_msg {
     bool reply, loaded, local;
     bool shared;  /* others with its (node, id) ended lately: answers to them may still come */
     bool indexed; /* in by_id */
-    bool queued;  /* in node->queue or, prepped, in node->prep */
+    bool queued;  /* in the queue of its line or, prepped, in its prep */
     bool prepped;
     enum out_state state;
     enum out_state final; /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
@@ -87,6 +89,8 @@ struct out_msg {
     struct list lost;
     uint32_t next;          /* first chunk never sent since the last INIT */
     uint32_t acked, flying; /* chunks acknowledged; sent and not answered */
+    uint32_t turn;          /* chunks sent in its turn */
+    uint32_t unsent;        /* those that count in node->unsent */
     uint32_t acked_to;      /* those before it are acknowledged */
     unsigned packets;       /* enum out_packet */
     enum out_ask ask;
@@ -112,6 +116,19 @@ struct out_msg {
     uint8_t topic_len;
     uint8_t topic[];
 };
+
+/* Messages up to this size are small ones: they leave in one go where that is allowed. */
+#define OUT_SMALL_MAX (16u * 1024)
+
+static inline enum line_kind out_line_kind(const struct out_msg *m)
+{
+    return m->len <= OUT_SMALL_MAX ? LINE_SMALL : LINE_LARGE;
+}
+
+static inline struct line *out_line(const struct out_msg *m)
+{
+    return &m->node->lines[out_line_kind(m)];
+}
 
 /* Zeroed but for the topic; NULL: no memory. */
 struct out_msg *out_msg_new(const uint8_t *topic, uint8_t topic_len);

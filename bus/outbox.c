@@ -126,7 +126,7 @@ static void turn_end(struct bus *b, struct out_msg *m)
 /* m, whose turn it is, waits to be started. */
 static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
 {
-    list_push_back(&m->node->queue, &m->link);
+    list_push_back(&out_line(m)->queue, &m->link);
     m->queued = true;
     node_want(&b->nodes, m->node, now);
     node_ready(&b->nodes, m->node);
@@ -188,8 +188,8 @@ void outbox_drop_body(struct bus *b, struct out_msg *m)
 /* Keeps the payload of an accepted message if there is room, or if it is about to leave. */
 void outbox_keep_body(struct bus *b, struct out_msg *m)
 {
-    const struct node *n = m->node;
-    bool soon = n->reachable && list_empty(&n->queue) && list_empty(&n->prep);
+    const struct line *l = out_line(m);
+    bool soon = m->node->reachable && list_empty(&l->queue) && list_empty(&l->prep);
     if (!soon && b->out.kept_bytes + m->len > b->limits.out_cache_bytes) {
         outbox_drop_body(b, m);
         return;
@@ -199,18 +199,18 @@ void outbox_keep_body(struct bus *b, struct out_msg *m)
 }
 
 /* Moves the first waiting messages to `prep` and has missing payloads read. */
-static void read_ahead(struct bus *b, struct node *n)
+static void read_ahead(struct bus *b, struct line *l)
 {
-    while (n->n_prep < OUTBOX_READ_AHEAD) {
-        struct out_msg *m = list_first(&n->queue, struct out_msg, link);
+    while (l->n_prep < OUTBOX_READ_AHEAD) {
+        struct out_msg *m = list_first(&l->queue, struct out_msg, link);
         if (!m)
             return;
         bool room = b->out.read_bytes + m->len <= b->limits.out_cache_bytes;
-        if (!m->body && !room && n->n_prep > 0)
+        if (!m->body && !room && l->n_prep > 0)
             return; /* always one, so that every node gets on */
         list_del(&m->link);
-        list_push_back(&n->prep, &m->link);
-        n->n_prep++;
+        list_push_back(&l->prep, &m->link);
+        l->n_prep++;
         m->prepped = true;
         if (m->body)
             continue;
@@ -227,17 +227,17 @@ static void dequeue(struct bus *b, struct out_msg *m)
     if (!m->queued)
         return;
     if (m->prepped)
-        m->node->n_prep--;
+        out_line(m)->n_prep--;
     list_del(&m->link);
     m->queued = m->prepped = false;
     node_ready(&b->nodes, m->node);
 }
 
-struct out_msg *outbox_next(struct bus *b, struct node *n)
+struct out_msg *outbox_next(struct bus *b, struct line *l)
 {
-    if (n->n_prep < OUTBOX_READ_AHEAD / 2)
-        read_ahead(b, n);
-    struct out_msg *m = list_first(&n->prep, struct out_msg, link);
+    if (l->n_prep < OUTBOX_READ_AHEAD / 2)
+        read_ahead(b, l);
+    struct out_msg *m = list_first(&l->prep, struct out_msg, link);
     return m && m->body ? m : NULL;
 }
 

@@ -14,7 +14,7 @@
 struct call;
 struct node;
 
-/* Payloads of one node that are read back ahead of their turn. */
+/* Payloads of one line of a node that are read back ahead of their turn. */
 #define OUTBOX_READ_AHEAD 256
 /* After a failed store operation, or without memory for a transfer. */
 #define OUTBOX_RETRY (1 * USEC_SEC)
@@ -46,9 +46,9 @@ struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct 
 struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id);
 void outbox_status(const struct out_msg *m, struct bus_status_info *ret);
 
-/* The next message of the node whose turn it is to be started, payload in memory; NULL: none, or
+/* The next message of the line whose turn it is to be started, payload in memory; NULL: none, or
  * its payload is being read. */
-struct out_msg *outbox_next(struct bus *b, struct node *n);
+struct out_msg *outbox_next(struct bus *b, struct line *l);
 /* It was started: out of the queue, its payload no longer counts as waiting. */
 void outbox_started(struct bus *b, struct out_msg *m);
 /* Back to the end of the queue: it cannot be started now. */

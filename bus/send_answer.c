@@ -272,6 +272,8 @@ void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
     if (m->shared && !(p->has_sum && memcmp(p->sum, m->sum, MSG_SUM_BYTES) == 0))
         return;
     answered(m, now);
+    if (m->state != OUT_QUEUED) /* it speaks for chunks whose ACKs were not sent any more */
+        chunks_arrived(m, now.mono);
     outbox_finish(b, m, OUT_RECEIVED, now);
 }
 

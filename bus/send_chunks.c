@@ -113,6 +113,12 @@ uint64_t chunks_acked(struct out_msg *m, const struct trailer *t, usec_t now)
     return n;
 }
 
+void chunks_arrived(struct out_msg *m, usec_t now)
+{
+    for (uint64_t i = m->acked_to; i < m->plan.count; i++)
+        (void)chunk_acked(m, i, false, now); /* the commit is in its time: no sample */
+}
+
 void chunks_resume(struct out_msg *m, const struct trailer *t, usec_t now)
 {
     (void)chunks_acked(m, t, now); /* what is new is seen in the counts */

@@ -22,6 +22,8 @@ void chunk_lost(struct out_msg *m, struct out_chunk *c);
 bool chunk_acked(struct out_msg *m, uint64_t index, bool sample, usec_t now);
 /* What the trailer of an ACK says is there. Returns how many of them were not known to be. */
 uint64_t chunks_acked(struct out_msg *m, const struct trailer *t, usec_t now);
+/* The message has arrived. */
+void chunks_arrived(struct out_msg *m, usec_t now);
 /* What the receiver says is missing after a silence will be sent again. */
 void chunks_resume(struct out_msg *m, const struct trailer *t, usec_t now);
 /* Next chunk to be sent: lost ones first; NULL: none. It is in no list then. */

@@ -2,8 +2,8 @@
  *
  * Nodes take turns in a ring; a node leaves it when it has nothing to send and comes back with the
  * next event, so that no step looks at all nodes or all messages. Within a node: what was begun in
- * one go (burst), then INITs, DONEs and probes, then chunks of the running transfers in turn, then
- * the next message of the queue. */
+ * one go (burst), then INITs, DONEs and probes, then small messages and large ones by turns: of
+ * each kind the chunks of the running transfers, then the next of those that wait. */
 #include <string.h>
 
 #include "bus/bus_core.h"
@@ -98,11 +98,28 @@ static struct pkt *emit_probe(struct bus *b, struct out_msg *m, usec_t now)
     return chunk_packet(b, m, 0);
 }
 
+static bool line_waits(const struct line *l)
+{
+    return !list_empty(&l->prep) || !list_empty(&l->queue) || !list_empty(&l->chunks);
+}
+
+/* Is there more to send to the node than the chunk of m that leaves now? */
 static bool more_chunks(const struct out_msg *m)
 {
     const struct node *n = m->node;
-    return chunks_waiting(m) || !list_empty(&n->prep) || !list_empty(&n->queue) ||
-           n->chunks.next != n->chunks.prev;
+    const struct line *own = out_line(m), *other = &n->lines[out_line_kind(m) ^ 1];
+    bool alone = own->chunks.next == own->chunks.prev; /* m itself, or none */
+    return chunks_waiting(m) || !alone || !list_empty(&own->prep) || !list_empty(&own->queue) ||
+           line_waits(other);
+}
+
+/* Small messages are first, but large ones have their part when they wait. */
+static void count_turn(struct node *n, const struct out_msg *m)
+{
+    if (out_line_kind(m) == LINE_SMALL)
+        n->small_run += line_waits(&n->lines[LINE_LARGE]);
+    else
+        n->small_run -= MIN(n->small_run, SEND_SMALL_TURNS);
 }
 
 static struct pkt *emit_chunk(struct bus *b, struct out_msg *m, struct out_chunk *c, usec_t now)
@@ -117,6 +134,11 @@ static struct pkt *emit_chunk(struct bus *b, struct out_msg *m, struct out_chunk
     n->inflight++;
     m->flying++;
     m->done_valid = false;
+    count_turn(n, m);
+    if (m->unsent > 0) {
+        m->unsent--;
+        n->unsent--;
+    }
     if (!timer_armed(&m->timer))
         timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
     return chunk_packet(b, m, c->index);
@@ -138,11 +160,11 @@ static struct pkt *emit_burst(struct bus *b, struct out_msg *m, usec_t now)
     return p;
 }
 
-/* m is in node->control or node->chunks and first there. */
+/* m is first in node->control or in the chunks of its line. */
 static struct pkt *emit(struct bus *b, struct out_msg *m, usec_t now)
 {
     struct pkt *p = NULL;
-    struct out_chunk *c;
+    struct out_chunk *c = NULL;
     if (m->packets & OUT_SEND_INIT)
         p = emit_init(b, m, now);
     else if (m->packets & OUT_SEND_PROBE)
@@ -151,7 +173,11 @@ static struct pkt *emit(struct bus *b, struct out_msg *m, usec_t now)
         p = emit_done(b, m, now);
     else if ((c = chunks_next(m)))
         p = emit_chunk(b, m, c, now);
-    send_requeue(b, m); /* behind the others, or out of the lists */
+    if (c && ++m->turn >= SEND_TURN) { /* behind the others */
+        m->turn = 0;
+        list_del(&m->send);
+    }
+    send_requeue(b, m); /* where it belongs now */
     return p;
 }
 
@@ -168,26 +194,37 @@ static bool window_open(struct bus *b, struct node *n, uint32_t chunks, usec_t n
     return false;
 }
 
-/* The next message of the queue, started; NULL: there is none, or its time has not come. */
-static struct out_msg *start_next(struct bus *b, struct node *n, struct instant now)
+/* May one more of this line start, as far as slots are concerned? */
+static bool slot_left(struct bus *b, struct node *n, enum line_kind kind)
 {
-    if (n->n_active >= b->limits.out_transfers_node)
-        return NULL;
+    uint32_t own = b->limits.out_transfers_node, all = b->limits.out_transfers;
+    if (kind == LINE_LARGE) {
+        own -= own / SEND_SMALL_SLOTS;
+        all -= all / SEND_SMALL_SLOTS;
+    }
+    if (n->n_active >= b->limits.out_transfers_node || n->lines[kind].n_active >= own)
+        return false;
+    n->starving = b->nodes.n_active >= all; /* the caller moves it */
+    return !n->starving;
+}
+
+/* The next message of the line, started; NULL: there is none, or its time has not come; *ret_wait:
+ * it waits for the window, and nothing else may have it. */
+static struct out_msg *start_next(struct bus *b, struct node *n, enum line_kind kind,
+                                  struct instant now, bool *ret_wait)
+{
     if (n->unanswered >= SEND_UNANSWERED && n->n_active > 0)
         return NULL; /* one is enough to ask whether it is there again */
     if (now.mono < n->busy_until) {
         timer_set(&b->nodes.paces, &n->pace, n->busy_until);
         return NULL;
     }
-    struct out_msg *m = outbox_next(b, n);
-    if (!m)
+    struct out_msg *m = outbox_next(b, &n->lines[kind]);
+    if (!m || !slot_left(b, n, kind))
         return NULL;
-    if (b->nodes.n_active >= b->limits.out_transfers) {
-        n->starving = true; /* the caller moves it */
-        return NULL;
-    }
     uint64_t chunks = send_is_eager(m, now.mono) ? chunk_plan(m->len, MSG_CHUNK_DATA).count : 1;
-    if (!window_open(b, n, (uint32_t)MAX(chunks, 1), now.mono))
+    *ret_wait = !window_open(b, n, (uint32_t)MAX(chunks, 1), now.mono);
+    if (*ret_wait)
         return NULL;
     if (send_start(b, m, now) != OK) {
         outbox_postpone(b, m, now);
@@ -208,8 +245,23 @@ static void choose_whole(struct bus *b, struct out_msg *m, usec_t now)
         m->packets &= (unsigned)~OUT_SEND_DONE;
 }
 
+/* The next of a line: chunks of what has begun, and in time before they end the next message. */
+static struct out_msg *line_next(struct bus *b, struct node *n, enum line_kind kind,
+                                 struct instant now, bool *ret_wait)
+{
+    struct out_msg *m = list_first(&n->lines[kind].chunks, struct out_msg, send);
+    if (!m || n->unsent < (uint64_t)n->flow.window * 2 + SEND_AHEAD) {
+        struct out_msg *next = start_next(b, n, kind, now, ret_wait);
+        if (next || !m)
+            return next;
+    }
+    *ret_wait = !window_open(b, n, 1, now.mono);
+    return *ret_wait ? NULL : m;
+}
+
 static struct out_msg *choose(struct bus *b, struct node *n, struct instant now)
 {
+    bool wait = false;
     if (n->burst)
         return n->burst;
     struct out_msg *m = list_first(&n->control, struct out_msg, send);
@@ -217,10 +269,11 @@ static struct out_msg *choose(struct bus *b, struct node *n, struct instant now)
         choose_whole(b, m, now.mono);
         return m;
     }
-    m = list_first(&n->chunks, struct out_msg, send);
-    if (m)
-        return window_open(b, n, 1, now.mono) ? m : NULL;
-    return start_next(b, n, now);
+    enum line_kind first = n->small_run >= SEND_SMALL_TURNS ? LINE_LARGE : LINE_SMALL;
+    m = line_next(b, n, first, now, &wait);
+    if (!m && !wait)
+        m = line_next(b, n, first ^ 1, now, &wait);
+    return m;
 }
 
 /* The node leaves the ring: it has nothing to send, or may not. */

@@ -25,16 +25,29 @@
 
 /* --- lists and timers --------------------------------------------------------------------- */
 
+/* Who is in the right list keeps its place there. */
+static void line_up(struct out_msg *m, struct list *list)
+{
+    bool control = list == &m->node->control;
+    if (list_linked(&m->send) && list && m->in_control == control)
+        return;
+    list_del(&m->send);
+    m->in_control = control;
+    if (list)
+        list_push_back(list, &m->send);
+}
+
 void send_requeue(struct bus *b, struct out_msg *m)
 {
     struct node *n = m->node;
     if (n->burst != m) {
-        list_del(&m->send);
+        struct list *list = NULL;
         if (m->packets)
-            list_push_back(&n->control, &m->send);
+            list = &n->control;
         else if (m->state == OUT_SENDING && chunks_waiting(m))
-            list_push_back(&n->chunks, &m->send);
-        else
+            list = &out_line(m)->chunks;
+        line_up(m, list);
+        if (!list)
             return;
     }
     node_ready(&b->nodes, n);
@@ -79,6 +92,7 @@ void send_hold_end(struct out_msg *m)
 static void slot_free(struct bus *b, struct out_msg *m)
 {
     m->slot = false;
+    out_line(m)->n_active--;
     m->node->n_active--;
     b->nodes.n_active--;
     nodes_feed(&b->nodes);
@@ -106,7 +120,7 @@ bool send_to_ours(const struct bus *b, const struct out_msg *m, struct instant n
 bool send_is_eager(const struct out_msg *m, usec_t now)
 {
     const struct node *n = m->node;
-    return m->len <= SEND_EAGER_MAX && m->policy == OUT_AT_LEAST_ONCE && !m->loaded &&
+    return m->len <= OUT_SMALL_MAX && m->policy == OUT_AT_LEAST_ONCE && !m->loaded &&
            n->answered_at != 0 && now - n->answered_at <= NODE_FRESH && n->unanswered == 0;
 }
 
@@ -119,6 +133,9 @@ int send_start(struct bus *b, struct out_msg *m, struct instant now)
     outbox_started(b, m);
     list_push_back(&n->active, &m->link);
     m->slot = true;
+    m->unsent = (uint32_t)m->plan.count;
+    n->unsent += m->unsent;
+    out_line(m)->n_active++;
     n->n_active++;
     b->nodes.n_active++;
     if (m->done_stored && !send_to_ours(b, m, now)) { /* before a restart: it may have it */
@@ -151,6 +168,8 @@ void send_stop(struct bus *b, struct out_msg *m)
     if (n->burst == m)
         n->burst = NULL;
     chunks_reset(m, OUT_CHUNK_ACKED);
+    n->unsent -= m->unsent;
+    m->unsent = 0;
     send_hold_end(m);
     list_del(&m->send);
     list_del(&m->link);
@@ -327,8 +346,8 @@ void send_timer(struct bus *b, struct out_msg *m, struct instant now)
         send_arm(b, m, now.mono + send_timeout(m));
         return;
     }
-    if (!m->busy &&
-        (n->unanswered == 0 || now.mono - n->unanswered_at >= flow_timer(&n->flow, 0))) {
+    usec_t silent_since = MAX(n->heard_at, n->unanswered_at);
+    if (!m->busy && now.mono - silent_since >= flow_timer(&n->flow, 0)) {
         n->unanswered++;
         n->unanswered_at = now.mono;
     }

@@ -13,10 +13,19 @@
 #include "bus/node.h"
 #include "bus/out_msg.h"
 
-#define SEND_EAGER_MAX   (16u * 1024) /* larger ones do not leave before the INIT ACK */
-#define SEND_SILENT      5            /* timers without an ACK, then INIT again */
-#define SEND_SILENT_OURS 2            /* likewise, to a node that keeps what it has at INIT */
-#define SEND_RESTARTS    5            /* such INITs, then smaller chunks */
+/* Chunks of one message in its turn: messages end one after the other and not all at once, and a
+ * node of this program acknowledges them together. */
+#define SEND_TURN 64
+/* The next message begins when less than so many chunks, and two windows, of those that have begun
+ * are unsent: the answer to its INIT is there when its turn comes. */
+#define SEND_AHEAD 256
+/* Chunks of small messages for one of large ones, when both wait. */
+#define SEND_SMALL_TURNS 3
+/* Of the transfer slots, 1 in so many is kept for small messages. */
+#define SEND_SMALL_SLOTS 4
+#define SEND_SILENT      5 /* timers without an ACK, then INIT again */
+#define SEND_SILENT_OURS 2 /* likewise, to a node that keeps what it has at INIT */
+#define SEND_RESTARTS    5 /* such INITs, then smaller chunks */
 #define SEND_CHUNK_SMALL 1000
 #define SEND_DONES       3 /* silent DONEs, then the probe */
 #define SEND_PROBES      3 /* silent probes, then the message is there or lost */

@@ -140,8 +140,12 @@ static void test_flow_lost(void **state)
     assert_false(flow_lost(&f, &s[0], 1000 + 74 * USEC_MS)); /* its ACK may wait for others */
     assert_true(flow_lost(&f, &s[0], 1000 + 75 * USEC_MS));
     f.ack_delay = 0;
+    f.rttvar = 0;
     assert_false(flow_lost(&f, &s[0], 1000 + 12 * USEC_MS)); /* not old enough */
     assert_true(flow_lost(&f, &s[0], 1000 + 13 * USEC_MS));
+    f.rttvar = 5 * USEC_MS; /* the path is not that regular */
+    assert_false(flow_lost(&f, &s[0], 1000 + 19 * USEC_MS));
+    assert_true(flow_lost(&f, &s[0], 1000 + 20 * USEC_MS));
 }
 
 /* --- seen --------------------------------------------------------------------------------- */
