@@ -18,15 +18,17 @@
 static bool trailer_wanted(const struct bus *b, struct out_msg *m, usec_t now)
 {
     enum kin kin = kin_get(&b->kins, m->node->key, now);
-    if (b->plain || m->bare)
+    if (b->plain || m->bare || kin == KIN_PLAIN || kin == KIN_MUTE)
         return false;
-    if (kin == KIN_UNKNOWN && m->mute_inits >= KIN_SILENT && m->node->heard_at >= m->mute_since)
-        m->bare = true;
+    m->bare =
+        kin == KIN_UNKNOWN && m->mute_inits >= KIN_SILENT && m->node->heard_at >= m->mute_since;
+    if (m->bare)
+        return false;
     if (m->mute_inits == 0)
         m->mute_since = now;
     if (m->mute_inits < UINT8_MAX)
         m->mute_inits++;
-    return !m->bare && (kin == KIN_UNKNOWN || kin == KIN_OURS);
+    return true;
 }
 
 static struct pkt *init_packet(const struct out_msg *m, usec_t now)

@@ -130,7 +130,7 @@ static void check_packet(struct rig *r, const struct rig_node *n, const struct r
                     fake_in_find(&n->store, &m.id, peer, false));
         break;
     case MSG_KIND_CHUNK_ACK:
-        if (!m.trailer.there)
+        if (!m.trailer.there && !n->memory_acks)
             check_chunk_ack(n, p, &m.id);
         break;
     case MSG_KIND_DONE_ACK:

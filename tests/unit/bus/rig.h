@@ -37,7 +37,8 @@ struct rig_node {
     struct ip6 addr;
     uint8_t key[MSG_KEY_BYTES];
     struct bus_limits limits;
-    bool plain; /* as if it was of another program */
+    bool plain;       /* as if it was of another program */
+    bool memory_acks; /* its CHUNK ACKs without a trailer are not checked either */
     struct rig_answer *answers;
     size_t n_answers, cap_answers;
     usec_t commit_min, commit_max;
