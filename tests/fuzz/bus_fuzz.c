@@ -24,6 +24,7 @@ struct driver {
     size_t first, n_tags;
     bus_client clients;
     bool room;
+    struct msg_id last; /* of a message that left */
 };
 
 static const struct ip6 self = {.b = {4, 1, 2, 3, 4, 5, 6, 7, 8}};
@@ -41,6 +42,13 @@ static bool room(void *ctx, const struct ip6 *dst)
     const struct driver *d = (const struct driver *)ctx;
     (void)dst;
     return d->room;
+}
+
+static bool refuse(void *ctx, const struct ip6 *src, const uint8_t *topic, uint8_t topic_len)
+{
+    (void)ctx;
+    (void)src;
+    return topic_len > 0 && topic[0] == 7;
 }
 
 static void answer_op(struct driver *d, int rc, struct blob *body)
@@ -63,6 +71,8 @@ static void drain(struct driver *d)
             struct msg_packet m;
             assert(out.pkt && msg_decode(wire_rd_of(out.pkt->data, out.pkt->len), &m) == OK);
             assert(ip6_same_node(&out.src, &self) && !ip6_same_node(&out.dst, &self));
+            if (m.kind == MSG_KIND_INIT)
+                d->last = m.id;
             pkt_free(out.pkt);
         } else if (out.kind == BUS_OUT_STORE) {
             if (d->n_tags == OPS_MAX)
@@ -127,8 +137,18 @@ static void whole_message(struct driver *d, struct wire_rd *r)
     uint8_t what = wire_u8(r), body[600], sum[MSG_SUM_BYTES];
     memset(body, what & 0x0f, sizeof(body));
     blake3(body, sizeof(body), sum);
+    uint8_t ours = wire_u8(r); /* bits: with a trailer, and what it says */
+    struct trailer t = {.has_life = ours & 2,
+                        .life_ms = (uint64_t)ours << (ours & 63),
+                        .has_sum = ours & 4,
+                        .has_count = ours & 8,
+                        .count = 2,
+                        .has_features = true,
+                        .features = ours & 16 ? TRAILER_OURS : 0};
+    memcpy(t.sum, sum, sizeof(t.sum));
+    struct pkt *init = msg_init(&id, what & 16, sizeof(body), &(struct topic){.len = 0});
     struct pkt *p[4] = {
-        msg_init(&id, what & 16, sizeof(body), &(struct topic){.len = 0}),
+        ours & 1 ? msg_with_trailer(init, &t) : init,
         msg_chunk(&id, 0, 0, body, 300),
         msg_chunk(&id, 1, 300, body, 300),
         msg_done(&id, 2, sum),
@@ -138,6 +158,28 @@ static void whole_message(struct driver *d, struct wire_rd *r)
             bus_recv(d->bus, &src, &self, key, wire_rd_of(p[i]->data, p[i]->len), d->now);
         pkt_free(p[i]);
     }
+}
+
+/* An answer to a message of ours, with a trailer that is right: any status, any map. */
+static void answer_with_trailer(struct driver *d, struct wire_rd *r, const struct msg_id *id)
+{
+    static const uint8_t key[MSG_KEY_BYTES] = {1};
+    struct ip6 src = node_addr(wire_u8(r) | 1);
+    uint8_t what = wire_u8(r);
+    struct trailer t = {.has_status = what & 1,
+                        .status = what >> 5,
+                        .has_map = what & 2,
+                        .missing = wire_u8(r),
+                        .has_wait = what & 4,
+                        .wait_ms = (uint32_t)wire_u8(r) << 8};
+    uint8_t len = wire_u8(r);
+    const uint8_t *map = wire_take(r, MIN((size_t)len, MIN(wire_left(r), TRAILER_MAP_MAX)));
+    t.map = wire_rd_of(map, map ? (size_t)(r->p - map) : 0);
+    struct pkt *p = msg_with_trailer(
+        what & 8 ? msg_chunk_ack(id, what >> 6, 0, 0) : msg_init_ack(id, what & 16, 5, 0), &t);
+    if (p)
+        bus_recv(d->bus, &src, &self, key, wire_rd_of(p->data, p->len), d->now);
+    pkt_free(p);
 }
 
 static void event(struct driver *d, struct wire_rd *r)
@@ -205,7 +247,12 @@ static void event(struct driver *d, struct wire_rd *r)
             bus_unblocked(d->bus, d->now);
         break;
     case 15:
-        bus_peer_up(d->bus, d->now);
+        if (arg & 1)
+            answer_with_trailer(d, r, arg & 2 ? &d->last : &id);
+        else if (arg & 2)
+            bus_rerouted(d->bus, &addr, d->now);
+        else
+            bus_peer_up(d->bus, d->now);
         break;
     }
     d->now.wall_ms = 1700000000000 + d->now.mono / 1000;
@@ -228,6 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     bus_load_end(d.bus, 0, 0, d.now);
     bus_set_room(d.bus, room, &d);
+    bus_set_refuse(d.bus, refuse, NULL);
     while (wire_left(&r) > 0) {
         event(&d, &r);
         bus_tick(d.bus, d.now);
