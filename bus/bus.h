@@ -291,7 +291,8 @@ struct bus_stats {
     uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;
     uint64_t store_flying; /* operations that the store has not answered */
     uint64_t in_parts, in_parts_bytes, in_ready, in_bytes, in_cached_bytes, seen, waiters;
-    uint64_t nodes;       /* remembered */
-    uint64_t sched_looks; /* turns of nodes looked at for something to send */
+    uint64_t reads_waiting, forgets_waiting; /* READs told again, FORGETs not sent yet */
+    uint64_t nodes;                          /* remembered */
+    uint64_t sched_looks;                    /* turns of nodes looked at for something to send */
 };
 void bus_stats(const struct bus *b, struct bus_stats *ret);

@@ -219,6 +219,13 @@ static void log_state(struct node *n)
              " abort=%" PRIu64 " repeated=%" PRIu64 " doubts=%" PRIu64 " rerouted=%" PRIu64,
              b.sent_init, b.sent_chunk, b.sent_done, b.sent_ack, b.sent_read, b.sent_abort,
              b.retransmits, b.doubts, b.rerouted);
+    log_info("bus extension",
+             "acks_for_many=%" PRIu64 " forget_sent=%" PRIu64 " forget_heard=%" PRIu64
+             " remembered=%" PRIu64 " resumed=%" PRIu64 " known_there=%" PRIu64
+             " busy_told=%" PRIu64 " busy_heard=%" PRIu64 " refused_told=%" PRIu64
+             " refused_heard=%" PRIu64,
+             b.sent_sack, b.sent_forget, b.forgotten, b.seen, b.resumed, b.known_there, b.told_busy,
+             b.waited_busy, b.told_refused, b.refused);
     log_info("store",
              "ops=%" PRIu64 " commits=%" PRIu64 " queued=%" PRIu64 " failures=%" PRIu64
              " wal_bytes=%" PRIu64,
