@@ -214,7 +214,7 @@ def test_dump_waits_for_its_reader(net):
 
     def all_known():
         node.process.send_signal(signal.SIGUSR1)
-        found = re.findall(r" routes=(\d+) sources=", node.log_file.read_text(errors="replace"))
+        found = re.findall(r" peers=\d+ routes=(\d+)", node.log_file.read_text(errors="replace"))
         return found and int(found[-1]) >= routes
     wait_for("all routes are known", all_known, 20, 0.2)
     wait_for("nothing waits for the feeders", lambda: queues(node)[0] == 0, 20, 0.5)
