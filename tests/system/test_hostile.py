@@ -23,11 +23,10 @@ FLOOD_S = TURNS * TURN_S
 SLACK_S = 0.003
 # For the slowest one in twenty.
 SLOW_S = 0.100
-# Control bytes that an innocent neighbour is sent meanwhile, by flooder: the token bucket of
-# announcements (router/router.h) at 68 bytes each, twice, because what is announced may be
-# retracted, and once more by second and destination.
-CONTROL_BYTES_AT_ONCE = 2 * 2000 * 68 + 30_000
-CONTROL_BYTES_PER_S = 2 * 1000 * 68 + 30_000
+# Control bytes that an innocent neighbour is sent meanwhile, by flooder: what the token buckets of
+# docs/protocol/routing.md, "Limits", let through of seqno requests (68 bytes) and route requests (21).
+CONTROL_BYTES_AT_ONCE = 1000 * 68 + 100 * 21
+CONTROL_BYTES_PER_S = 100 * 68 + 20 * 21
 
 QUEUE_SOFT = 256 * 1024  # LINK_QUEUE_SOFT of router/link/link.h
 
