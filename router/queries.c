@@ -410,6 +410,6 @@ void used_ask(struct router *r, const struct neighbour *to, usec_t now)
         /* It has been asked since it came when a search was open then or has begun meanwhile. */
         if ((!route_usable(r, rt) || rt->nb != to->slot) && !hint_pending(r, dest_home(r, d)) &&
             dest_extra(r, dest_home(r, d))->asked_upto < to->id)
-            query_ask_one(r, d, to);
+            send_request(r, d, to, route_usable(r, rt) ? GENERATION_LIMIT - 1 : 0);
     }
 }

@@ -9,8 +9,11 @@ from lib.wire import ROUTE_REQUEST
 CONTACT_WAIT_S = 2.0
 
 
+LAST_GENERATION = 15  # of a request that nobody passes on: it floods nothing
+
+
 class Requests:
-    """Notes when a raw peer is asked for a node."""
+    """Notes when a raw peer is asked to search for a node."""
 
     def __init__(self, peer, wanted):
         self.peer, self.prefix, self.at = peer, wanted.identity.address[:8], []
@@ -19,7 +22,7 @@ class Requests:
     def _watch(self):
         while True:
             kind, body = self.peer.control.get()
-            if kind == ROUTE_REQUEST and body[3:11] == self.prefix:
+            if kind == ROUTE_REQUEST and body[3:11] == self.prefix and body[0] < LAST_GENERATION:
                 self.at.append(time.monotonic())
 
 

@@ -151,7 +151,7 @@ static void new_neighbour(void **state)
     fx_expect_update(&f, b, &fx_x, 1015, 0);
     fx_expect_silence(&f);
     fx_advance(&f, NEW_PEER_ASK_AFTER);
-    fx_expect_route_request(&f, b, &x, 0);
+    fx_expect_route_request(&f, b, &x, 15);
     fx_expect_silence(&f);
     fx_update(&f, b, &fx_x, 1, 0); /* a second path: kept for later */
     fx_down(&f, a);
