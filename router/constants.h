@@ -60,6 +60,9 @@
 /* Who wants a route so long after the search for it began, and in vain, has another search. */
 #define QUERY_LATE (5 * USEC_SEC)
 
+/* A Hello that comes so soon after the link is no chance. */
+#define PROMPT_HELLO (500 * USEC_MS)
+
 /* Searches that ask one neighbour first: everybody else so long after it, or when it is not there
  * in so long. */
 #define CONTACT_GRACE (300 * USEC_MS)

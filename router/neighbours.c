@@ -73,7 +73,7 @@ int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
     nb->cost.smoothed = LINK_COST_INITIAL;
     nb->cost_acted = neighbour_cost(nb);
     nb->cost_acted_at = now - RESELECT_EVERY;
-    nb->ihu_received = now;
+    nb->ihu_received = nb->up_at = now;
     nb->carried_at = now - LINK_USED_FOR;
     nb->round_trips.least = USEC_NEVER;
     nb->ask_at = now + NEW_PEER_ASK_AFTER;

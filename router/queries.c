@@ -7,9 +7,18 @@
  * Only /64s inside the overlay are searched. Who asks for a known route is told at once; who asks
  * for one that is being searched is remembered and told when it is found. */
 
+static void asker_mark(struct extra *x, uint32_t before, const struct neighbour *nb, usec_t now)
+{
+    x->asked_by = before | neighbour_bit(nb);
+    x->asked_by_at = MAX(now, 1);
+}
+
 static void send_request(struct router *r, const struct dest *d, const struct neighbour *to,
                          uint8_t generation)
 {
+    struct extra *x = extra_of(r, dest_home(r, d));
+    if (x && !to->on_request && generation < GENERATION_LIMIT - 1)
+        asker_mark(x, query_asked_by(r, d, r->now), to, r->now); /* it searches now, too */
     struct tlv t = {.type = TLV_ROUTE_REQUEST,
                     .route_request = {.generation = generation,
                                       .wildcard = false,
@@ -101,8 +110,7 @@ static void asked_by_add(struct router *r, struct dest *home, const struct neigh
     struct extra *x = extra_get(r, home);
     if (!x)
         return;
-    x->asked_by = query_asked_by(r, home, now) | neighbour_bit(nb); /* the earlier ones live on */
-    x->asked_by_at = MAX(now, 1);
+    asker_mark(x, query_asked_by(r, home, now), nb, now); /* the earlier ones live on */
     ask_first_asker(r, home, nb);
 }
 

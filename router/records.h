@@ -35,6 +35,9 @@ struct neighbour {
     struct router_link link;
 
     struct link_cost cost;
+    usec_t up_at;
+    bool hello_heard;
+    bool on_request;     /* it asks for what it wants to be told, as this node does; probing.c */
     uint16_t cost_acted; /* cost at the last selection because of it */
     usec_t cost_acted_at;
     uint16_t hello_seqno;

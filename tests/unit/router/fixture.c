@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "router/core.h"
 #include "router/packet.h"
 
 #define FX_START (1000 * USEC_SEC)
@@ -96,7 +97,7 @@ void fx_fini(struct fx *f)
     identity_free(f->id);
 }
 
-peer_id fx_up(struct fx *f)
+peer_id fx_up_foreign(struct fx *f)
 {
     static unsigned n;
     struct router_link link = {.static_cost = 10};
@@ -104,6 +105,14 @@ peer_id fx_up(struct fx *f)
     (void)snprintf(link.name, sizeof(link.name), "TCP [::1]:%u <-> [::1]:9651", 40000 + n++ % 1000);
     assert_int_equal(router_peer_up(f->r, &link, f->now, &p), OK);
     drain(f);
+    return p;
+}
+
+peer_id fx_up(struct fx *f)
+{
+    peer_id p = fx_up_foreign(f);
+    struct neighbour *nb = neighbour_find(f->r, p);
+    nb->hello_heard = nb->on_request = true;
     return p;
 }
 

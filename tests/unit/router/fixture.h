@@ -40,7 +40,9 @@ struct subnet fx_own(const struct fx *f);
 
 void fx_init(struct fx *f, const struct router_limits *limits); /* NULL: defaults */
 void fx_fini(struct fx *f);
-peer_id fx_up(struct fx *f);       /* static cost 10: TCP over IPv6 */
+peer_id fx_up(struct fx *f); /* static cost 10: TCP over IPv6; one that asks for routes */
+peer_id
+fx_up_foreign(struct fx *f); /* one that says no Hello at once, and is told what it was asked */
 peer_id fx_up_quiet(struct fx *f); /* and forgets what was sent meanwhile */
 void fx_down(struct fx *f, peer_id p);
 

@@ -451,7 +451,8 @@ static void one_request_to_a_new_neighbour(void **state)
     fx_down(&f, b);
     fx_advance(&f, 20 * USEC_SEC);
     fx_forget(&f);
-    router_want(f.r, &x.net, f.now); /* with nobody to ask */
+    router_want(f.r, &x.net, f.now);
+    fx_advance(&f, 0); /* with nobody to ask */
     peer_id c = fx_up(&f);
     fx_expect_own(&f, c, 0);
     fx_expect_hello(&f, c, 0);
@@ -515,6 +516,42 @@ static void dump(void **state)
     fx_down(&f, b);
 }
 
+/* A neighbour that says no Hello with its link does not ask while it searches itself, which our
+ * request makes it do: it is told what we find. One that asks is told when it asks. */
+static void who_searches_is_told(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f), b = fx_up_foreign(&f);
+    struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y);
+    fx_forget(&f);
+    router_want(f.r, &x.net, f.now);
+    fx_advance(&f, 0);
+    fx_expect_route_request(&f, a, &x, 0);
+    fx_expect_route_request(&f, b, &x, 0);
+    fx_update(&f, a, &fx_x, 5, 0);
+    fx_expect_update(&f, b, &fx_x, 1015, 0);
+    fx_expect_silence(&f);
+    fx_hello(&f, b); /* at once after all */
+    fx_forget(&f);
+    router_want(f.r, &y.net, f.now);
+    fx_advance(&f, 0);
+    fx_forget(&f);
+    fx_update(&f, a, &fx_y, 5, 0);
+    fx_expect_silence(&f);
+
+    peer_id c = fx_up_foreign(&f);
+    struct subnet z = fx_subnet_of(&fx_z);
+    fx_advance(&f, PROMPT_HELLO);
+    fx_hello(&f, c); /* by chance */
+    fx_forget(&f);
+    fx_route_request(&f, a, &z, GENERATION_LIMIT - 2);
+    fx_expect_route_request(&f, b, &z, GENERATION_LIMIT - 1);
+    fx_expect_route_request(&f, c, &z, GENERATION_LIMIT - 1);
+    fx_update(&f, b, &fx_z, 5, 0);
+    fx_expect_update(&f, a, &fx_z, 1015, 0);
+    fx_expect_silence(&f); /* c passes nothing on, and so does not search */
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -536,6 +573,7 @@ int main(void)
         T(former_next_hop),
         T(one_request_to_a_new_neighbour),
         T(dump),
+        T(who_searches_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
