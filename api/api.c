@@ -9,6 +9,7 @@
 #include "api/json_admin.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "base/text.h"
 
 /* --- answers --------------------------------------------------------------------------------- */
 
@@ -70,10 +71,31 @@ void answer_out(struct api *a, const struct asked *q, unsigned status, struct js
     json_out_fini(o);
 }
 
+/* `more`: a further header field; NULL: none. */
+static void answer_problem_with(struct api *a, const struct asked *q, enum problem p,
+                                const char *detail, const struct http_header *more)
+{
+    struct json_out o = {0};
+
+    problem_write(&o, p, detail);
+    if (o.bad) /* no memory for the words: the status has to do */
+        answer(a, q, problem_status(p), NULL, NULL, 0, more);
+    else
+        answer(a, q, problem_status(p), PROBLEM_CONTENT_TYPE, o.p, o.len, more);
+    json_out_fini(&o);
+}
+
+void answer_problem(struct api *a, const struct asked *q, enum problem p, const char *detail)
+{
+    answer_problem_with(a, q, p, detail, NULL);
+}
+
 void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f)
 {
     a->stats.refused_body++;
-    if (*f->text)
+    if (q->problems)
+        answer_problem(a, q, f->problem ? f->problem : problem_of_status(f->status), f->text);
+    else if (*f->text)
         answer_text(a, q, f->status, f->text);
     else
         answer_empty(a, q, f->status);
@@ -81,6 +103,10 @@ void answer_fault(struct api *a, const struct asked *q, const struct json_fault 
 
 void answer_error(struct api *a, const struct asked *q, int rc)
 {
+    if (q->problems) {
+        answer_problem(a, q, problem_of_error(rc), err_str(rc));
+        return;
+    }
     switch (rc) {
     case ERR_LIMIT:
         answer_text(a, q, 429, "too many messages: a limit is reached");
@@ -106,14 +132,22 @@ void answer_bad_param(struct api *a, const struct asked *q, const struct match *
 
     (void)snprintf(text, sizeof(text), "Invalid URL: Cannot parse `%s` with value `%s`: %s",
                    m->param_name, m->param, why); /* may be cut: for people */
-    answer_text(a, q, 400, text);
+    if (q->problems)
+        answer_problem(a, q, PROBLEM_BAD_REQUEST, utf8_valid(text, strlen(text)) ? text : why);
+    else
+        answer_text(a, q, 400, text);
 }
 
 bool body_is_json(struct api *a, const struct asked *q, const struct http_request *r)
 {
+    static const char text[] = "Expected request with `Content-Type: application/json`";
+
     if (json_content_type(r->content_type))
         return true;
-    answer_text(a, q, 415, "Expected request with `Content-Type: application/json`");
+    if (q->problems)
+        answer_problem(a, q, PROBLEM_UNSUPPORTED_MEDIA_TYPE, text);
+    else
+        answer_text(a, q, 415, text);
     return false;
 }
 
@@ -242,15 +276,18 @@ static void refuse(struct api *a, const struct asked *q, const struct guard_verd
         a->stats.refused_token++;
     else
         a->stats.refused_guard++;
-    answer(a, q, v->status, "text/plain; charset=utf-8", v->text, strlen(v->text),
-           v->status == 401 ? &bearer : NULL);
+    if (q->problems)
+        answer_problem_with(a, q, v->problem, v->text, v->status == 401 ? &bearer : NULL);
+    else
+        answer(a, q, v->status, "text/plain; charset=utf-8", v->text, strlen(v->text),
+               v->status == 401 ? &bearer : NULL);
 }
 
 static void on_request(void *ctx, const struct http_request *r)
 {
     struct api *a = ctx;
     struct guard_verdict v = guard_check(&a->guard, r);
-    struct asked q = {.id = r->id, .origin = v.origin};
+    struct asked q = {.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
     struct http_header allow = {"allow", NULL};
     struct match m;
     char text[96];
@@ -260,7 +297,10 @@ static void on_request(void *ctx, const struct http_request *r)
         return;
     }
     if (a->stopping) {
-        answer_text(a, &q, 503, "stopping");
+        if (q.problems)
+            answer_problem(a, &q, PROBLEM_NOT_READY, "stopping");
+        else
+            answer_text(a, &q, 503, "stopping");
         return;
     }
     switch (table_match(r->method, r->path, &m)) {
@@ -271,15 +311,23 @@ static void on_request(void *ctx, const struct http_request *r)
         allow.value = m.allow;
         if (r->method == HTTP_OPTIONS && q.origin)
             answer_preflight(a, &q);
+        else if (q.problems)
+            answer_problem_with(a, &q, PROBLEM_BAD_METHOD, NULL, &allow);
         else
             answer(a, &q, 405, NULL, NULL, 0, &allow);
         break;
     case ERR_INVAL:
         (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m.param_name);
-        answer_text(a, &q, 400, text); /* not cut: the name is ours */
+        if (q.problems) /* not cut: the name is ours */
+            answer_problem(a, &q, PROBLEM_BAD_REQUEST, text);
+        else
+            answer_text(a, &q, 400, text);
         break;
     default:
-        answer_empty(a, &q, 404);
+        if (q.problems)
+            answer_problem(a, &q, PROBLEM_NOT_FOUND, "no such path");
+        else
+            answer_empty(a, &q, 404);
         break;
     }
 }

@@ -7,6 +7,7 @@
 #include "api/guard.h"
 #include "api/json_in.h"
 #include "api/json_out.h"
+#include "api/problem.h"
 #include "api/table.h"
 #include "base/hmap.h"
 
@@ -24,6 +25,7 @@ enum pending_kind {
 struct asked {
     http_id id;
     const char *origin; /* allowed foreign origin, to be named in the answer; or NULL */
+    bool problems;      /* a call of /bus/v1: refusals are problems, not texts */
 };
 
 struct pending {
@@ -48,9 +50,12 @@ void answer_json(struct api *a, const struct asked *q, unsigned status, const vo
                  size_t len);
 /* The text that was built, or 503 when memory ran out; frees it. */
 void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o);
+/* The refusals that both surfaces have; each is told in the way of its own. */
 void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f);
 /* What an ERR_* of the bus means to a client. */
 void answer_error(struct api *a, const struct asked *q, int rc);
+/* A refusal of /bus/v1; detail may be NULL. */
+void answer_problem(struct api *a, const struct asked *q, enum problem p, const char *detail);
 /* 400 with "Invalid URL: Cannot parse ..." */
 void answer_bad_param(struct api *a, const struct asked *q, const struct match *m, const char *why);
 /* False, answered with 415: the body is not said to be JSON. */

@@ -150,9 +150,9 @@ static bool browsable(const struct http_request *r)
     return strncmp(r->path, "/ui/", 4) == 0;
 }
 
-static struct guard_verdict refuse(unsigned status, const char *text)
+static struct guard_verdict refuse(enum problem p, const char *text)
 {
-    return (struct guard_verdict){.status = status, .text = text};
+    return (struct guard_verdict){.status = problem_status(p), .text = text, .problem = p};
 }
 
 struct guard_verdict guard_check(const struct guard_conf *g, const struct http_request *r)
@@ -163,29 +163,29 @@ struct guard_verdict guard_check(const struct guard_conf *g, const struct http_r
     bool self_known = false, referer_same = false;
 
     if (!r->loopback || r->forwarded)
-        return refuse(401, "token required");
+        return refuse(PROBLEM_UNAUTHORIZED, "token required");
     if (r->host) {
         self_known = read_authority(r->host, strlen(r->host), &self);
         if (!self_known || !host_allowed(g, &self, r->local_addr))
-            return refuse(403, "host not allowed");
+            return refuse(PROBLEM_HOST_NOT_ALLOWED, "host not allowed");
     }
     if (r->origin &&
         !(self_known && read_origin(r->origin, &other) &&
           r->origin[origin_len(r->origin)] == '\0' && same_authority(&self, &other)) &&
         (strcasecmp(r->origin, "null") == 0 ||
          !in_list(g->origins, r->origin, strlen(r->origin), &pass.origin)))
-        return refuse(403, "origin not allowed");
+        return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "origin not allowed");
     if (!r->origin && r->sec_fetch_site && strcasecmp(r->sec_fetch_site, "same-origin") != 0 &&
         strcasecmp(r->sec_fetch_site, "none") != 0)
-        return refuse(403, "request of another site not allowed");
+        return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "request of another site not allowed");
     if (referer) {
         const char *unused;
         referer_same = self_known && read_origin(referer, &other) && same_authority(&self, &other);
         if (!referer_same && !in_list(g->origins, referer, origin_len(referer), &unused))
-            return refuse(403, "referer not allowed");
+            return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "referer not allowed");
     }
     if (!r->origin && !r->sec_fetch_site && !referer_same && r->user_agent &&
         strncmp(r->user_agent, "Mozilla/", 8) == 0 && !browsable(r))
-        return refuse(403, "browser request without origin not allowed");
+        return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "browser request without origin not allowed");
     return pass;
 }

@@ -5,6 +5,7 @@
  * Protocol: docs/protocol/api.md, "Host and Origin". */
 #pragma once
 #include "api/http.h"
+#include "api/problem.h"
 
 struct guard_conf {
     const char *const *hosts;   /* more names allowed in Host, NULL-terminated; may be NULL */
@@ -12,10 +13,11 @@ struct guard_conf {
 };
 
 struct guard_verdict {
-    unsigned status;    /* 0: may pass; 401 or 403 */
-    const char *text;   /* of a refusal */
-    const char *origin; /* passes as an allowed foreign origin: to be named in the answer. Lends
-                           from guard_conf */
+    unsigned status;      /* 0: may pass; 401 or 403 */
+    const char *text;     /* of a refusal */
+    enum problem problem; /* the same under /bus/v1 */
+    const char *origin;   /* passes as an allowed foreign origin: to be named in the answer. Lends
+                             from guard_conf */
 };
 
 struct guard_verdict guard_check(const struct guard_conf *g, const struct http_request *r);

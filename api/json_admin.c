@@ -181,7 +181,7 @@ int endpoint_body_read(const uint8_t *json, size_t len, struct endpoint *ret,
     json_t *body;
     int rc;
 
-    fault->status = 0;
+    *fault = (struct json_fault){0};
     body = json_body(json, len, fault);
     if (!body)
         return ERR_INVAL;

@@ -32,6 +32,13 @@ int json_refuse(struct json_fault *fault, unsigned status, const char *text)
     return ERR_INVAL;
 }
 
+int json_problem(struct json_fault *fault, enum problem p, const char *text)
+{
+    if (!fault->status)
+        fault->problem = p;
+    return json_refuse(fault, problem_status(p), text);
+}
+
 int json_no_json(struct json_fault *fault, const char *why)
 {
     char text[JSON_TEXT_MAX];

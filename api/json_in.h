@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/problem.h"
 #include "base/macros.h"
 
 /* Longest body that is parsed; 413 above. The values of a body take up to 80 times its bytes, and
@@ -20,6 +21,7 @@
 struct json_fault {
     unsigned status;          /* 0: none; 400: no JSON; 422: wrong shape; others by the caller */
     char text[JSON_TEXT_MAX]; /* "": empty body */
+    enum problem problem;     /* under /bus/v1; PROBLEM_NONE: the general one of the status */
 };
 
 /* application/json or application/...+json; parameters are not looked at. */
@@ -34,6 +36,7 @@ const char *json_line(const json_t *v);
 
 /* All return ERR_INVAL. */
 int json_refuse(struct json_fault *fault, unsigned status, const char *text);
+int json_problem(struct json_fault *fault, enum problem p, const char *text);
 int json_no_json(struct json_fault *fault, const char *why);
 int json_wrong_shape(struct json_fault *fault, const char *path, const char *why);
 int json_wrong_kind(struct json_fault *fault, const char *path, const json_t *v, const char *want);

@@ -207,7 +207,7 @@ int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struc
     json_t *body;
     int rc;
 
-    fault->status = 0;
+    *fault = (struct json_fault){0};
     if (len > JSON_BODY_MAX)
         return refuse_unread(fault);
     body = json_body(json, len, fault);

@@ -5,7 +5,8 @@
 #include "api/query.h"
 #include "base/err.h"
 
-#define PREFIX "/api/v1"
+#define API "/api/v1"
+#define BUS "/bus/v1"
 
 /* One method of a path. */
 struct entry {
@@ -14,34 +15,41 @@ struct entry {
 };
 
 struct path {
-    const char *text;  /* behind the prefix; ends in a slash when a parameter follows */
+    const char *text;  /* ends in a slash when a parameter follows */
     const char *param; /* its name, or "" */
+    const char *rest;  /* behind the parameter */
     const char *allow;
     struct entry entries[3]; /* HEAD, where it is not the same as GET */
     size_t count;
 };
 
 static const struct path paths[] = {
-    {"/admin", "", "GET,HEAD", {{HTTP_GET, CALL_INFO}}, 1},
-    {"/admin/peers", "", "GET,HEAD,POST", {{HTTP_GET, CALL_PEERS}, {HTTP_POST, CALL_PEER_ADD}}, 2},
-    {"/admin/peers/", "endpoint", "DELETE", {{HTTP_DELETE, CALL_PEER_DELETE}}, 1},
-    {"/admin/routes/selected", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_SELECTED}}, 1},
-    {"/admin/routes/fallback", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_FALLBACK}}, 1},
-    {"/admin/routes/queried", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_QUERIED}}, 1},
-    {"/admin/stats/packets", "", "GET,HEAD", {{HTTP_GET, CALL_PACKETS}}, 1},
-    {"/pubkey/", "ip", "GET,HEAD", {{HTTP_GET, CALL_PUBKEY}}, 1},
-    {"/messages",
+    {API "/admin", "", "", "GET,HEAD", {{HTTP_GET, CALL_INFO}}, 1},
+    {API "/admin/peers",
+     "",
+     "",
+     "GET,HEAD,POST",
+     {{HTTP_GET, CALL_PEERS}, {HTTP_POST, CALL_PEER_ADD}},
+     2},
+    {API "/admin/peers/", "endpoint", "", "DELETE", {{HTTP_DELETE, CALL_PEER_DELETE}}, 1},
+    {API "/admin/routes/selected", "", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_SELECTED}}, 1},
+    {API "/admin/routes/fallback", "", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_FALLBACK}}, 1},
+    {API "/admin/routes/queried", "", "", "GET,HEAD", {{HTTP_GET, CALL_ROUTES_QUERIED}}, 1},
+    {API "/admin/stats/packets", "", "", "GET,HEAD", {{HTTP_GET, CALL_PACKETS}}, 1},
+    {API "/pubkey/", "ip", "", "GET,HEAD", {{HTTP_GET, CALL_PUBKEY}}, 1},
+    {API "/messages",
+     "",
      "",
      "GET,HEAD,POST",
      {{HTTP_GET, CALL_TAKE}, {HTTP_HEAD, CALL_LOOK}, {HTTP_POST, CALL_SEND}},
      3},
-    {"/messages/reply/", "id", "POST", {{HTTP_POST, CALL_REPLY}}, 1},
-    {"/messages/status/", "id", "GET,HEAD", {{HTTP_GET, CALL_STATUS}}, 1},
+    {API "/messages/reply/", "id", "", "POST", {{HTTP_POST, CALL_REPLY}}, 1},
+    {API "/messages/status/", "id", "", "GET,HEAD", {{HTTP_GET, CALL_STATUS}}, 1},
 };
 
-static int read_param(const struct path *p, const char *text, struct match *ret)
+static int read_param(const struct path *p, const char *text, size_t len, struct match *ret)
 {
-    int rc = percent_decode(text, strlen(text), false, ret->param, PARAM_MAX, &ret->param_len);
+    int rc = percent_decode(text, len, false, ret->param, PARAM_MAX, &ret->param_len);
 
     ret->param_name = p->param;
     if (rc < 0 || !utf8_valid(ret->param, ret->param_len) ||
@@ -51,15 +59,22 @@ static int read_param(const struct path *p, const char *text, struct match *ret)
     return OK;
 }
 
+/* How long is the parameter in this path? 0: the path is another one. */
+static size_t param_len(const struct path *p, const char *path)
+{
+    size_t len = strlen(p->text), n;
+
+    if (strncmp(path, p->text, len) != 0)
+        return 0;
+    n = strcspn(path + len, "/");
+    return strcmp(path + len + n, p->rest) == 0 ? n : 0;
+}
+
 static const struct path *find(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         const struct path *p = &paths[i];
-        size_t len = strlen(p->text);
-        if (!*p->param && strcmp(path, p->text) == 0)
-            return p;
-        if (*p->param && strncmp(path, p->text, len) == 0 && path[len] != '\0' &&
-            !strchr(path + len, '/'))
+        if (*p->param ? param_len(p, path) > 0 : strcmp(path, p->text) == 0)
             return p;
     }
     return NULL;
@@ -73,14 +88,18 @@ static const struct entry *find_method(const struct path *p, enum http_method me
     return NULL;
 }
 
+bool path_is_bus(const char *path)
+{
+    size_t len = sizeof(BUS) - 1;
+
+    return strncmp(path, BUS, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
 int table_match(enum http_method method, const char *path, struct match *ret)
 {
-    const struct path *p;
+    const struct path *p = find(path);
     const struct entry *e;
 
-    if (strncmp(path, PREFIX, sizeof(PREFIX) - 1) != 0)
-        return ERR_NOENT;
-    p = find(path + sizeof(PREFIX) - 1);
     if (!p)
         return ERR_NOENT;
     ret->allow = p->allow;
@@ -93,5 +112,5 @@ int table_match(enum http_method method, const char *path, struct match *ret)
     if (!e)
         return ERR_UNSUPPORTED;
     ret->call = e->call;
-    return *p->param ? read_param(p, path + (sizeof(PREFIX) - 1) + strlen(p->text), ret) : OK;
+    return *p->param ? read_param(p, path + strlen(p->text), param_len(p, path), ret) : OK;
 }

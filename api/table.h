@@ -4,6 +4,7 @@
  * split, so that "%2F" is how a slash inside a parameter is written. No trailing slash.
  * Protocol: docs/protocol/api.md, "HTTP rules" and "Calls". */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api/http.h"
@@ -35,6 +36,9 @@ struct match {
     char param[PARAM_MAX + 1];
     size_t param_len;
 };
+
+/* Is it a path of ours, where errors are told as problems (api/problem.h)? */
+bool path_is_bus(const char *path);
 
 /* ERR_NOENT: no such path (404). ERR_UNSUPPORTED: not this method (405), ret->allow is set.
  * ERR_INVAL: the parameter is not UTF-8, has a zero byte or is too long (400); param_name is set.

@@ -262,6 +262,42 @@ static void test_info(void **state)
     expect(404, "");
 }
 
+/* Refusals of /bus/v1 are problems, whoever refuses. */
+static void expect_problem(struct http_request r, unsigned status, const char *code)
+{
+    char want[64];
+    r.query = r.content_type = "";
+    r.local_addr = "127.0.0.1";
+    r.local_port = 8989;
+    ask_request(&r);
+    assert_int_equal(t.answered, t.next_id);
+    assert_int_equal(t.status, status);
+    assert_string_equal(t.type, "application/problem+json");
+    (void)snprintf(want, sizeof(want), "\"code\":\"%s\"}", code);
+    assert_non_null(strstr(t.body, want));
+}
+
+static void test_problems(void **state)
+{
+    (void)state;
+    struct http_request r = {.path = "/bus/v1/nothing", .loopback = true};
+    expect_problem(r, 404, "not-found");
+    r.path = "/bus/v1";
+    r.host = "evil.example";
+    expect_problem(r, 403, "host-not-allowed");
+    r.host = "localhost";
+    r.origin = "http://evil.example";
+    expect_problem(r, 403, "origin-not-allowed");
+    r.host = r.origin = NULL;
+    r.loopback = false;
+    expect_problem(r, 401, "unauthorized");
+    assert_string_equal(t.fields, "www-authenticate: Bearer realm=\"mycelium\"\n");
+    r.loopback = true;
+    api_stop(t.api);
+    expect_problem(r, 503, "not-ready");
+    assert_string_equal(t.fields, "retry-after: 1\n");
+}
+
 static void test_peers(void **state)
 {
     (void)state;
@@ -587,10 +623,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_info),   TEST(test_peers), TEST(test_routes),       TEST(test_packets),
-        TEST(test_pubkey), TEST(test_send),  TEST(test_send_refused), TEST(test_send_and_wait),
-        TEST(test_take),   TEST(test_reply), TEST(test_status),       TEST(test_gone),
-        TEST(test_guard),  TEST(test_cors),  TEST(test_stopping),
+        TEST(test_info),          TEST(test_problems), TEST(test_peers), TEST(test_routes),
+        TEST(test_packets),       TEST(test_pubkey),   TEST(test_send),  TEST(test_send_refused),
+        TEST(test_send_and_wait), TEST(test_take),     TEST(test_reply), TEST(test_status),
+        TEST(test_gone),          TEST(test_guard),    TEST(test_cors),  TEST(test_stopping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
