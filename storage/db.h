@@ -30,6 +30,9 @@
       "INSERT OR REPLACE INTO inbox(" IN_COLUMNS ",body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
     X(IN_DROP, "DELETE FROM inbox WHERE seq=?")                                                    \
     X(IN_BODY, "SELECT body FROM inbox WHERE seq=?")                                               \
+    X(IN_STATE, "INSERT OR REPLACE INTO offered(seq,state,tries,offers,since_ms) "                 \
+                "SELECT ?1,?2,?3,?4,?5 WHERE EXISTS(SELECT 1 FROM inbox WHERE seq=?1)")            \
+    X(IN_FORGET, "DELETE FROM offered WHERE seq=?")                                                \
     X(SEEN_PUT, "INSERT OR REPLACE INTO seen(" SEEN_COLUMNS ",seq) VALUES(?,?,?,?,?,?,?,?)")       \
     X(SEEN_DROP, "DELETE FROM seen WHERE expire_ms=? AND seq=?")                                   \
     X(SWEEP_OUT, "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE final_ms IS NOT "  \

@@ -58,8 +58,9 @@ struct store {
 
     /* writer */
     uint64_t out_seq, in_seq; /* highest stored */
-    bool scarce;              /* as found at the last group */
-    usec_t reopen_at;         /* db is closed: not before this */
+    uint8_t secret[STORE_SECRET];
+    bool scarce;      /* as found at the last group */
+    usec_t reopen_at; /* db is closed: not before this */
     struct log_budget log_budget;
 
     struct gate gate;

@@ -8,7 +8,8 @@
 struct load {
     struct db *d;
     const struct store_visitor *v;
-    sqlite3_stmt *body;   /* of the table at hand, by seq */
+    sqlite3_stmt *body; /* of the table at hand, by seq */
+    sqlite3_stmt *offered;
     uint64_t budget_left; /* bytes of bodies */
 };
 
@@ -28,6 +29,22 @@ static int load_body(struct load *l, uint64_t seq, struct blob **ret)
         rc = row_blob(&r, ret);
     }
     (void)sqlite3_reset(l->body); /* repeats e */
+    return rc;
+}
+
+/* What happened to a complete message since it came, if anything. */
+static int load_offered(struct load *l, struct store_in *in)
+{
+    struct row_wr w = row_wr_of(l->offered);
+    row_put_u64(&w, in->seq);
+    int e = w.rc == SQLITE_OK ? sqlite3_step(l->offered) : w.rc;
+    int rc = db_err(l->d, e);
+    if (e == SQLITE_ROW) {
+        struct row_rd r = row_rd_of(l->offered);
+        if (!row_offered(&r, in))
+            rc = ERR_CORRUPT;
+    }
+    (void)sqlite3_reset(l->offered); /* repeats e */
     return rc;
 }
 
@@ -68,6 +85,8 @@ static int visit_in(struct load *l, sqlite3_stmt *st)
     if (rc == OK && r.bad)
         rc = bad_row("inbox", row.seq);
     bool part = row.state < STORE_IN_COMPLETE;
+    if (rc == OK && !part)
+        rc = load_offered(l, &row);
     if (rc == OK && (part || take_budget(l, row.len)))
         rc = load_body(l, row.seq, &row.body);
     if (rc == OK)
@@ -122,8 +141,12 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
     int rc = each(&l, "SELECT " OUT_COLUMNS " FROM outbox WHERE state<4 ORDER BY seq", 0,
                   "SELECT body FROM outbody WHERE seq=?", visit_out);
     if (rc == OK)
+        rc = prepare(&s->db, "SELECT state,tries,offers,since_ms FROM offered WHERE seq=?",
+                     &l.offered);
+    if (rc == OK)
         rc = each(&l, "SELECT " IN_COLUMNS " FROM inbox ORDER BY seq", 0,
                   "SELECT body FROM inbox WHERE seq=?", visit_in);
+    (void)sqlite3_finalize(l.offered); /* the errors were taken from the steps */
     if (rc == OK)
         rc = each(
             &l, "SELECT " SEEN_COLUMNS ",seq FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",

@@ -170,6 +170,22 @@ static int in_take(struct run *r)
     if (rc < 0 || r->e != SQLITE_OK)
         return rc;
     run_seq(r, STMT_IN_DROP, r->op->in.seq);
+    if (run_changes(r) == 0)
+        return ERR_NOENT;
+    run_seq(r, STMT_IN_FORGET, r->op->in.seq);
+    return OK;
+}
+
+static int in_state(struct run *r)
+{
+    const struct store_in *in = &r->op->in;
+    struct row_wr w = run_bind(r, STMT_IN_STATE);
+    row_put_u64(&w, in->seq);
+    row_put_int(&w, in->state);
+    row_put_u64(&w, in->tries);
+    row_put_u64(&w, in->offers);
+    row_put_int(&w, in->since_ms);
+    run_step(r, &w);
     return run_changes(r) == 0 ? ERR_NOENT : OK;
 }
 
@@ -246,6 +262,8 @@ static int dispatch(struct run *r)
     case STORE_SEEN_DROP:
         seen_drop(r);
         return OK;
+    case STORE_IN_STATE:
+        return in_state(r);
     case STORE_SWEEP:
         sweep(r);
         return OK;

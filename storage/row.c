@@ -226,3 +226,18 @@ void row_contact(struct row_rd *r, struct store_contact *ret)
     ret->via = (uint64_t)row_int(r);
     ret->used_ms = row_int(r);
 }
+
+bool row_offered(struct row_rd *r, struct store_in *ret)
+{
+    int state = row_small(r);
+    int tries = row_small(r);
+    int offers = row_small(r);
+    int64_t since_ms = row_int(r);
+    if (r->bad || state < STORE_IN_COMPLETE)
+        return false;
+    ret->state = state;
+    ret->tries = (uint32_t)tries;
+    ret->offers = (uint32_t)offers;
+    ret->since_ms = since_ms;
+    return true;
+}

@@ -57,3 +57,5 @@ void row_out(struct row_rd *r, struct store_out *ret);
 MUST_CHECK int row_in(struct row_rd *r, struct store_in *ret);
 void row_seen(struct row_rd *r, struct store_seen *ret);
 void row_contact(struct row_rd *r, struct store_contact *ret);
+/* state, tries, offers, since_ms. False: a row that this program did not write. */
+MUST_CHECK bool row_offered(struct row_rd *r, struct store_in *ret);

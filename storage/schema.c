@@ -1,8 +1,8 @@
-/* schema.c - version 2 of the database.
+/* schema.c - the tables of the database, step by step.
  *
  * - meta: 'owner' is the key of the node, 'owner_text' its address, 'out_seq' and 'in_seq' the
  * highest seq ever stored in outbox and inbox, written with every commit that raises them, so that
- * numbers of removed rows are not used again.
+ * numbers of removed rows are not used again; 'secret' is random and lives as long as the file.
  * - outbox: one row per accepted message, for its whole life and until the sweeper comes (status).
  * The caller gives seq, in rising order: inserts append. final_ms is NULL while the message lives.
  * - outbody: the payloads of the living ones. A table of its own: a state change then rewrites a
@@ -10,6 +10,10 @@
  * come back whole.
  * - inbox: incomplete (0, 1) and complete (2) messages with their payload as last column. Taken
  *   messages are deleted.
+ * - offered: complete messages that clients were given on lease, or that are put aside (dead). A
+ * table of its own, as outbody is: these rows change often, and the payload stays where it is. Gone
+ * with the message. A row says how often it failed, how often it was offered, and since when it is
+ * what it is.
  * - seen: what was received, against repeats. The set is looked up in memory; the table is only
  * loaded at the start and swept by age, so it is ordered by age and has no other index: inserts
  * come close to appending. seq is the inbox number under which the message came. reply is 1 for a
@@ -70,6 +74,11 @@ static const char *const step_sql[] = {
 
     "CREATE TABLE contacts("
     "  node INTEGER PRIMARY KEY, via INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT",
+
+    "CREATE TABLE offered("
+    "  seq INTEGER PRIMARY KEY, state INTEGER NOT NULL," /* 2 READY, 3 LEASED, 4 DEAD */
+    "  tries INTEGER NOT NULL, offers INTEGER NOT NULL, since_ms INTEGER NOT NULL) STRICT;"
+    "INSERT INTO meta VALUES('secret', randomblob(16))",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");
@@ -164,6 +173,18 @@ static int meta_put(struct db *d, const char *key, const void *bytes, size_t len
         e = sqlite3_step(st);
     int rc = db_err(d, e);
     (void)sqlite3_finalize(st); /* the error was taken from the step */
+    return rc;
+}
+
+int schema_secret(struct db *d, uint8_t ret[static STORE_SECRET])
+{
+    char bytes[STORE_SECRET];
+    size_t len = 0;
+    int rc = meta_get(d, "secret", bytes, sizeof(bytes), &len);
+    if (rc == ERR_NOENT || (rc == OK && len != sizeof(bytes)))
+        rc = ERR_CORRUPT;
+    if (rc == OK)
+        memcpy(ret, bytes, sizeof(bytes));
     return rc;
 }
 

@@ -7,7 +7,7 @@
 #include "storage/db.h"
 #include "storage/store.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Finds out what an opened file is and whether it is whole. ERR_UNSUPPORTED: another program's
  * file, or a later version's; nothing was changed. ERR_CORRUPT: damaged, or (check) something is
@@ -16,6 +16,9 @@
 MUST_CHECK int schema_setup(struct db *d, bool check, int64_t *ret_version);
 /* Brings it from that version to the present one. */
 MUST_CHECK int schema_migrate(struct db *d, int64_t version);
+
+/* The random bytes that were made with the file. ERR_CORRUPT: they are not there. */
+MUST_CHECK int schema_secret(struct db *d, uint8_t ret[static STORE_SECRET]);
 
 /* Enters the owner in a new store, compares it in an old one. ERR_PERM fills other (key in hex and
  * the text, if there was one). */

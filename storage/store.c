@@ -98,6 +98,8 @@ static int open_db(struct store *s, const struct store_conf *c)
         return rc;
     }
     if (rc == OK)
+        rc = schema_secret(&s->db, s->secret);
+    if (rc == OK)
         rc = db_prepare(&s->db);
     if (rc == OK)
         rc = read_tops(s);
@@ -203,6 +205,11 @@ no_writer:
 no_checkpointer:
     db_close(&s->ckpt);
     return err_from_errno(e);
+}
+
+void store_secret(const struct store *s, uint8_t ret[static STORE_SECRET])
+{
+    memcpy(ret, s->secret, sizeof(s->secret));
 }
 
 void store_submit(struct store *s, struct store_op *op)

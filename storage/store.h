@@ -47,7 +47,8 @@ struct store;
 
 #define STORE_TOPIC_MAX   255
 #define STORE_OUT_FINAL   4 /* lowest final state of an outgoing message */
-#define STORE_IN_COMPLETE 2 /* state of an incoming message that is no PART any more */
+#define STORE_IN_COMPLETE 2 /* lowest state of an incoming message that is no PART any more */
+#define STORE_SECRET      16
 
 struct store_out {
     uint64_t seq;
@@ -77,6 +78,9 @@ struct store_in {
     struct blob *body;
     struct blob *got; /* byte ranges of a PART */
     uint64_t chunks_seen;
+    /* By STORE_IN_STATE; 0 before the first. Written by nothing else. */
+    uint32_t tries, offers;
+    int64_t since_ms;
 };
 struct store_seen {
     uint64_t seq; /* when loading: with expire_ms, the name of the row */
@@ -112,6 +116,7 @@ enum store_kind {
     STORE_IN_BODY,  /* -> body of in.seq. ERR_NOENT */
     STORE_IN_DROP,  /* delete in.seq, if there */
     STORE_SEEN_DROP, /* delete the rows of seen that `keys` names, as far as they are there */
+    STORE_IN_STATE, /* complete in.seq: state, tries, offers, since_ms. ERR_NOENT */
     STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
     STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */
@@ -181,6 +186,8 @@ struct store_visitor {
 MUST_CHECK int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget,
                           int64_t now_ms, uint64_t *ret_out_seq, uint64_t *ret_in_seq);
 MUST_CHECK int store_start(struct store *s); /* starts the threads */
+/* Random bytes that belong to this store for good: made with it, lost with it. Any thread. */
+void store_secret(const struct store *s, uint8_t ret[static STORE_SECRET]);
 
 void store_submit(struct store *s, struct store_op *op); /* loop; takes op */
 

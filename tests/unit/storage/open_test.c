@@ -13,6 +13,7 @@
 #include "../unit.h"
 #include "base/err.h"
 #include "fixture.h"
+#include "storage/schema.h"
 
 #define PAGE 4096L /* bytes of the database's pages */
 
@@ -189,11 +190,13 @@ static void test_other_program(void **state)
 static void test_later_version(void **state)
 {
     struct ctx *c = *state;
+    char name[64];
     make_store(c, 1);
     exec(c, "PRAGMA user_version=99");
     assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), ERR_UNSUPPORTED);
     assert_true(text_has(c, "version 99"));
-    exec(c, "PRAGMA user_version=2");
+    (void)snprintf(name, sizeof(name), "PRAGMA user_version=%d", SCHEMA_VERSION);
+    exec(c, name);
     assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), OK);
     fixture_close(&c->f);
 }
@@ -275,6 +278,8 @@ static void test_former_version(void **state)
         assert_int_equal(r.out_seq, 4);
         assert_int_equal(r.in_seq, 6);
         assert_int_equal(r.contacts, i);
+        assert_int_equal(r.in[0].state, 2);
+        assert_int_equal(r.in[0].tries, i);
         rows_free(&r);
         fixture_start(&c->f);
         struct store_op *op = op_make(STORE_CONTACTS_PUT, 1);
@@ -283,8 +288,13 @@ static void test_former_version(void **state)
         op->contacts[0] = (struct store_contact){.node = 1, .via = 2, .used_ms = 3};
         op->contacts_count = 1;
         assert_int_equal(fixture_do(&c->f, op), OK);
+        op = op_make(STORE_IN_STATE, 2);
+        op->in.seq = 5;
+        op->in.state = 2;
+        op->in.tries = 1;
+        assert_int_equal(fixture_do(&c->f, op), OK);
         fixture_close(&c->f);
-        assert_int_equal(version_of(c), 2);
+        assert_int_equal(version_of(c), SCHEMA_VERSION);
     }
 }
 

@@ -328,6 +328,63 @@ static void test_seen_drop(void **state)
     rows_free(&r);
 }
 
+static struct store_op *state_op(uint64_t seq, int state, uint32_t tries, uint32_t offers)
+{
+    struct store_op *op = in_op(STORE_IN_STATE, seq, state, NULL);
+    op->in.tries = tries;
+    op->in.offers = offers;
+    op->in.since_ms = 1700000000000 + (int64_t)offers;
+    return op;
+}
+
+/* What happened to a complete message is kept beside it, and goes with it. */
+static void test_in_state(void **state)
+{
+    struct ctx *c = *state;
+    struct rows r;
+    assert_int_equal(fixture_do(&c->f, state_op(1, 3, 0, 1)), ERR_NOENT);
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_READY, i, 2, "body")), OK);
+    assert_int_equal(fixture_do(&c->f, state_op(1, 3, 0, 1)), OK);
+    assert_int_equal(fixture_do(&c->f, state_op(1, 2, 1, 2)),
+                     OK); /* takes the place of the first */
+    assert_int_equal(fixture_do(&c->f, state_op(2, 4, 6, 7)), OK);
+    restart(c, &r, 1000, 0);
+    assert_int_equal(r.ins, 3);
+    assert_int_equal(r.in[0].state, 2);
+    assert_int_equal(r.in[0].tries, 1);
+    assert_int_equal(r.in[0].offers, 2);
+    assert_true(r.in[0].since_ms == 1700000000002);
+    assert_int_equal(r.in[1].state, 4);
+    assert_int_equal(r.in[1].tries, 6);
+    assert_true(blob_is(r.in[1].body, "body"));
+    assert_int_equal(r.in[2].state, 2);
+    assert_int_equal(r.in[2].offers, 0);
+    rows_free(&r);
+
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_TAKE, 2, 0, NULL)), OK);
+    assert_int_equal(fixture_do(&c->f, state_op(2, 3, 0, 1)), ERR_NOENT);
+    struct store_op *again = in_op(STORE_IN_READY, 2, 2, "another");
+    assert_int_equal(fixture_do(&c->f, again), OK);
+    restart(c, &r, 1000, 0);
+    assert_int_equal(r.in[1].state, 2); /* nothing is left of the one before */
+    assert_int_equal(r.in[1].tries, 0);
+    rows_free(&r);
+}
+
+static void test_secret(void **state)
+{
+    struct ctx *c = *state;
+    uint8_t first[STORE_SECRET], then[STORE_SECRET], none[STORE_SECRET] = {0};
+    struct rows r;
+    store_secret(c->f.s, first);
+    assert_memory_not_equal(first, none, sizeof(none));
+    restart(c, &r, 0, 0);
+    rows_free(&r);
+    store_secret(c->f.s, then);
+    assert_memory_equal(first, then, sizeof(then));
+}
+
 /* --- sweeping ----------------------------------------------------------------------------- */
 
 static void test_sweep(void **state)
@@ -661,6 +718,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_in_part_then_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_take, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seen_drop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_in_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_secret, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_group_and_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_group_limit, setup, teardown),
