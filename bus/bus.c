@@ -34,6 +34,7 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     b->next_at = now;
     b->sweep.owner = OP_SWEEP;
     b->sweep_at = now.mono + BUS_SWEEP_EVERY;
+    rng_bytes(b->rng, b->token_key, sizeof(b->token_key));
     list_init(&b->control);
     b->seen_drop.owner = OP_SEEN;
     forgets_init(&b->forgets);
@@ -53,6 +54,8 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     if (rc == OK)
         rc = inbox_init(b);
     if (rc == OK)
+        rc = leases_init(b);
+    if (rc == OK)
         rc = seen_init(&b->seen, c->limits.seen, b->rng, now.mono);
     if (rc < 0) {
         bus_free(b);
@@ -62,7 +65,7 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     return OK;
 }
 
-/* Operations whose owner is in no other list: notes, and messages on their way to a client. */
+/* Operations whose owner is in no other list: notes. */
 static void ops_owners_free(struct bus *b)
 {
     struct hnode *h;
@@ -72,8 +75,6 @@ static void ops_owners_free(struct bus *b)
         op_skip(&b->ops, op);
         if (op->owner == OP_NOTE)
             free(container_of(op, struct note, op));
-        else if (op->owner == OP_IN)
-            in_msg_unref(container_of(op, struct in_msg, op));
         slot = 0;
     }
     struct op *op;
@@ -95,6 +96,7 @@ void bus_free(struct bus *b)
         ops_owners_free(b);
         inbox_fini(b);
     }
+    leases_fini(b);
     calls_fini(&b->calls);
     nodes_fini(&b->nodes);
     seen_fini(&b->seen);
@@ -130,33 +132,10 @@ int bus_load_out(struct bus *b, const struct bus_out_row *row, struct instant no
     return outbox_load(b, row, now);
 }
 
-static int load_ready(struct bus *b, const struct bus_in_row *row, struct instant now)
-{
-    if (row->len > MSG_LEN_MAX)
-        return ERR_CORRUPT;
-    struct in_msg *m = in_msg_new(row->topic.b, row->topic.len);
-    if (!m)
-        return ERR_NOMEM;
-    m->seq = row->seq;
-    m->id = row->id;
-    m->src = row->src;
-    m->dst = row->dst;
-    memcpy(m->src_key, row->src_key, sizeof(m->src_key));
-    m->reply = row->reply;
-    m->recv_ms = row->recv_ms;
-    m->len = (uint32_t)row->len;
-    if (row->body && row->body->len == m->len)
-        m->payload = blob_ref(row->body);
-    int rc = inbox_add(b, m, now);
-    if (rc < 0)
-        in_msg_unref(m);
-    return rc;
-}
-
 int bus_load_in(struct bus *b, const struct bus_in_row *row, struct instant now)
 {
     b->in_seq = MAX(b->in_seq, row->seq);
-    return row->state == IN_READY ? load_ready(b, row, now) : parts_load(b, row, now);
+    return row->state >= IN_READY ? inbox_load(b, row, now) : parts_load(b, row, now);
 }
 
 int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant now)
@@ -164,6 +143,11 @@ int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant 
     /* What was dropped for room may come back from the store. */
     (void)seen_room(&b->seen, 0, now.mono);
     return seen_add(&b->seen, row, row->expire_ms - now.wall_ms, now.mono);
+}
+
+void bus_load_key(struct bus *b, const uint8_t key[static BUS_TOKEN_KEY])
+{
+    memcpy(b->token_key, key, sizeof(b->token_key));
 }
 
 void bus_load_end(struct bus *b, uint64_t out_seq, uint64_t in_seq, struct instant now)
@@ -350,6 +334,8 @@ static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
         return inbox_fill(b, container_of(op, struct in_msg, op), ret);
     case OP_CALL:
         return client_fill(container_of(op, struct call, op), ret);
+    case OP_FETCH:
+        return fetch_fill(container_of(op, struct fetch_item, op), ret);
     case OP_NOTE:
         note_fill(container_of(op, struct note, op), ret);
         return true;
@@ -387,6 +373,9 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
     case OP_CALL:
         client_stored(b, container_of(op, struct call, op), res);
         break;
+    case OP_FETCH:
+        fetch_stored(b, container_of(op, struct fetch_item, op), res, now);
+        break;
     case OP_NOTE:
         note_stored(b, container_of(op, struct note, op), res->rc, now);
         break;
@@ -409,6 +398,7 @@ void bus_tick(struct bus *b, struct instant now)
 {
     outbox_tick(b, now);
     parts_tick(b, now);
+    inbox_tick(b, now);
     client_tick(b, now);
     nodes_tick(&b->nodes, b->rng, now.mono);
     struct ip6 src, dst;
@@ -433,6 +423,7 @@ usec_t bus_deadline(const struct bus *b)
     d = MIN(d, timer_deadline(&b->out.timers));
     d = MIN(d, timer_deadline(&b->out.deadlines));
     d = MIN(d, parts_deadline(b));
+    d = MIN(d, inbox_deadline(b));
     d = MIN(d, timer_deadline(&b->calls.expires));
     d = MIN(d, nodes_deadline(&b->nodes));
     d = MIN(d, forgets_deadline(&b->forgets));
@@ -518,7 +509,9 @@ void bus_stats(const struct bus *b, struct bus_stats *ret)
     ret->store_flying = b->store_flying;
     ret->in_parts = b->parts.count;
     ret->in_parts_bytes = b->parts.bytes;
-    ret->in_ready = b->in.count;
+    ret->in_ready = b->in.count - b->in.leased - b->in.n_dead;
+    ret->in_leased = b->in.leased;
+    ret->in_dead = b->in.n_dead;
     ret->in_bytes = b->in.bytes;
     ret->in_cached_bytes = b->in.cached;
     ret->seen = b->seen.count;

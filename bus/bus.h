@@ -37,16 +37,25 @@ struct bus_limits {
                                     for transfers that wait without a slot: others keep theirs */
     uint32_t in_parts_node;      /* incomplete, per source node (256): INIT not answered */
     uint64_t in_parts_bytes; /* announced bytes of all incomplete messages (64 MiB): not answered */
-    uint32_t in_messages;    /* complete and not taken (100,000): INIT not answered */
-    uint64_t in_bytes;       /* (1 GiB): INIT not answered */
-    uint64_t in_cache_bytes; /* payloads of these kept in memory (16 MiB) */
-    uint32_t seen;           /* remembered ids of received messages, some 150 bytes of memory each
-                                (1,000,000): not answered */
-    uint32_t init_per_sec;   /* per source node (20,000, burst the same): not answered */
-    uint32_t waiters;        /* clients waiting for a message or a reply (4096): ERR_LIMIT */
-    int64_t ttl_default_ms;  /* 300,000 */
-    int64_t ttl_max_ms;      /* 30 days: ERR_INVAL */
-    int64_t status_keep_ms;  /* finished entries, from creation (600,000) */
+    uint32_t in_messages;    /* complete and there, in all; some 500 bytes of memory each (200,000):
+                                INIT not answered */
+    uint64_t in_bytes;       /* (10 GiB): INIT not answered */
+    uint32_t in_topic_messages; /* ready or on lease, per topic without limits of its own
+                                   (100,000): INIT not answered */
+    uint64_t in_topic_bytes;    /* (1 GiB): INIT not answered */
+    uint32_t topics;            /* with limits of their own (4096): ERR_LIMIT */
+    uint32_t tries;             /* leases of a message that may fail (5): then it is dead */
+    uint32_t dead_messages;     /* (10,000): the oldest dead one goes */
+    int64_t dead_keep_ms;       /* (7 days): then it goes */
+    int64_t lease_default_ms;   /* (30,000) */
+    uint64_t in_cache_bytes;    /* payloads of these kept in memory (16 MiB) */
+    uint32_t seen;          /* remembered ids of received messages, some 150 bytes of memory each
+                               (1,000,000): not answered */
+    uint32_t init_per_sec;  /* per source node (20,000, burst the same): not answered */
+    uint32_t waiters;       /* clients waiting for a message or a reply (4096): ERR_LIMIT */
+    int64_t ttl_default_ms; /* 300,000 */
+    int64_t ttl_max_ms;     /* 30 days: ERR_INVAL */
+    int64_t status_keep_ms; /* finished entries, from creation (600,000) */
 };
 void bus_limits_default(struct bus_limits *l);
 
@@ -94,6 +103,10 @@ struct bus_in_row {
                            there, 0 0 where nothing is */
     size_t got_len;
     uint64_t chunks_seen; /* PART: highest chunk index seen + 1 */
+    /* Complete: leases that failed since it was last requeued, and given out in all; since when it
+     * is in this state (wall). */
+    uint32_t tries, offers;
+    int64_t since_ms;
 };
 struct bus_seen_row {
     uint64_t seq;  /* of the message when it became READY; with expire_ms the name of the row */
@@ -109,6 +122,10 @@ struct bus_seen_row {
 MUST_CHECK int bus_load_out(struct bus *b, const struct bus_out_row *row, struct instant now);
 MUST_CHECK int bus_load_in(struct bus *b, const struct bus_in_row *row, struct instant now);
 MUST_CHECK int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant now);
+/* The store's own random bytes, which make tokens that outlive a restart. Without them the bus
+ * makes some for its life. */
+#define BUS_TOKEN_KEY 16
+void bus_load_key(struct bus *b, const uint8_t key[static BUS_TOKEN_KEY]);
 /* Highest seq ever used in either table. Call once, last. */
 void bus_load_end(struct bus *b, uint64_t out_seq, uint64_t in_seq, struct instant now);
 
@@ -151,6 +168,122 @@ void bus_forget_client(struct bus *b, bus_client client);
 MUST_CHECK int bus_status(struct bus *b, const struct msg_id *id, bus_client client,
                           struct instant now);
 
+/* --- clients: messages on lease ------------------------------------------------------------
+ *
+ * A message that is fetched stays the bus's until its token is settled: READY -> LEASED; ack: gone
+ * (durable before the answer, then READ is told); nack and the end of the lease: READY again and
+ * one try more, DEAD after limits.tries of them; term: DEAD. Leases live in memory: a restart ends
+ * them all. Order: by seq, repeats excepted; clients that wait: who waits longest goes first. */
+
+#define BUS_FETCH_MAX     256  /* messages of one fetch */
+#define BUS_SETTLE_MAX    1000 /* tokens of one call */
+#define BUS_CONSUMER_MAX  64   /* characters of a name */
+#define BUS_LEASE_MIN_MS  1000
+#define BUS_LEASE_MAX_MS  3600000
+#define BUS_DELAY_MAX_MS  86400000
+#define BUS_LIST_MAX      1000  /* entries of one page */
+#define BUS_LIST_SCAN_MAX 20000 /* messages looked at for one page */
+
+struct bus_filter {
+    enum bus_filter_kind { BUS_ANY, BUS_TOPIC, BUS_PREFIX, BUS_PATTERN } kind;
+    struct topic topic; /* TOPIC: exactly this one; PREFIX: begins so; PATTERN: its text */
+};
+
+#define BUS_TOKEN_TAG     12
+#define BUS_TOKEN_STR_MAX 64
+struct bus_token {
+    uint64_t seq;
+    uint32_t generation;
+    uint8_t tag[BUS_TOKEN_TAG];
+};
+const char *bus_token_str(const struct bus_token *t, char buf[static BUS_TOKEN_STR_MAX]);
+/* ERR_INVAL: not of the form that bus_token_str() makes. */
+MUST_CHECK int bus_token_parse(const char *text, size_t len, struct bus_token *ret);
+
+struct bus_fetch {
+    struct bus_filter filter;
+    uint32_t max;       /* 1 .. BUS_FETCH_MAX */
+    uint64_t max_bytes; /* of payloads; the first message comes in any case, without its payload if
+                           that is longer */
+    int64_t wait_ms;    /* 0: answer at once */
+    int64_t lease_ms;   /* 0: default; BUS_LEASE_MIN_MS .. BUS_LEASE_MAX_MS */
+    char consumer[BUS_CONSUMER_MAX + 1]; /* "": none. Names a taker: with another session the leases
+                                            of this name fail at once, what matches comes with this
+                                            fetch, and a fetch that waits is answered empty */
+    uint64_t session;                    /* the caller's number for the client's connection */
+};
+/* The answer is BUS_OUT_FETCHED. A client that goes away before it gets nothing on lease. ERR_*:
+ * ERR_INVAL, ERR_LIMIT (clients that wait), ERR_UNSUPPORTED (pattern), ERR_NOMEM, ERR_BUSY. */
+MUST_CHECK int bus_fetch(struct bus *b, const struct bus_fetch *f, bus_client client,
+                         struct instant now);
+
+enum bus_settle_kind {
+    BUS_ACK,   /* by any token that the message ever had */
+    BUS_NACK,  /* by its present lease: ready again after ms */
+    BUS_RENEW, /* by its present lease: it lasts ms from now (0: default) */
+    BUS_TERM,  /* by its last lease: dead */
+};
+/* The answer is BUS_OUT_SETTLED: at once for NACK and RENEW, else once durable. A token that names
+ * nothing (any more) is told as unknown. ERR_INVAL: number of tokens, ms. */
+MUST_CHECK int bus_settle(struct bus *b, enum bus_settle_kind kind, const struct bus_token *tokens,
+                          size_t n, int64_t ms, bus_client client, struct instant now);
+
+/* --- the inbox as operators see it; nothing here tells a sender that a message was read ---------
+ */
+
+struct bus_inbox_entry {
+    uint64_t seq;
+    enum in_state state; /* PART and PART_FULL: still coming */
+    struct msg_id id;
+    struct ip6 src, dst;
+    uint8_t src_key[MSG_KEY_BYTES];
+    bool reply;
+    struct topic topic;
+    int64_t recv_ms;
+    int64_t expire_ms;  /* 0: never */
+    int64_t lease_ms;   /* LEASED: its end; READY: not given out before (nack); 0: none. Wall */
+    uint32_t offers;    /* how often it was given out on lease */
+    uint64_t len, have; /* have: bytes there, while it is coming; else len */
+    char consumer[BUS_CONSUMER_MAX + 1];
+};
+struct bus_inbox_list {
+    struct bus_filter filter;
+    bool receiving, ready, leased, dead; /* which states */
+    uint64_t after;                      /* seq */
+    uint32_t limit;                      /* 1 .. BUS_LIST_MAX */
+};
+/* At most l->limit entries in the order of seq. *ret_next: what to put into `after` for the next
+ * page, which may come with fewer entries, even none; 0: that was all. ERR_INVAL, ERR_UNSUPPORTED,
+ * ERR_NOMEM. */
+MUST_CHECK int bus_inbox_list(const struct bus *b, const struct bus_inbox_list *l,
+                              struct instant now, struct bus_inbox_entry *ret, size_t *ret_n,
+                              uint64_t *ret_next);
+MUST_CHECK int bus_inbox_get(const struct bus *b, uint64_t seq, struct instant now,
+                             struct bus_inbox_entry *ret); /* ERR_NOENT */
+/* The answer is BUS_OUT_BODY. ERR_NOENT, also while it is coming. */
+MUST_CHECK int bus_inbox_body(struct bus *b, uint64_t seq, bus_client client, struct instant now);
+/* Throws it away, whatever its state. The answer is BUS_OUT_SETTLED once durable. ERR_NOENT;
+ * ERR_STATE: it is becoming complete at this moment. */
+MUST_CHECK int bus_inbox_drop(struct bus *b, uint64_t seq, bus_client client, struct instant now);
+/* DEAD or LEASED: ready again, with its tries before it. The answer as before. ERR_NOENT, also
+ * while it is coming. */
+MUST_CHECK int bus_inbox_requeue(struct bus *b, uint64_t seq, bus_client client,
+                                 struct instant now);
+
+/* Of one topic; what is 0 is as in struct bus_limits. */
+struct bus_topic_limits {
+    uint32_t max_msgs;
+    uint64_t max_bytes;
+    int64_t expire_ms; /* READY messages go when they are so old, from completion; 0: never */
+    bool drop_oldest;  /* at the limit the oldest READY one goes, instead of the new one staying out
+                        */
+};
+#define BUS_EXPIRE_MAX_MS (INT64_C(3660) * 24 * 3600 * 1000)
+/* l NULL: no limits of its own. Holds until bus_free(). ERR_LIMIT, ERR_INVAL (expire_ms),
+ * ERR_NOMEM. */
+MUST_CHECK int bus_topic_limits_set(struct bus *b, const struct topic *topic,
+                                    const struct bus_topic_limits *l, struct instant now);
+
 /* --- network ------------------------------------------------------------------------------ */
 
 /* One message packet, unsealed and without user header; borrows. */
@@ -184,6 +317,8 @@ enum bus_store_kind {
     BUS_STORE_IN_BODY, /* read the body of in.seq, leave it there */
     BUS_STORE_IN_DROP, /* remove PART in.seq */
     BUS_STORE_SEEN_DROP, /* remove the rows of seen that `keys` names */
+    BUS_STORE_IN_STATE, /* complete in.seq gets in.state (READY, LEASED, DEAD), in.tries, in.offers,
+                           in.since_ms */
     BUS_STORE_SWEEP, /* remove finished out rows created before wall `before_ms`, seen rows expired
                       */
 };
@@ -231,6 +366,9 @@ enum bus_out_kind {
     BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc) */
     BUS_OUT_TAKEN,    /* message for client, or NULL: time-out; rc != OK: the store failed */
     BUS_OUT_STATUS,   /* rc OK: status; ERR_NOENT */
+    BUS_OUT_FETCHED,  /* messages on lease, or none: time-out; rc != OK: the store failed */
+    BUS_OUT_SETTLED,  /* rc OK: settled; else the store failed for at least one: ask again */
+    BUS_OUT_BODY,     /* rc OK: body; ERR_NOENT: gone meanwhile */
 };
 
 struct bus_message {
@@ -242,6 +380,15 @@ struct bus_message {
     struct blob *payload; /* lends until the next bus_next() */
     bool reply;
     int64_t recv_ms;
+    /* On lease */
+    uint64_t len; /* payload NULL: longer than asked for */
+    struct bus_token token;
+    uint32_t redelivered; /* how often it was given out before */
+    int64_t lease_ms;     /* end of the lease, wall */
+};
+struct bus_settled {
+    size_t done, n;
+    const bool *unknown; /* n of them, in the order of the tokens */
 };
 struct bus_status_info {
     struct ip6 dst;
@@ -255,11 +402,15 @@ struct bus_out {
     struct ip6 src, dst;        /* PACKET; WANT and DOUBT: dst */
     struct pkt *pkt;            /* PACKET: the taker's now */
     struct bus_store_op *store; /* STORE: lends */
-    bus_client client;          /* ACCEPTED, TAKEN, STATUS */
+    bus_client client;          /* of an answer */
     int rc;
-    struct msg_id id;               /* ACCEPTED; TAKEN of a reply wait */
-    struct bus_message *message;    /* TAKEN: lends, or NULL */
-    struct bus_status_info *status; /* STATUS: lends */
+    struct msg_id id;                   /* ACCEPTED; TAKEN of a reply wait */
+    struct bus_message *message;        /* TAKEN: lends, or NULL */
+    struct bus_status_info *status;     /* STATUS: lends */
+    const struct bus_message *messages; /* FETCHED: lends n_messages */
+    size_t n_messages;
+    struct bus_settled settled; /* SETTLED: lends */
+    struct blob *body;          /* BODY: lends */
 };
 /* `room(ctx, dst)`: may message packets for dst be queued now? Asked before each packet of a
  * payload; after a no, nothing more for that node comes out until bus_unblocked(). */
@@ -290,7 +441,12 @@ struct bus_stats {
     uint64_t doubts, rerouted; /* routes doubted; other paths taken while packets were under way */
     uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;
     uint64_t store_flying; /* operations that the store has not answered */
-    uint64_t in_parts, in_parts_bytes, in_ready, in_bytes, in_cached_bytes, seen, waiters;
+    uint64_t in_parts, in_parts_bytes, in_bytes, in_cached_bytes, seen, waiters;
+    uint64_t in_ready, in_leased, in_dead; /* in_bytes counts all three */
+    uint64_t leased, redelivered, acked, nacked, lease_ends, died, requeued;
+    uint64_t in_expired; /* by the age of their topic, or of dead ones */
+    uint64_t in_pushed;  /* for newer ones: full topic with drop_oldest, too many dead ones */
+    uint64_t in_dropped; /* by an operator */
     uint64_t reads_waiting, forgets_waiting; /* READs told again, FORGETs not sent yet */
     uint64_t nodes;                          /* remembered */
     uint64_t sched_looks;                    /* turns of nodes looked at for something to send */

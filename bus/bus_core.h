@@ -10,6 +10,7 @@
 #include "bus/forgets.h"
 #include "bus/inbox.h"
 #include "bus/kin.h"
+#include "bus/leases.h"
 #include "bus/node.h"
 #include "bus/ops.h"
 #include "bus/outbox.h"
@@ -50,6 +51,8 @@ struct bus {
     struct outbox out;
     struct parts parts;
     struct inbox in;
+    struct leases leases;
+    uint8_t token_key[BUS_TOKEN_KEY];
     struct seen seen;
     struct reads reads;
     struct forgets forgets;

@@ -13,7 +13,7 @@
 #include "bus/bus.h"
 #include "bus/ops.h"
 
-enum call_kind { CALL_SEND, CALL_TAKE, CALL_STATUS };
+enum call_kind { CALL_SEND, CALL_TAKE, CALL_STATUS, CALL_FETCH, CALL_SETTLE, CALL_BODY };
 
 struct call {
     struct hnode by_client;
@@ -21,7 +21,7 @@ struct call {
     enum call_kind kind;
     struct list due; /* calls.due, when an answer is ready */
     bool accept_due; /* SEND: BUS_OUT_ACCEPTED */
-    bool last_due;   /* BUS_OUT_TAKEN or BUS_OUT_STATUS (SEND without reply: none); then it ends */
+    bool last_due;   /* TAKEN, STATUS, FETCHED, .. (SEND without reply: none); then it ends */
     int accept_rc, rc;
     struct msg_id id; /* SEND, STATUS */
 
@@ -33,16 +33,20 @@ struct call {
     uint64_t node;
     int64_t reply_wait_ms;
 
-    /* CALL_TAKE, and CALL_SEND with reply_wait */
-    bool any_topic, peek, waits;
-    struct list wait;       /* inbox.any or topic_queue.waiters */
-    struct topic_queue *tq; /* CALL_TAKE that waits for one topic */
+    /* CALL_TAKE, CALL_FETCH, and CALL_SEND with reply_wait */
+    bool peek, waits;
+    struct list wait;       /* inbox.any, inbox.filtered, or topic_queue.waiters */
+    struct topic_queue *tq; /* waits for one topic */
     uint64_t ticket;        /* order of waiting */
     struct heap_node expire;
-    struct in_msg *msg; /* reference: handed over, or its removal is under way */
-    struct blob *body;  /* of a peek: read for it */
+    struct in_msg *msg; /* TAKE: reference: handed over, or its removal is under way. BODY */
+    struct blob *body;  /* of a peek, and of CALL_BODY: read for it */
 
-    struct op op; /* peek: payload to be read; STATUS: to be found */
+    struct fetch *fetch;   /* CALL_FETCH */
+    struct settle *settle; /* CALL_SETTLE */
+    uint64_t part_seq;     /* of the part that it throws away */
+
+    struct op op; /* payload to be read; STATUS: to be found; SETTLE: part to be removed */
     struct bus_status_info status;
 };
 

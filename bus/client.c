@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/filter.h"
+#include "bus/settle.h"
 #include "bus/timer.h"
 
 /* Out of everything and freed. */
@@ -17,6 +19,8 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
         c->out->call = NULL;
     if (c->msg)
         inbox_forget(b, c, now);
+    fetch_end(b, c);
+    settle_end(c);
     blob_unref(c->body);
     op_drop(&b->ops, &c->op);
     if (b->lent_call == c)
@@ -26,7 +30,7 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
 
 /* --- calls -------------------------------------------------------------------------------- */
 
-static int call_begin(struct bus *b, bus_client client, enum call_kind kind, struct call **ret)
+int call_begin(struct bus *b, bus_client client, enum call_kind kind, struct call **ret)
 {
     if (client == 0)
         return ERR_INVAL;
@@ -87,6 +91,54 @@ int bus_take(struct bus *b, const struct bus_take *t, bus_client client, struct 
     return rc;
 }
 
+static int fetch_check(const struct bus_fetch *f)
+{
+    bool lease =
+        f->lease_ms == 0 || (f->lease_ms >= BUS_LEASE_MIN_MS && f->lease_ms <= BUS_LEASE_MAX_MS);
+    if (f->max == 0 || f->max > BUS_FETCH_MAX || f->wait_ms < 0 || !lease ||
+        !memchr(f->consumer, '\0', sizeof(f->consumer)))
+        return ERR_INVAL;
+    return filter_check(&f->filter);
+}
+
+int bus_fetch(struct bus *b, const struct bus_fetch *f, bus_client client, struct instant now)
+{
+    struct call *c = NULL;
+    int rc = fetch_check(f);
+    if (rc == OK)
+        rc = call_begin(b, client, CALL_FETCH, &c);
+    if (rc < 0)
+        return rc;
+    rc = fetch_new(b, f, &c->fetch);
+    if (rc == OK)
+        rc = fetch_begin(b, c, f, now);
+    if (rc < 0)
+        call_end(b, c, now);
+    return rc;
+}
+
+int bus_inbox_body(struct bus *b, uint64_t seq, bus_client client, struct instant now)
+{
+    struct in_msg *m = inbox_find(b, seq);
+    struct call *c;
+    (void)now;
+    if (!m)
+        return ERR_NOENT;
+    int rc = call_begin(b, client, CALL_BODY, &c);
+    if (rc < 0)
+        return rc;
+    m->refs++;
+    c->msg = m;
+    if (m->payload) {
+        c->body = blob_ref(m->payload);
+        c->last_due = true;
+        call_due(&b->calls, c);
+    } else {
+        op_want(&b->ops, &c->op);
+    }
+    return OK;
+}
+
 void bus_forget_client(struct bus *b, bus_client client)
 {
     struct call *c = call_find(&b->calls, client);
@@ -120,8 +172,12 @@ bool client_fill(struct call *c, struct bus_store_op *op)
     if (c->kind == CALL_STATUS) {
         op->kind = BUS_STORE_OUT_FIND;
         op->out.id = c->id;
+    } else if (c->kind == CALL_SETTLE) {
+        op->kind = BUS_STORE_IN_DROP;
+        op->in.seq = c->part_seq;
+        op->in.id = c->id;
     } else {
-        op->kind = BUS_STORE_IN_BODY; /* of a peek */
+        op->kind = BUS_STORE_IN_BODY; /* of a peek, or for itself */
         op->in.seq = c->msg->seq;
         op->in.id = c->msg->id;
     }
@@ -131,6 +187,10 @@ bool client_fill(struct call *c, struct bus_store_op *op)
 void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res)
 {
     c->rc = res->rc;
+    if (c->kind == CALL_SETTLE) {
+        settle_part_stored(b, c, res->rc);
+        return;
+    }
     if (c->kind == CALL_STATUS) {
         if (res->rc == OK)
             c->status = (struct bus_status_info){.dst = res->out.dst,
@@ -164,10 +224,9 @@ void client_tick(struct bus *b, struct instant now)
 
 /* --- answers ------------------------------------------------------------------------------ */
 
-static void message_fill(struct bus *b, const struct call *c)
+void client_message(const struct in_msg *m, struct blob *body, struct bus_message *r)
 {
-    const struct in_msg *m = c->msg;
-    struct bus_message *r = &b->message;
+    memset(r, 0, sizeof(*r));
     r->seq = m->seq;
     r->id = m->id;
     r->src = m->src;
@@ -175,9 +234,38 @@ static void message_fill(struct bus *b, const struct call *c)
     memcpy(r->src_key, m->src_key, sizeof(r->src_key));
     r->topic.len = m->topic_len;
     memcpy(r->topic.b, m->topic, m->topic_len);
-    r->payload = c->body ? c->body : m->payload;
+    r->payload = body;
+    r->len = m->len;
     r->reply = m->reply;
     r->recv_ms = m->recv_ms;
+}
+
+/* The answers that are no message in `message`. */
+static void answer_fill(struct bus *b, struct call *c, struct bus_out *ret)
+{
+    switch (c->kind) {
+    case CALL_STATUS:
+        ret->kind = BUS_OUT_STATUS;
+        ret->status = c->rc == OK ? &c->status : NULL;
+        break;
+    case CALL_FETCH:
+        ret->kind = BUS_OUT_FETCHED;
+        ret->n_messages = fetch_answer(b, c, b->next_at);
+        ret->messages = c->fetch->messages;
+        break;
+    case CALL_SETTLE:
+        ret->kind = BUS_OUT_SETTLED;
+        ret->settled = (struct bus_settled){
+            .done = c->settle->done, .n = c->settle->n, .unknown = c->settle->unknown};
+        break;
+    case CALL_BODY:
+        ret->kind = BUS_OUT_BODY;
+        ret->body = c->rc == OK ? c->body : NULL;
+        break;
+    case CALL_SEND:
+    case CALL_TAKE:
+        break;
+    }
 }
 
 bool client_next(struct bus *b, struct bus_out *ret)
@@ -200,14 +288,13 @@ bool client_next(struct bus *b, struct bus_out *ret)
     }
     ret->rc = c->rc;
     b->lent_call = c;
-    if (c->kind == CALL_STATUS) {
-        ret->kind = BUS_OUT_STATUS;
-        ret->status = c->rc == OK ? &c->status : NULL;
+    if (c->kind != CALL_SEND && c->kind != CALL_TAKE) {
+        answer_fill(b, c, ret);
         return true;
     }
     ret->kind = BUS_OUT_TAKEN;
     if (c->msg && c->rc == OK) {
-        message_fill(b, c);
+        client_message(c->msg, c->body ? c->body : c->msg->payload, &b->message);
         ret->message = &b->message;
         if (c->kind == CALL_TAKE)
             ret->id = c->msg->id;

@@ -3,6 +3,12 @@
 #pragma once
 #include "bus/bus.h"
 #include "bus/calls.h"
+#include "bus/inbox.h"
+
+/* ERR_BUSY: the client has a call under way. ERR_INVAL, ERR_NOMEM. */
+MUST_CHECK int call_begin(struct bus *b, bus_client client, enum call_kind kind, struct call **ret);
+/* What clients see of m; body is lent, and may be NULL. */
+void client_message(const struct in_msg *m, struct blob *body, struct bus_message *ret);
 
 bool client_fill(struct call *c, struct bus_store_op *op);
 void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res);

@@ -6,20 +6,25 @@
 
 #include "bus/bus_core.h"
 #include "bus/codec.h"
+#include "bus/filter.h"
+#include "bus/leases.h"
+#include "bus/settle.h"
 #include "bus/timer.h"
 
 int inbox_init(struct bus *b)
 {
     list_init(&b->in.all);
     list_init(&b->in.any);
+    list_init(&b->in.filtered);
+    list_init(&b->in.dead);
+    heap_init(&b->in.due);
+    heap_init(&b->in.expires);
     return hmap_init(&b->in.topics, b->rng);
 }
 
-bool inbox_room(const struct bus *b, uint64_t len)
+struct in_msg *inbox_find(const struct bus *b, uint64_t seq)
 {
-    uint64_t coming = b->parts.count + b->out.live_local;
-    return b->in.count + coming < b->limits.in_messages &&
-           b->in.bytes + b->parts.bytes + len <= b->limits.in_bytes;
+    return seq_index_get(&b->in.index, seq);
 }
 
 /* --- messages ----------------------------------------------------------------------------- */
@@ -31,6 +36,8 @@ struct in_msg *in_msg_new(const uint8_t *topic, uint8_t topic_len)
         return NULL;
     m->refs = 1;
     m->op.owner = OP_IN;
+    m->state = IN_READY;
+    list_init(&m->waiting);
     m->topic_len = topic_len;
     if (topic_len > 0)
         memcpy(m->topic, topic, topic_len);
@@ -51,7 +58,7 @@ void in_msg_unref(struct in_msg *m)
     assert(m->refs > 0);
     if (--m->refs > 0)
         return;
-    assert(!list_linked(&m->all) && !m->op.flying);
+    assert(!list_linked(&m->all) && !m->op.flying && !m->tq && list_empty(&m->waiting));
     blob_unref(m->payload);
     free(m);
 }
@@ -76,69 +83,67 @@ static void uncache(struct bus *b, struct in_msg *m)
     m->cached = false;
 }
 
-/* --- topics ------------------------------------------------------------------------------- */
-
-static struct topic_queue *topic_find(struct bus *b, const uint8_t *topic, uint8_t len)
+static void step(uint64_t *n, uint64_t by, bool up)
 {
-    uint64_t hash = hmap_hash(&b->in.topics, topic, len);
-    for (struct hnode *h = hmap_first(&b->in.topics, hash); h; h = hmap_next(h, hash)) {
-        struct topic_queue *q = container_of(h, struct topic_queue, hash);
-        if (q->topic_len == len && memcmp(q->topic, topic, len) == 0)
-            return q;
+    *n = up ? *n + by : *n - by;
+}
+
+void inbox_recount(struct bus *b, struct in_msg *m)
+{
+    bool live = !m->going;
+    bool count = live && m->state != IN_DEAD;
+    bool leased = live && m->state == IN_LEASED;
+    bool dead = live && m->state == IN_DEAD;
+    if (count != m->counted) {
+        step(&m->tq->count, 1, count);
+        step(&m->tq->bytes, m->len, count);
     }
-    return NULL;
-}
-
-static struct topic_queue *topic_get(struct bus *b, const uint8_t *topic, uint8_t len)
-{
-    struct topic_queue *q = topic_find(b, topic, len);
-    if (q)
-        return q;
-    q = calloc(1, sizeof(*q) + len);
-    if (!q)
-        return NULL;
-    list_init(&q->messages);
-    list_init(&q->waiters);
-    q->topic_len = len;
-    if (len > 0)
-        memcpy(q->topic, topic, len);
-    hmap_add(&b->in.topics, &q->hash, hmap_hash(&b->in.topics, topic, len));
-    return q;
-}
-
-static void topic_settle(struct bus *b, struct topic_queue *q)
-{
-    if (!list_empty(&q->messages) || !list_empty(&q->waiters))
-        return;
-    hmap_del(&b->in.topics, &q->hash);
-    free(q);
+    if (leased != m->counted_leased) {
+        step(&m->tq->leased, 1, leased);
+        step(&b->in.leased, 1, leased);
+    }
+    if (dead != m->counted_dead)
+        step(&b->in.n_dead, 1, dead);
+    m->counted = count;
+    m->counted_leased = leased;
+    m->counted_dead = dead;
 }
 
 /* --- queues ------------------------------------------------------------------------------- */
 
-static void unlink_msg(struct bus *b, struct in_msg *m)
+void inbox_unlink(struct in_msg *m)
 {
     list_del(&m->all);
     list_del(&m->topic_link);
-    struct topic_queue *q = m->tq;
-    m->tq = NULL;
-    if (q)
-        topic_settle(b, q);
 }
 
-/* Where the entry of this seq belongs; near the end for new ones, near the front for those that
- * come back, because their removal failed. */
-static struct list *place_all(struct list *head, uint64_t seq)
+static struct in_msg *queued_at(const struct bus *b, size_t at)
 {
-    struct list *last = head->prev;
-    if (last == head || list_entry(last, struct in_msg, all)->seq < seq)
-        return head;
-    struct list *l = head->next;
-    while (list_entry(l, struct in_msg, all)->seq < seq)
-        l = l->next;
-    return l;
+    struct in_msg *m = b->in.index.v[at].what;
+    return m && in_msg_queued(m) ? m : NULL;
 }
 
+/* Where m belongs in inbox.all: at the end when it is new, else beside the nearest one that is in
+ * the queue. */
+static struct list *place_all(struct bus *b, const struct in_msg *m)
+{
+    struct list *head = &b->in.all, *last = head->prev;
+    if (last == head || list_entry(last, struct in_msg, all)->seq < m->seq)
+        return head;
+    const struct seq_index *x = &b->in.index;
+    size_t up = seq_index_above(x, m->seq);
+    for (size_t down = up; up < x->len || down > 0; up += up<x->len, down -= down> 0) {
+        struct in_msg *near = up < x->len ? queued_at(b, up) : NULL;
+        if (near)
+            return &near->all;
+        near = down > 0 ? queued_at(b, down - 1) : NULL;
+        if (near)
+            return near->all.next;
+    }
+    return head;
+}
+
+/* In the queue of its topic: near the end for new ones, near the front for those that come back. */
 static struct list *place_topic(struct list *head, uint64_t seq)
 {
     struct list *last = head->prev;
@@ -150,16 +155,26 @@ static struct list *place_topic(struct list *head, uint64_t seq)
     return l;
 }
 
-static int link_msg(struct bus *b, struct in_msg *m)
+void inbox_link(struct bus *b, struct in_msg *m)
 {
-    struct topic_queue *q = topic_get(b, m->topic, m->topic_len);
-    if (!q)
-        return ERR_NOMEM;
-    m->tq = q;
-    struct list *at = place_all(&b->in.all, m->seq);
+    assert(m->state == IN_READY && !m->going && !list_linked(&m->all));
+    struct list *at = place_all(b, m);
     list_add_between(&m->all, at->prev, at);
-    at = place_topic(&q->messages, m->seq);
+    at = place_topic(&m->tq->messages, m->seq);
     list_add_between(&m->topic_link, at->prev, at);
+}
+
+int inbox_wait(struct bus *b, struct call *call, struct list *queue, int64_t wait_ms,
+               struct instant now)
+{
+    if (b->calls.waiting >= b->limits.waiters)
+        return ERR_LIMIT;
+    call->waits = true;
+    call->ticket = ++b->calls.ticket;
+    b->calls.waiting++;
+    list_push_back(queue, &call->wait);
+    timer_set(&b->calls.expires, &call->expire,
+              now.mono + MIN(wait_ms, b->limits.ttl_max_ms) * USEC_MS);
     return OK;
 }
 
@@ -180,6 +195,11 @@ void inbox_leave(struct bus *b, struct call *call)
 
 static void hand_over(struct bus *b, struct call *call, struct in_msg *m)
 {
+    if (call->kind == CALL_FETCH) {
+        fetch_give(b, call, m);
+        fetch_settle(b, call);
+        return;
+    }
     m->refs++;
     call->msg = m;
     if (call->kind == CALL_TAKE && call->peek) {
@@ -193,20 +213,31 @@ static void hand_over(struct bus *b, struct call *call, struct in_msg *m)
         }
         return;
     }
-    unlink_msg(b, m);
-    m->taking = true;
     m->taker = call;
-    op_want(&b->ops, &m->op);
+    inbox_go(b, m);
+}
+
+/* Who of those that want several topics waits longest for this one? */
+static struct call *first_filtered(struct bus *b, const struct topic_queue *q)
+{
+    list_foreach (l, &b->in.filtered) {
+        struct call *c = list_entry(l, struct call, wait);
+        if (filter_match(&c->fetch->filter, q->topic, q->topic_len))
+            return c;
+    }
+    return NULL;
 }
 
 /* Who waits for a message of this topic longest; NULL: nobody. */
 static struct call *first_waiter(struct bus *b, const struct topic_queue *q)
 {
-    struct call *any = list_first(&b->in.any, struct call, wait);
-    struct call *own = list_first(&q->waiters, struct call, wait);
-    if (!any || !own)
-        return any ? any : own;
-    return any->ticket < own->ticket ? any : own;
+    struct call *const v[] = {list_first(&b->in.any, struct call, wait),
+                              list_first(&q->waiters, struct call, wait), first_filtered(b, q)};
+    struct call *first = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        if (v[i] && (!first || v[i]->ticket < first->ticket))
+            first = v[i];
+    return first;
 }
 
 /* A caller that waits for this message as the reply to its own. */
@@ -217,8 +248,7 @@ static struct call *reply_waiter(struct bus *b, const struct in_msg *m)
     return call_reply_find(&b->calls, ip6_node(&m->src), &m->id);
 }
 
-/* m is linked: to whom does it go? */
-static void offer(struct bus *b, struct in_msg *m)
+void inbox_offer(struct bus *b, struct in_msg *m)
 {
     struct call *call = reply_waiter(b, m);
     if (call) {
@@ -227,40 +257,16 @@ static void offer(struct bus *b, struct in_msg *m)
         hand_over(b, call, m);
         return;
     }
-    while (!m->taking && (call = first_waiter(b, m->tq))) {
+    while (in_msg_queued(m) && (call = first_waiter(b, m->tq))) {
         inbox_leave(b, call); /* the queue stays: m is in it */
         hand_over(b, call, m);
     }
-}
-
-int inbox_add(struct bus *b, struct in_msg *m, struct instant now)
-{
-    (void)now;
-    int rc = link_msg(b, m);
-    if (rc < 0)
-        return rc;
-    b->in.count++;
-    b->in.bytes += m->len;
-    offer(b, m);
-    if (!m->taking)
-        cache(b, m);
-    return OK;
-}
-
-static void wait_for(struct bus *b, struct call *call, struct list *queue, usec_t until)
-{
-    call->waits = true;
-    call->ticket = ++b->calls.ticket;
-    b->calls.waiting++;
-    list_push_back(queue, &call->wait);
-    timer_set(&b->calls.expires, &call->expire, until);
 }
 
 int inbox_take(struct bus *b, struct call *call, const struct bus_take *t, struct instant now)
 {
     struct topic_queue *q = NULL;
     struct in_msg *m;
-    call->any_topic = t->any_topic;
     call->peek = t->peek;
     if (t->any_topic) {
         m = list_first(&b->in.all, struct in_msg, all);
@@ -277,35 +283,158 @@ int inbox_take(struct bus *b, struct call *call, const struct bus_take *t, struc
         call_due(&b->calls, call);
         return OK;
     }
-    if (b->calls.waiting >= b->limits.waiters)
-        return ERR_LIMIT;
     if (!t->any_topic) {
         q = topic_get(b, t->topic.b, t->topic.len);
         if (!q)
             return ERR_NOMEM;
-        call->tq = q;
     }
-    int64_t wait_ms = MIN(t->wait_ms, b->limits.ttl_max_ms);
-    wait_for(b, call, q ? &q->waiters : &b->in.any, now.mono + wait_ms * USEC_MS);
+    int rc = inbox_wait(b, call, q ? &q->waiters : &b->in.any, t->wait_ms, now);
+    if (rc == OK)
+        call->tq = q;
+    else if (q)
+        topic_settle(b, q);
+    return rc;
+}
+
+/* --- coming and going --------------------------------------------------------------------- */
+
+/* Older ones of a topic make room for newer ones. */
+static void push(struct bus *b, struct topic_queue *q)
+{
+    struct in_msg *oldest;
+    while (q->limits.drop_oldest && topic_full(b, q) &&
+           (oldest = list_first(&q->messages, struct in_msg, topic_link))) {
+        b->stats.in_pushed++;
+        inbox_go(b, oldest);
+    }
+}
+
+/* In the index, the heaps and the counts. */
+static int enter(struct bus *b, struct in_msg *m)
+{
+    struct topic_queue *q = topic_get(b, m->topic, m->topic_len);
+    if (!q)
+        return ERR_NOMEM;
+    int rc = timer_add(&b->in.due, &m->due);
+    if (rc == OK)
+        rc = timer_add(&b->in.expires, &m->expire);
+    if (rc == OK)
+        rc = seq_index_add(&b->in.index, m->seq, m);
+    if (rc < 0) {
+        heap_del(&b->in.due, &m->due);
+        heap_del(&b->in.expires, &m->expire);
+        topic_settle(b, q);
+        return rc;
+    }
+    m->tq = q;
+    q->refs++;
+    b->in.count++;
+    b->in.bytes += m->len;
     return OK;
 }
 
-/* m could not be removed: it can be taken again. */
-static void put_back(struct bus *b, struct in_msg *m)
+int inbox_add(struct bus *b, struct in_msg *m, struct instant now)
 {
-    m->taking = false;
-    m->taker = NULL;
-    if (link_msg(b, m) == OK) {
-        offer(b, m);
-        if (!m->taking)
-            cache(b, m);
-        return;
+    int rc = enter(b, m);
+    if (rc < 0)
+        return rc;
+    inbox_recount(b, m);
+    inbox_arm_expiry(b, m, now);
+    inbox_link(b, m);
+    inbox_offer(b, m);
+    if (!m->going)
+        cache(b, m);
+    push(b, m->tq);
+    return OK;
+}
+
+int inbox_load(struct bus *b, const struct bus_in_row *row, struct instant now)
+{
+    if (row->len > MSG_LEN_MAX)
+        return ERR_CORRUPT;
+    struct in_msg *m = in_msg_new(row->topic.b, row->topic.len);
+    if (!m)
+        return ERR_NOMEM;
+    m->seq = row->seq;
+    m->id = row->id;
+    m->src = row->src;
+    m->dst = row->dst;
+    memcpy(m->src_key, row->src_key, sizeof(m->src_key));
+    m->reply = row->reply;
+    m->recv_ms = row->recv_ms;
+    m->len = (uint32_t)row->len;
+    m->tries = row->tries;
+    m->offers = m->generation = row->offers;
+    m->since_ms = row->since_ms;
+    if (row->body && row->body->len == m->len)
+        m->payload = blob_ref(row->body);
+    int rc = enter(b, m);
+    if (rc < 0) {
+        in_msg_unref(m);
+        return rc;
     }
-    /* No memory for its queue: it is in the store, and comes back with the next start. */
+    /* A lease does not outlive the bus that gave it. */
+    bool failed = row->state == IN_LEASED && ++m->tries > b->limits.tries;
+    if (failed) {
+        inbox_die(b, m, now);
+    } else if (row->state == IN_DEAD) {
+        m->state = IN_DEAD;
+        list_push_back(&b->in.dead, &m->all);
+        inbox_recount(b, m);
+        inbox_arm_expiry(b, m, now);
+    } else {
+        inbox_recount(b, m);
+        inbox_arm_expiry(b, m, now);
+        inbox_link(b, m);
+    }
+    cache(b, m);
+    return OK;
+}
+
+/* Its row is not there any more. */
+static void leave(struct bus *b, struct in_msg *m)
+{
+    inbox_unlink(m);
+    lease_detach(b, m);
+    m->going = true;
+    inbox_recount(b, m);
+    seq_index_del(&b->in.index, m->seq);
+    heap_del(&b->in.due, &m->due);
+    heap_del(&b->in.expires, &m->expire);
     b->in.count--;
     b->in.bytes -= m->len;
     uncache(b, m);
+    op_drop(&b->ops, &m->op);
+    struct topic_queue *q = m->tq;
+    m->tq = NULL;
+    q->refs--;
+    topic_settle(b, q);
     in_msg_unref(m);
+}
+
+void inbox_go(struct bus *b, struct in_msg *m)
+{
+    assert(!m->going);
+    inbox_unlink(m);
+    m->going = true;
+    inbox_recount(b, m);
+    op_want(&b->ops, &m->op);
+}
+
+/* It could not be removed, or need not be: what it was before. */
+static void put_back(struct bus *b, struct in_msg *m)
+{
+    m->going = m->acked = false;
+    m->taker = NULL;
+    inbox_recount(b, m);
+    if (m->state == IN_DEAD) {
+        list_push_front(&b->in.dead, &m->all);
+    } else if (m->state == IN_READY && !timer_armed(&m->due)) {
+        inbox_link(b, m);
+        inbox_offer(b, m);
+    }
+    if (!m->going)
+        cache(b, m);
 }
 
 void inbox_forget(struct bus *b, struct call *call, struct instant now)
@@ -313,16 +442,105 @@ void inbox_forget(struct bus *b, struct call *call, struct instant now)
     (void)now;
     struct in_msg *m = call->msg;
     call->msg = NULL;
-    if (!m->taking || m->taker != call) { /* a peek, or an answer that is ready */
+    if (!m->going || m->taker != call) { /* a peek, or an answer that is ready */
         in_msg_unref(m);
         return;
     }
     m->taker = NULL;
     in_msg_release(m); /* the inbox has it still */
-    if (!m->op.flying) {
-        op_drop(&b->ops, &m->op);
+    if (m->flying != IN_OP_TAKE && !m->acked && list_empty(&m->waiting)) {
+        if (!m->op.flying)
+            op_drop(&b->ops, &m->op);
         put_back(b, m);
+        if (m->version != m->stored_version)
+            op_want(&b->ops, &m->op);
     }
+}
+
+void inbox_changed(struct bus *b, struct in_msg *m)
+{
+    m->version++;
+    inbox_recount(b, m);
+    op_want(&b->ops, &m->op);
+}
+
+void inbox_die(struct bus *b, struct in_msg *m, struct instant now)
+{
+    inbox_unlink(m);
+    m->state = IN_DEAD;
+    m->since_ms = now.wall_ms;
+    list_push_back(&b->in.dead, &m->all);
+    timer_set(&b->in.due, &m->due, TIMER_IDLE);
+    b->stats.died++;
+    inbox_changed(b, m);
+    inbox_arm_expiry(b, m, now);
+    if (b->in.n_dead > b->limits.dead_messages) {
+        b->stats.in_pushed++;
+        inbox_go(b, list_first(&b->in.dead, struct in_msg, all));
+    }
+}
+
+void inbox_requeue(struct bus *b, struct in_msg *m, struct instant now)
+{
+    if (m->state == IN_LEASED) {
+        lease_return(b, m, now);
+        return;
+    }
+    inbox_unlink(m);
+    m->state = IN_READY;
+    m->due_ms = 0;
+    timer_set(&b->in.due, &m->due, TIMER_IDLE);
+    inbox_changed(b, m);
+    inbox_arm_expiry(b, m, now);
+    inbox_link(b, m);
+    inbox_offer(b, m);
+}
+
+/* --- age ---------------------------------------------------------------------------------- */
+
+void inbox_arm_expiry(struct bus *b, struct in_msg *m, struct instant now)
+{
+    int64_t keep_ms = m->state == IN_DEAD ? b->limits.dead_keep_ms : m->tq->limits.expire_ms;
+    int64_t from_ms = m->state == IN_DEAD ? m->since_ms : m->recv_ms;
+    if (keep_ms <= 0) {
+        timer_set(&b->in.expires, &m->expire, TIMER_IDLE);
+        return;
+    }
+    usec_t left = MIN(from_ms + keep_ms - now.wall_ms, keep_ms) * USEC_MS;
+    timer_set(&b->in.expires, &m->expire, now.mono + MAX(left, 1));
+}
+
+void inbox_limits_changed(struct bus *b, struct topic_queue *q, struct instant now)
+{
+    for (size_t i = 0; i < b->in.index.len; i++) {
+        struct in_msg *m = b->in.index.v[i].what;
+        if (m && m->tq == q)
+            inbox_arm_expiry(b, m, now);
+    }
+    push(b, q);
+}
+
+void inbox_tick(struct bus *b, struct instant now)
+{
+    struct heap_node *h;
+    while ((h = timer_fire(&b->in.expires, now.mono))) {
+        struct in_msg *m = container_of(h, struct in_msg, expire);
+        if (m->going) {
+            timer_set(&b->in.expires, h, now.mono + INBOX_RETRY);
+        } else if (m->state == IN_LEASED) { /* the client that has it may finish */
+            timer_set(&b->in.expires, h, MAX(m->due.when, now.mono) + 1);
+        } else {
+            b->stats.in_expired++;
+            timer_set(&b->in.expires, h, now.mono + INBOX_RETRY); /* in case that it fails */
+            inbox_go(b, m);
+        }
+    }
+    leases_tick(b, now);
+}
+
+usec_t inbox_deadline(const struct bus *b)
+{
+    return MIN(timer_deadline(&b->in.expires), leases_deadline(b));
 }
 
 /* --- store -------------------------------------------------------------------------------- */
@@ -330,15 +548,26 @@ void inbox_forget(struct bus *b, struct call *call, struct instant now)
 bool inbox_fill(struct bus *b, struct in_msg *m, struct bus_store_op *op)
 {
     (void)b;
-    if (!m->taking)
-        return false;
-    op->kind = BUS_STORE_IN_TAKE;
     op->has_in = true;
     op->in.seq = m->seq;
     op->in.id = m->id;
     op->in.src = m->src;
     op->in.dst = m->dst;
-    op->want_body = m->payload == NULL;
+    op->in.state = m->state;
+    if (m->going) {
+        m->flying = IN_OP_TAKE;
+        op->kind = BUS_STORE_IN_TAKE;
+        op->want_body = m->taker && m->payload == NULL;
+        return true;
+    }
+    if (m->version == m->stored_version)
+        return false;
+    m->flying = IN_OP_STATE;
+    m->flying_version = m->version;
+    op->kind = BUS_STORE_IN_STATE;
+    op->in.tries = m->tries;
+    op->in.offers = m->offers;
+    op->in.since_ms = m->since_ms;
     return true;
 }
 
@@ -355,16 +584,16 @@ static void tell_sender(struct bus *b, const struct in_msg *m, struct instant no
     reads_add(&b->reads, &m->dst, &m->src, &m->id, ours, now.mono);
 }
 
-void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,
-                  struct instant now)
+static void take_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,
+                        struct instant now)
 {
     struct call *call = m->taker;
+    bool gone = res->rc == OK || res->rc == ERR_NOENT;
     int rc = res->rc;
     if (rc == OK && !m->payload && res->body)
         m->payload = blob_ref(res->body);
-    if (rc == OK && (!m->payload || m->payload->len != m->len))
+    if (rc == OK && call && (!m->payload || m->payload->len != m->len))
         rc = ERR_CORRUPT; /* the row went, but its payload was not what it said */
-    bool gone = res->rc == OK || res->rc == ERR_NOENT;
     m->taker = NULL;
     if (call) {
         call->rc = rc;
@@ -375,27 +604,40 @@ void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result
             in_msg_release(m); /* the inbox has it still */
         }
     }
+    settle_stored(b, m, gone ? OK : res->rc, true);
     if (!gone) {
         put_back(b, m);
         return;
     }
-    b->in.count--;
-    b->in.bytes -= m->len;
-    uncache(b, m);
-    if (rc == OK && call)
+    if (m->acked || (call && rc == OK))
         tell_sender(b, m, now);
-    in_msg_unref(m);
+    leave(b, m);
+}
+
+void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,
+                  struct instant now)
+{
+    enum in_op was = m->flying;
+    m->flying = IN_OP_NONE;
+    if (was == IN_OP_TAKE) {
+        take_stored(b, m, res, now);
+        return;
+    }
+    if (res->rc == OK)
+        m->stored_version = m->flying_version;
+    settle_stored(b, m, res->rc, false);
+    if (res->rc == ERR_NOENT && !m->going)
+        inbox_go(b, m); /* there is nothing to keep it for: the store does not have it */
 }
 
 void inbox_fini(struct bus *b)
 {
     if (!b->in.topics.slots)
         return;
-    list_foreach_safe (l, &b->in.all) {
-        struct in_msg *m = list_entry(l, struct in_msg, all);
-        list_init(&m->all);
-        in_msg_unref(m);
-    }
+    /* From the end: when the index closes its holes, those that are left only move down. */
+    for (size_t i = b->in.index.len; i > 0; i = MIN(i - 1, b->in.index.len))
+        if (b->in.index.v[i - 1].what)
+            leave(b, b->in.index.v[i - 1].what);
     for (size_t i = 0; i <= b->in.topics.mask; i++) {
         struct hnode *next;
         for (struct hnode *h = b->in.topics.slots[i]; h; h = next) {
@@ -404,4 +646,7 @@ void inbox_fini(struct bus *b)
         }
     }
     hmap_fini(&b->in.topics);
+    heap_fini(&b->in.due);
+    heap_fini(&b->in.expires);
+    seq_index_fini(&b->in.index);
 }

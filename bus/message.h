@@ -52,5 +52,7 @@ enum out_policy { OUT_AT_LEAST_ONCE = 0, OUT_AT_MOST_ONCE = 1 };
 enum in_state {
     IN_PART = 0,      /* INIT taken, bytes missing */
     IN_PART_FULL = 1, /* all bytes there, DONE missing */
-    IN_READY = 2,     /* complete, for clients */
+    IN_READY = 2,     /* complete, for clients;   leaves by: pop, lease, expiry */
+    IN_LEASED = 3,    /* given to a client;       leaves by: ack, nack, term, end of the lease */
+    IN_DEAD = 4,      /* put aside;               leaves by: requeue, delete, age */
 };

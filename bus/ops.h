@@ -16,6 +16,7 @@ enum op_owner {
     OP_PART,  /* struct part */
     OP_IN,    /* struct in_msg */
     OP_CALL,  /* struct call */
+    OP_FETCH, /* struct fetch_item */
     OP_NOTE,  /* struct note */
     OP_SEEN,  /* the bus itself: rows of seen that are forgotten */
     OP_SWEEP, /* the bus itself */

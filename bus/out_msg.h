@@ -62,7 +62,8 @@ struct out_msg {
     struct op op;
     unsigned store, store_flying; /* enum out_store */
     struct node *node;
-    struct call *call; /* waits for acceptance; NULL: nobody */
+    struct topic_queue *coming; /* to this node: its place in the inbox; NULL: none */
+    struct call *call;          /* waits for acceptance; NULL: nobody */
 
     uint64_t seq;
     struct msg_id id;

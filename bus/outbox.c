@@ -264,6 +264,8 @@ static void uncount(struct bus *b, struct out_msg *m, usec_t now)
     m->node->live_bytes -= m->len;
     b->out.live--;
     b->out.live_local -= m->local;
+    topic_release(b, m->coming, m->len);
+    m->coming = NULL;
     b->out.bytes -= m->len;
     node_settle(&b->nodes, m->node, now);
 }
@@ -274,6 +276,8 @@ static void count(struct bus *b, struct out_msg *m, usec_t now)
     m->node->live_bytes += m->len;
     b->out.live++;
     b->out.live_local += m->local;
+    if (m->local)
+        m->coming = topic_reserve(b, m->topic, m->topic_len, m->len);
     b->out.bytes += m->len;
     node_settle(&b->nodes, m->node, now);
 }
@@ -315,7 +319,8 @@ void outbox_fini(struct bus *b)
     free(o->ended);
 }
 
-static int check_limits(const struct bus *b, const struct node *n, uint64_t len)
+static int check_limits(struct bus *b, const struct node *n, const struct topic *topic,
+                        uint64_t len)
 {
     const struct bus_limits *l = &b->limits;
     if (n->live >= l->out_messages_node || n->live_bytes + len > l->out_bytes_node ||
@@ -323,7 +328,7 @@ static int check_limits(const struct bus *b, const struct node *n, uint64_t len)
         return ERR_LIMIT;
     if (b->out.bytes + len > l->out_bytes)
         return ERR_NOSPACE;
-    if (n->key == ip6_node(&b->self) && !inbox_room(b, len))
+    if (n->key == ip6_node(&b->self) && !inbox_room(b, topic->b, topic->len, len))
         return ERR_LIMIT;
     return OK;
 }
@@ -357,11 +362,11 @@ int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, stru
     struct node *n = node_get(&b->nodes, &s->dst, now.mono);
     if (!n)
         return ERR_LIMIT;
-    int rc = check_limits(b, n, len);
-    if (rc < 0)
-        return rc;
     const struct topic none = {.len = 0};
     const struct topic *topic = s->reply ? &none : &s->topic;
+    int rc = check_limits(b, n, topic, len);
+    if (rc < 0)
+        return rc;
     struct out_msg *m = out_msg_new(topic->b, topic->len);
     struct blob *body = s->payload ? blob_ref(s->payload) : blob_new(0);
     if (!m || !body) {

@@ -54,6 +54,7 @@ void part_free(struct bus *b, struct part *p, usec_t now)
     b->parts.count--;
     b->parts.bytes -= p->len;
     p->node->parts--;
+    topic_release(b, p->tq, p->len);
     node_settle(&b->nodes, p->node, now);
     sparse_fini(&p->data);
     blob_unref(p->body);
@@ -87,9 +88,13 @@ struct part *part_new(struct bus *b, struct node *n, const struct msg_id *id, ui
     struct part *p = calloc(1, sizeof(*p) + topic_len);
     if (!p)
         return NULL;
-    if (timer_add(&b->parts.expires, &p->expire) != OK ||
+    p->topic_len = (uint8_t)topic_len;
+    wire_copy(&topic, p->topic, topic_len);
+    p->tq = topic_reserve(b, p->topic, p->topic_len, len);
+    if (!p->tq || timer_add(&b->parts.expires, &p->expire) != OK ||
         timer_add(&b->parts.holds, &p->hold) != OK) {
         heap_del(&b->parts.expires, &p->expire);
+        topic_release(b, p->tq, len);
         free(p);
         return NULL;
     }
@@ -100,8 +105,6 @@ struct part *part_new(struct bus *b, struct node *n, const struct msg_id *id, ui
     p->full = len == 0;
     p->version = 1;
     sparse_init(&p->data, len);
-    p->topic_len = (uint8_t)topic_len;
-    wire_copy(&topic, p->topic, topic_len);
     hmap_add(&b->parts.map, &p->hash, key_hash(b, n->key, id));
     b->parts.count++;
     b->parts.bytes += len;
@@ -178,11 +181,14 @@ static bool answer_seen(struct bus *b, const struct ip6 *src, const struct ip6 *
     return true;
 }
 
-static bool part_allowed(struct bus *b, const struct node *n, uint64_t len, usec_t now)
+static bool part_allowed(struct bus *b, const struct node *n, const struct msg_packet *i,
+                         usec_t now)
 {
+    uint64_t len = i->len;
+    uint8_t topic_len = (uint8_t)wire_left(&i->topic);
     return b->store_flying < BUS_STORE_MAX && n->parts < b->limits.in_parts_node &&
-           b->parts.bytes + len <= b->limits.in_parts_bytes && inbox_room(b, len) &&
-           seen_room(&b->seen, b->parts.count, now);
+           b->parts.bytes + len <= b->limits.in_parts_bytes &&
+           inbox_room(b, i->topic.p, topic_len, len) && seen_room(&b->seen, b->parts.count, now);
 }
 
 /* The rules of this node about topics; an answer to a message of ours passes them all. */
@@ -265,7 +271,7 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
         answer_refused(b, dst, src, i);
         return;
     }
-    if (!part_allowed(b, n, i->len, now.mono) ||
+    if (!part_allowed(b, n, i, now.mono) ||
         !(p = part_new(b, n, &i->id, (uint32_t)i->len, i->topic, now.mono))) {
         answer_busy(b, dst, src, i);
         return;
@@ -473,6 +479,29 @@ void recv_forget(struct bus *b, const struct ip6 *src, const struct msg_packet *
         b->stats.forgotten++;
     else
         b->stats.ignored++;
+}
+
+struct part *parts_find(const struct bus *b, uint64_t seq)
+{
+    struct hnode *h = NULL;
+    size_t slot = 0;
+    while ((h = hmap_each(&b->parts.map, &slot, h)))
+        if (container_of(h, struct part, hash)->seq == seq)
+            return container_of(h, struct part, hash);
+    return NULL;
+}
+
+int parts_have(const struct bus *b, uint64_t seq)
+{
+    const struct part *p = parts_find(b, seq);
+    if (!p)
+        return ERR_NOENT;
+    return p->ready_flying ? ERR_STATE : OK;
+}
+
+void parts_take_out(struct bus *b, uint64_t seq, struct instant now)
+{
+    part_free(b, parts_find(b, seq), now.mono);
 }
 
 /* --- time --------------------------------------------------------------------------------- */

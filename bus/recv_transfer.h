@@ -50,6 +50,7 @@ struct span {
 struct part {
     struct hnode hash; /* (node, id) */
     struct node *node;
+    struct topic_queue *tq; /* its place in the inbox is reserved there */
     struct op op;
     struct heap_node expire, hold;
 
@@ -141,6 +142,12 @@ void part_acks_release(struct bus *b, struct part *p, uint64_t version, usec_t n
 void part_done_ack(struct bus *b, const struct part *p);
 /* Held ACKs: when do they ask for a commit? */
 void part_hold_settle(struct bus *b, struct part *p, usec_t now);
+
+/* By its seq; an operator throws one away: OK, ERR_NOENT, ERR_STATE (the store is making it READY).
+ * Then it is forgotten; its row is the caller's to remove. */
+struct part *parts_find(const struct bus *b, uint64_t seq); /* lends; NULL: none */
+MUST_CHECK int parts_have(const struct bus *b, uint64_t seq);
+void parts_take_out(struct bus *b, uint64_t seq, struct instant now);
 
 MUST_CHECK int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now);
 bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op);

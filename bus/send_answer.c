@@ -97,7 +97,7 @@ static void learn(struct bus *b, struct out_msg *m, const struct msg_packet *p, 
 static void begun_plain(struct bus *b, struct out_msg *m, struct instant now)
 {
     chunks_forget(m, m->init_at); /* a second INIT makes it forget what came before */
-    if (m->done_stored) { /* it may have been delivered by then: at-most-once */
+    if (m->done_stored) {         /* it may have been delivered by then: at-most-once */
         send_hold_end(m);
         bus_control(b, &m->src, &m->dst, msg_abort(&m->id)); /* of what the INIT began */
         b->stats.sent_abort++;

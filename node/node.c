@@ -79,6 +79,9 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
     case BUS_OUT_ACCEPTED:
     case BUS_OUT_TAKEN:
     case BUS_OUT_STATUS:
+    case BUS_OUT_FETCHED:
+    case BUS_OUT_SETTLED:
+    case BUS_OUT_BODY:
         if (n->api)
             api_bus_answer(n->api, out);
         break;
@@ -210,9 +213,9 @@ static void log_state(struct node *n)
              r.hints_answered, r.hints_failed);
     log_info("bus",
              "outbox=%" PRIu64 " outbox_bytes=%" PRIu64 " inbox=%" PRIu64 " inbox_bytes=%" PRIu64
-             " parts=%" PRIu64 " accepted=%" PRIu64 " delivered=%" PRIu64 " received=%" PRIu64
+             " leased=%" PRIu64 " dead=%" PRIu64 " parts=%" PRIu64 " accepted=%" PRIu64 " delivered=%" PRIu64 " received=%" PRIu64
              " duplicates=%" PRIu64,
-             b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_parts, b.accepted, b.delivered,
+             b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_leased, b.in_dead, b.in_parts, b.accepted, b.delivered,
              b.received, b.duplicates);
     log_info("bus packets",
              "init=%" PRIu64 " chunk=%" PRIu64 " done=%" PRIu64 " ack=%" PRIu64 " read=%" PRIu64

@@ -12,6 +12,7 @@
 #define LOG_TARGET "store"
 
 static_assert(MSG_TOPIC_MAX == STORE_TOPIC_MAX, "topics of the bus and of the store");
+static_assert(BUS_TOKEN_KEY == STORE_SECRET, "the secret of the store is the key of the tokens");
 
 static void out_to_store(const struct bus_out_row *r, struct store_out *s)
 {
@@ -68,6 +69,9 @@ static int in_to_store(const struct bus_in_row *r, struct store_in *s)
     s->topic_len = r->topic.len;
     memcpy(s->topic, r->topic.b, r->topic.len);
     s->chunks_seen = r->chunks_seen;
+    s->tries = r->tries;
+    s->offers = r->offers;
+    s->since_ms = r->since_ms;
     s->body = blob_ref(r->body);
     if (r->got_len > 0) {
         s->got = blob_copy(r->got, r->got_len);
@@ -94,6 +98,9 @@ static void in_from_store(const struct store_in *s, struct bus_in_row *r)
     r->topic.len = s->topic_len;
     memcpy(r->topic.b, s->topic, s->topic_len);
     r->chunks_seen = s->chunks_seen;
+    r->tries = s->tries;
+    r->offers = s->offers;
+    r->since_ms = s->since_ms;
     r->body = s->body;
     r->got = s->got ? s->got->data : NULL;
     r->got_len = s->got ? s->got->len : 0;
@@ -161,6 +168,9 @@ int store_glue_load(struct node *n)
     int rc = store_load(n->store, &v, LOAD_BODY_BYTES, now.wall_ms, &out_seq, &in_seq);
     if (rc != OK)
         return rc;
+    uint8_t secret[STORE_SECRET];
+    store_secret(n->store, secret);
+    bus_load_key(n->bus, secret);
     bus_load_end(n->bus, out_seq, in_seq, now);
     return OK;
 }
@@ -205,6 +215,8 @@ static enum store_kind kind_of(enum bus_store_kind k)
         return STORE_IN_DROP;
     case BUS_STORE_SEEN_DROP:
         return STORE_SEEN_DROP;
+    case BUS_STORE_IN_STATE:
+        return STORE_IN_STATE;
     case BUS_STORE_SWEEP:
         return STORE_SWEEP;
     }

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OPS_MAX     256  /* store operations that wait for their result */
 #define OUTPUTS_MAX 5000 /* that one event may cause */
+#define TOKENS_MAX  32   /* the last ones that clients were given */
 
 struct driver {
     struct bus *bus;
@@ -25,6 +26,8 @@ struct driver {
     bus_client clients;
     bool room;
     struct msg_id last; /* of a message that left */
+    struct bus_token tokens[TOKENS_MAX];
+    size_t n_tokens; /* in all */
 };
 
 static const struct ip6 self = {.b = {4, 1, 2, 3, 4, 5, 6, 7, 8}};
@@ -78,6 +81,14 @@ static void drain(struct driver *d)
             if (d->n_tags == OPS_MAX)
                 answer_op(d, OK, NULL); /* the oldest, so that none is forgotten */
             d->tags[(d->first + d->n_tags++) % OPS_MAX] = out.store->tag;
+        } else if (out.kind == BUS_OUT_FETCHED) {
+            for (size_t i = 0; i < out.n_messages; i++)
+                d->tokens[d->n_tokens++ % TOKENS_MAX] = out.messages[i].token;
+        } else if (out.kind == BUS_OUT_SETTLED && out.rc == OK) {
+            size_t unknown = 0;
+            for (size_t i = 0; i < out.settled.n; i++)
+                unknown += out.settled.unknown[i];
+            assert(out.settled.done + unknown == out.settled.n);
         }
     }
 }
@@ -108,6 +119,72 @@ static void take_message(struct driver *d, struct wire_rd *r)
     t.topic.len = (flags >> 2) & 3;
     t.wait_ms = (flags >> 4) * 100;
     int rc = bus_take(d->bus, &t, ++d->clients, d->now);
+    assert(rc <= OK);
+}
+
+static void fetch(struct driver *d, struct wire_rd *r)
+{
+    uint8_t flags = wire_u8(r);
+    struct bus_fetch f = {.max = 1 + (flags & 3), .session = flags >> 6};
+    f.max_bytes = (flags & 4) ? 2000 : 100;
+    f.wait_ms = (flags & 8) ? 5000 : 0;
+    f.filter.kind = (flags & 16) ? BUS_PREFIX : (flags & 32) ? BUS_TOPIC : BUS_ANY;
+    f.filter.topic.len = flags & 3;
+    if (flags >> 7)
+        f.consumer[0] = 'c';
+    int rc = bus_fetch(d->bus, &f, ++d->clients, d->now);
+    assert(rc <= OK);
+}
+
+static void settle(struct driver *d, struct wire_rd *r)
+{
+    uint8_t flags = wire_u8(r);
+    size_t n = 1 + (flags >> 2 & 3);
+    struct bus_token t[4];
+    for (size_t i = 0; i < n; i++)
+        t[i] = d->tokens[wire_u8(r) % TOKENS_MAX];
+    int64_t ms = (flags & 3) == BUS_NACK ? (flags >> 4) * 100 : 0;
+    int rc = bus_settle(d->bus, (enum bus_settle_kind)(flags & 3), t, n, ms, ++d->clients, d->now);
+    assert(rc <= OK);
+}
+
+/* What the list shows is what the counters say, and each of it can be asked for. */
+static void operate(struct driver *d, struct wire_rd *r)
+{
+    static struct bus_inbox_entry e[BUS_LIST_MAX];
+    uint8_t flags = wire_u8(r);
+    struct bus_inbox_list l = {
+        .receiving = true, .ready = true, .leased = true, .dead = true, .limit = BUS_LIST_MAX};
+    struct bus_stats st;
+    size_t n;
+    uint64_t next;
+    assert(bus_inbox_list(d->bus, &l, d->now, e, &n, &next) == OK && next == 0);
+    bus_stats(d->bus, &st);
+    assert(n <= st.in_ready + st.in_leased + st.in_dead + st.in_parts);
+    if (n == 0)
+        return;
+    struct bus_inbox_entry one;
+    const struct bus_inbox_entry *at = &e[(flags >> 2) % n];
+    assert(bus_inbox_get(d->bus, at->seq, d->now, &one) == OK && one.state == at->state);
+    int rc = OK;
+    switch (flags & 3) {
+    case 0:
+        rc = bus_inbox_drop(d->bus, at->seq, ++d->clients, d->now);
+        break;
+    case 1:
+        rc = bus_inbox_requeue(d->bus, at->seq, ++d->clients, d->now);
+        break;
+    case 2:
+        rc = bus_inbox_body(d->bus, at->seq, ++d->clients, d->now);
+        break;
+    case 3: {
+        struct bus_topic_limits t = {.max_msgs = flags >> 6,
+                                     .expire_ms = (flags >> 4 & 3) * 10000,
+                                     .drop_oldest = flags & 8};
+        rc = bus_topic_limits_set(d->bus, &at->topic, (flags & 4) ? &t : NULL, d->now);
+        break;
+    }
+    }
     assert(rc <= OK);
 }
 
@@ -146,7 +223,7 @@ static void whole_message(struct driver *d, struct wire_rd *r)
                         .has_features = true,
                         .features = ours & 16 ? TRAILER_OURS : 0};
     memcpy(t.sum, sum, sizeof(t.sum));
-    struct pkt *init = msg_init(&id, what & 16, sizeof(body), &(struct topic){.len = 0});
+    struct pkt *init = msg_init(&id, what & 16, sizeof(body), &(struct topic){.len = what & 1});
     struct pkt *p[4] = {
         ours & 1 ? msg_with_trailer(init, &t) : init,
         msg_chunk(&id, 0, 0, body, 300),
@@ -247,12 +324,20 @@ static void event(struct driver *d, struct wire_rd *r)
             bus_unblocked(d->bus, d->now);
         break;
     case 15:
-        if (arg & 1)
-            answer_with_trailer(d, r, arg & 2 ? &d->last : &id);
-        else if (arg & 2)
-            bus_rerouted(d->bus, &addr, d->now);
-        else
+        if (arg == 0)
             bus_peer_up(d->bus, d->now);
+        else if (arg == 1)
+            answer_with_trailer(d, r, &id);
+        else if (arg == 2)
+            answer_with_trailer(d, r, &d->last);
+        else if (arg == 3)
+            bus_rerouted(d->bus, &addr, d->now);
+        else if (arg < 8)
+            fetch(d, r);
+        else if (arg < 12)
+            settle(d, r);
+        else
+            operate(d, r);
         break;
     }
     d->now.wall_ms = 1700000000000 + d->now.mono / 1000;
@@ -268,6 +353,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.limits.out_cache_bytes = 4000; /* small, so that the edges are near */
     c.limits.in_cache_bytes = 1000;
     c.limits.in_messages = 20;
+    c.limits.tries = 2;
+    c.limits.dead_messages = 3;
     c.limits.out_messages_node = 50;
     c.limits.out_transfers_node = 4;
     c.limits.out_transfers = 6;

@@ -46,7 +46,7 @@ struct fake_in *fake_in_find(const struct fake_store *s, const struct msg_id *id
     for (struct hnode *h = hmap_first(&s->in, hash); h; h = hmap_next(h, hash)) {
         struct fake_in *i = container_of(h, struct fake_in, by_id);
         if (id_eq(&i->row.id, id) && ip6_node(&i->row.src) == node &&
-            (i->row.state == IN_READY) == ready)
+            (i->row.state >= IN_READY) == ready)
             return i;
     }
     return NULL;
@@ -146,7 +146,7 @@ static void in_put(struct fake_store *s, struct fake_op *o)
 {
     struct fake_in *i = in_by_seq(s, &o->op.in.id, o->op.in.seq);
     if (i) {
-        assert(o->op.in.state != IN_READY && i->row.state != IN_READY);
+        assert(o->op.in.state < IN_READY && i->row.state < IN_READY);
         blob_unref(i->body);
         free(i->got);
     } else {
@@ -261,20 +261,32 @@ static void apply(struct fake_store *s, struct fake_op *o)
         if (in && (op->want_body || op->kind == BUS_STORE_IN_BODY))
             o->res.body = blob_ref(in->body);
         if (in && op->kind == BUS_STORE_IN_TAKE) {
-            assert(in->row.state == IN_READY);
+            assert(in->row.state >= IN_READY);
             in_free(s, in);
         }
         break;
     case BUS_STORE_IN_DROP:
         in = in_by_seq(s, &op->in.id, op->in.seq);
         if (in) {
-            assert(in->row.state != IN_READY);
+            assert(in->row.state < IN_READY);
             in_free(s, in);
         }
         break;
     case BUS_STORE_SEEN_DROP:
         for (size_t i = 0; i < op->n_keys; i++)
             seen_drop(s, &o->keys[i]);
+        break;
+    case BUS_STORE_IN_STATE:
+        in = in_by_seq(s, &op->in.id, op->in.seq);
+        assert(op->in.state >= IN_READY && (!in || in->row.state >= IN_READY));
+        o->res.rc = in ? OK : ERR_NOENT;
+        if (in) {
+            in->row.state = op->in.state;
+            in->row.tries = op->in.tries;
+            in->row.offers = op->in.offers;
+            in->row.since_ms = op->in.since_ms;
+            s->states++;
+        }
         break;
     case BUS_STORE_SWEEP:
         s->sweeps++;
@@ -380,7 +392,7 @@ void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
     qsort(in, n, sizeof(struct fake_in *), by_in_seq);
     for (size_t i = 0; i < n; i++) {
         struct bus_in_row row = in[i]->row;
-        if (row.state == IN_READY)
+        if (row.state >= IN_READY)
             row.body = NULL;
         assert(bus_load_in(b, &row, now) == OK);
     }
@@ -397,6 +409,6 @@ size_t fake_ready_count(const struct fake_store *s)
     size_t n = 0;
     for (size_t i = 0; i <= s->in.mask; i++)
         for (struct hnode *h = s->in.slots[i]; h; h = h->next)
-            n += container_of(h, struct fake_in, by_id)->row.state == IN_READY;
+            n += container_of(h, struct fake_in, by_id)->row.state >= IN_READY;
     return n;
 }

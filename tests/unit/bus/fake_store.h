@@ -40,7 +40,7 @@ struct fake_store {
     struct hmap out, in, seen; /* by id */
     struct list waiting;       /* fake_op, by commit_at */
     struct list results;
-    size_t ops, commits, puts, readies, part_writes;
+    size_t ops, commits, puts, readies, part_writes, states;
     unsigned fail_next; /* this many operations fail with ERR_IO */
     size_t sweeps;
     size_t sweeps_full; /* this many sweeps leave rows for another one */

@@ -38,6 +38,7 @@ void rig_start(struct rig *r, unsigned node)
     struct bus_conf c = {.self = n->addr, .limits = n->limits, .rng = &r->rng, .plain = n->plain};
     memcpy(c.self_key, n->key, sizeof(c.self_key));
     assert_int_equal(bus_new(&c, rig_instant(r), &n->bus), OK);
+    bus_load_key(n->bus, n->key); /* the store's, over all starts */
     fake_store_load(&n->store, n->bus, rig_instant(r));
 }
 
@@ -66,8 +67,14 @@ void rig_fini(struct rig *r)
         struct rig_node *n = &r->node[i];
         bus_free(n->bus);
         fake_store_fini(&n->store);
-        for (size_t k = 0; k < n->n_answers; k++)
-            blob_unref(n->answers[k].payload);
+        for (size_t k = 0; k < n->n_answers; k++) {
+            struct rig_answer *a = &n->answers[k];
+            blob_unref(a->payload);
+            for (size_t j = 0; a->messages && j < a->n; j++)
+                blob_unref(a->messages[j].payload);
+            free(a->messages);
+            free(a->unknown);
+        }
         free(n->answers);
     }
 }
@@ -241,6 +248,24 @@ static void record(struct rig *r, struct rig_node *n, const struct bus_out *out)
         a->seq = out->message->seq;
         a->payload = blob_ref(out->message->payload);
     }
+    if (out->body)
+        a->payload = blob_ref(out->body);
+    if (out->n_messages > 0) {
+        a->n = out->n_messages;
+        a->messages = calloc(a->n, sizeof(*a->messages));
+        assert_non_null(a->messages);
+        for (size_t i = 0; i < a->n; i++) {
+            a->messages[i] = out->messages[i];
+            (void)blob_ref(a->messages[i].payload);
+        }
+    }
+    if (out->settled.n > 0) {
+        a->n = out->settled.n;
+        a->done = out->settled.done;
+        a->unknown = calloc(a->n, sizeof(*a->unknown));
+        assert_non_null(a->unknown);
+        memcpy(a->unknown, out->settled.unknown, a->n * sizeof(*a->unknown));
+    }
     (void)r;
 }
 
@@ -277,6 +302,9 @@ void rig_drain(struct rig *r, unsigned node)
         case BUS_OUT_ACCEPTED:
         case BUS_OUT_TAKEN:
         case BUS_OUT_STATUS:
+        case BUS_OUT_FETCHED:
+        case BUS_OUT_SETTLED:
+        case BUS_OUT_BODY:
             record(r, n, &out);
             break;
         }
@@ -371,6 +399,23 @@ bus_client rig_take_ex(struct rig *r, unsigned node, const struct bus_take *t)
     struct rig_node *n = &r->node[node];
     bus_client c = ++n->next_client;
     assert_int_equal(bus_take(n->bus, t, c, rig_instant(r)), OK);
+    return c;
+}
+
+bus_client rig_fetch(struct rig *r, unsigned node, const struct bus_fetch *f)
+{
+    struct rig_node *n = &r->node[node];
+    bus_client c = ++n->next_client;
+    assert_int_equal(bus_fetch(n->bus, f, c, rig_instant(r)), OK);
+    return c;
+}
+
+bus_client rig_settle(struct rig *r, unsigned node, enum bus_settle_kind kind,
+                      const struct bus_token *tokens, size_t n, int64_t ms)
+{
+    struct rig_node *at = &r->node[node];
+    bus_client c = ++at->next_client;
+    assert_int_equal(bus_settle(at->bus, kind, tokens, n, ms, c, rig_instant(r)), OK);
     return c;
 }
 

@@ -19,6 +19,10 @@ struct rig_answer {
     struct blob *payload;
     uint64_t seq;
     struct bus_status_info status;
+    struct bus_message *messages; /* FETCHED: n of them, their payloads referenced */
+    size_t n;
+    size_t done; /* SETTLED, with n entries of `unknown` */
+    bool *unknown;
 };
 
 struct rig_packet {
@@ -85,6 +89,9 @@ bus_client rig_send(struct rig *r, unsigned from, const struct ip6 *dst, struct 
                     enum out_policy policy);
 bus_client rig_send_ex(struct rig *r, unsigned from, struct bus_send *s);
 bus_client rig_take(struct rig *r, unsigned node, int64_t wait_ms);
+bus_client rig_fetch(struct rig *r, unsigned node, const struct bus_fetch *f);
+bus_client rig_settle(struct rig *r, unsigned node, enum bus_settle_kind kind,
+                      const struct bus_token *tokens, size_t n, int64_t ms);
 bus_client rig_take_ex(struct rig *r, unsigned node, const struct bus_take *t);
 enum out_state rig_status(struct rig *r, unsigned node, const struct msg_id *id);
 /* The answer of this kind to this client; NULL: none yet. */
