@@ -13,7 +13,7 @@
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-#define EXTRA_MAX 4
+#define EXTRA_MAX 6
 
 static void add_field(struct http_header *fields, size_t *count, const char *name,
                       const char *value)
@@ -23,7 +23,7 @@ static void add_field(struct http_header *fields, size_t *count, const char *nam
 }
 
 static void answer(struct api *a, const struct asked *q, unsigned status, const char *content_type,
-                   const void *body, size_t len, const struct http_header *more)
+                   const void *body, size_t len, const struct http_header *more, size_t n_more)
 {
     struct http_header fields[EXTRA_MAX];
     struct http_response r = {
@@ -36,8 +36,8 @@ static void answer(struct api *a, const struct asked *q, unsigned status, const 
 
     if (status == 429 || status == 503 || status == 507)
         add_field(fields, &r.extra_count, "retry-after", "1");
-    if (more)
-        add_field(fields, &r.extra_count, more->name, more->value);
+    for (size_t i = 0; i < n_more; i++)
+        add_field(fields, &r.extra_count, more[i].name, more[i].value);
     if (q->origin) {
         add_field(fields, &r.extra_count, "access-control-allow-origin", q->origin);
         add_field(fields, &r.extra_count, "vary", "origin");
@@ -48,18 +48,24 @@ static void answer(struct api *a, const struct asked *q, unsigned status, const 
 
 void answer_empty(struct api *a, const struct asked *q, unsigned status)
 {
-    answer(a, q, status, NULL, NULL, 0, NULL);
+    answer(a, q, status, NULL, NULL, 0, NULL, 0);
 }
 
 void answer_text(struct api *a, const struct asked *q, unsigned status, const char *text)
 {
-    answer(a, q, status, "text/plain; charset=utf-8", text, strlen(text), NULL);
+    answer(a, q, status, "text/plain; charset=utf-8", text, strlen(text), NULL, 0);
 }
 
 void answer_json(struct api *a, const struct asked *q, unsigned status, const void *json,
                  size_t len)
 {
-    answer(a, q, status, "application/json", json, len, NULL);
+    answer(a, q, status, "application/json", json, len, NULL, 0);
+}
+
+void answer_bytes(struct api *a, const struct asked *q, unsigned status, const void *bytes,
+                  size_t len, const struct http_header *more, size_t n_more)
+{
+    answer(a, q, status, "application/octet-stream", bytes, len, more, n_more);
 }
 
 void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o)
@@ -71,17 +77,16 @@ void answer_out(struct api *a, const struct asked *q, unsigned status, struct js
     json_out_fini(o);
 }
 
-/* `more`: a further header field; NULL: none. */
-static void answer_problem_with(struct api *a, const struct asked *q, enum problem p,
-                                const char *detail, const struct http_header *more)
+void answer_problem_with(struct api *a, const struct asked *q, enum problem p, const char *detail,
+                         const struct http_header *more)
 {
     struct json_out o = {0};
 
     problem_write(&o, p, detail);
     if (o.bad) /* no memory for the words: the status has to do */
-        answer(a, q, problem_status(p), NULL, NULL, 0, more);
+        answer(a, q, problem_status(p), NULL, NULL, 0, more, more != NULL);
     else
-        answer(a, q, problem_status(p), PROBLEM_CONTENT_TYPE, o.p, o.len, more);
+        answer(a, q, problem_status(p), PROBLEM_CONTENT_TYPE, o.p, o.len, more, more != NULL);
     json_out_fini(&o);
 }
 
@@ -165,7 +170,8 @@ static struct pending *pending_find(struct api *a, http_id id)
     return NULL;
 }
 
-int pending_add(struct api *a, const struct asked *q, enum pending_kind kind)
+int pending_add(struct api *a, const struct asked *q, enum pending_kind kind,
+                const struct pending_more *more)
 {
     struct pending *p = calloc(1, sizeof(*p));
 
@@ -173,6 +179,8 @@ int pending_add(struct api *a, const struct asked *q, enum pending_kind kind)
         return ERR_NOMEM;
     p->asked = *q;
     p->kind = kind;
+    if (more)
+        p->more = *more;
     hmap_add(&a->pending, &p->node, hmap_hash(&a->pending, &q->id, sizeof(q->id)));
     a->stats.pending++;
     return OK;
@@ -182,6 +190,7 @@ static void pending_remove(struct api *a, struct pending *p)
 {
     hmap_del(&a->pending, &p->node);
     a->stats.pending--;
+    free(p->more.tokens);
     free(p);
 }
 
@@ -203,8 +212,23 @@ void api_bus_answer(struct api *a, const struct bus_out *out)
     if (p->kind == PENDING_SEND_WAIT && out->kind == BUS_OUT_ACCEPTED && out->rc == OK)
         return; /* durable; now the reply */
     found = *p;
+    p->more.tokens = NULL; /* found's now */
     pending_remove(a, p);
-    message_answer(a, &found.asked, found.kind, out);
+    if (found.kind >= PENDING_FETCH)
+        lease_answer(a, &found, out);
+    else
+        message_answer(a, &found.asked, found.kind, out);
+    free(found.more.tokens);
+}
+
+void asked_bus(struct api *a, const struct asked *q, int rc)
+{
+    if (rc < 0) {
+        pending_drop(a, q->id);
+        answer_error(a, q, rc);
+        return;
+    }
+    a->conf.kick(a->conf.ctx);
 }
 
 /* --- requests -------------------------------------------------------------------------------- */
@@ -251,6 +275,36 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
     case CALL_STATUS:
         call_status(a, q, m);
         break;
+    case CALL_FETCH_LEASES:
+        call_fetch(a, q, r);
+        break;
+    case CALL_ACK:
+        call_settle(a, q, r, BUS_ACK);
+        break;
+    case CALL_NACK:
+        call_settle(a, q, r, BUS_NACK);
+        break;
+    case CALL_RENEW:
+        call_settle(a, q, r, BUS_RENEW);
+        break;
+    case CALL_TERM:
+        call_settle(a, q, r, BUS_TERM);
+        break;
+    case CALL_INBOX:
+        call_inbox(a, q, r);
+        break;
+    case CALL_INBOX_ENTRY:
+        call_inbox_entry(a, q, m);
+        break;
+    case CALL_INBOX_PAYLOAD:
+        call_inbox_payload(a, q, r, m);
+        break;
+    case CALL_INBOX_DROP:
+        call_inbox_change(a, q, m, true);
+        break;
+    case CALL_INBOX_REQUEUE:
+        call_inbox_change(a, q, m, false);
+        break;
     }
 }
 
@@ -279,8 +333,8 @@ static void refuse(struct api *a, const struct asked *q, const struct guard_verd
     if (q->problems)
         answer_problem_with(a, q, v->problem, v->text, v->status == 401 ? &bearer : NULL);
     else
-        answer(a, q, v->status, "text/plain; charset=utf-8", v->text, strlen(v->text),
-               v->status == 401 ? &bearer : NULL);
+        answer(a, q, v->status, "text/plain; charset=utf-8", v->text, strlen(v->text), &bearer,
+               v->status == 401);
 }
 
 static void on_request(void *ctx, const struct http_request *r)
@@ -314,7 +368,7 @@ static void on_request(void *ctx, const struct http_request *r)
         else if (q.problems)
             answer_problem_with(a, &q, PROBLEM_BAD_METHOD, NULL, &allow);
         else
-            answer(a, &q, 405, NULL, NULL, 0, &allow);
+            answer(a, &q, 405, NULL, NULL, 0, &allow, 1);
         break;
     case ERR_INVAL:
         (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m.param_name);

@@ -8,6 +8,7 @@
 #include "api/json_in.h"
 #include "api/json_out.h"
 #include "api/problem.h"
+#include "api/range.h"
 #include "api/table.h"
 #include "base/hmap.h"
 
@@ -19,6 +20,10 @@ enum pending_kind {
     PENDING_SEND_WAIT, /* leaves by: ACCEPTED that failed, TAKEN (reply or time-out) */
     PENDING_REPLY,     /* leaves by: ACCEPTED */
     PENDING_STATUS,    /* leaves by: STATUS */
+    PENDING_FETCH,     /* leaves by: FETCHED; from here on the calls of /bus/v1 */
+    PENDING_SETTLE,    /* leaves by: SETTLED */
+    PENDING_CHANGE,    /* an operator's; leaves by: SETTLED */
+    PENDING_PAYLOAD,   /* leaves by: BODY */
 };
 
 /* One request. */
@@ -28,10 +33,18 @@ struct asked {
     bool problems;      /* a call of /bus/v1: refusals are problems, not texts */
 };
 
+/* What the answer will need besides. */
+struct pending_more {
+    struct bus_token *tokens; /* SETTLE: in the order in which they were asked; heap */
+    bool partial;             /* PAYLOAD: only this range */
+    struct byte_range range;
+};
+
 struct pending {
     struct hnode node;
     struct asked asked;
     enum pending_kind kind;
+    struct pending_more more;
 };
 
 struct api {
@@ -54,16 +67,24 @@ void answer_out(struct api *a, const struct asked *q, unsigned status, struct js
 void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f);
 /* What an ERR_* of the bus means to a client. */
 void answer_error(struct api *a, const struct asked *q, int rc);
-/* A refusal of /bus/v1; detail may be NULL. */
+/* Bytes as they are; n_more further header fields, at most 2. */
+void answer_bytes(struct api *a, const struct asked *q, unsigned status, const void *bytes,
+                  size_t len, const struct http_header *more, size_t n_more);
+/* A refusal of /bus/v1; detail may be NULL; with a further header field, or NULL. */
+void answer_problem_with(struct api *a, const struct asked *q, enum problem p, const char *detail,
+                         const struct http_header *more);
 void answer_problem(struct api *a, const struct asked *q, enum problem p, const char *detail);
 /* 400 with "Invalid URL: Cannot parse ..." */
 void answer_bad_param(struct api *a, const struct asked *q, const struct match *m, const char *why);
 /* False, answered with 415: the body is not said to be JSON. */
 bool body_is_json(struct api *a, const struct asked *q, const struct http_request *r);
 
-/* ERR_NOMEM. */
-MUST_CHECK int pending_add(struct api *a, const struct asked *q, enum pending_kind kind);
+/* Takes more's tokens on OK; more may be NULL. ERR_NOMEM. */
+MUST_CHECK int pending_add(struct api *a, const struct asked *q, enum pending_kind kind,
+                           const struct pending_more *more);
 void pending_drop(struct api *a, http_id id); /* fine when there is none */
+/* The bus was asked and said rc at once: waits on, or is answered. */
+void asked_bus(struct api *a, const struct asked *q, int rc);
 
 void call_peers(struct api *a, const struct asked *q);
 void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r);
@@ -79,3 +100,14 @@ void call_reply(struct api *a, const struct asked *q, const struct http_request 
 void call_status(struct api *a, const struct asked *q, const struct match *m);
 void message_answer(struct api *a, const struct asked *q, enum pending_kind kind,
                     const struct bus_out *out);
+
+void call_fetch(struct api *a, const struct asked *q, const struct http_request *r);
+void call_settle(struct api *a, const struct asked *q, const struct http_request *r,
+                 enum bus_settle_kind kind);
+void call_inbox(struct api *a, const struct asked *q, const struct http_request *r);
+void call_inbox_entry(struct api *a, const struct asked *q, const struct match *m);
+void call_inbox_payload(struct api *a, const struct asked *q, const struct http_request *r,
+                        const struct match *m);
+void call_inbox_change(struct api *a, const struct asked *q, const struct match *m, bool drop);
+/* The answer of the bus to one of these, which is no longer pending. */
+void lease_answer(struct api *a, const struct pending *p, const struct bus_out *out);

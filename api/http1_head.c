@@ -154,6 +154,8 @@ static unsigned read_field(const char *name, size_t len, const char *v, struct h
         return set_once(&h->user_agent, v);
     if (IS("sec-fetch-site"))
         return set_once(&h->sec_fetch_site, v);
+    if (IS("range"))
+        return set_once(&h->range, v);
     if (IS("content-type"))
         return set_once(&h->content_type, v);
     if (IS("content-length"))

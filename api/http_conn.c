@@ -150,6 +150,8 @@ static void conn_request(struct http_conn *c)
         .referer = h->referer,
         .user_agent = h->user_agent,
         .sec_fetch_site = h->sec_fetch_site,
+        .range = h->range,
+        .connection = c->number,
         .forwarded = h->forwarded,
         .loopback = c->loopback,
         .local_addr = c->local_addr,

@@ -48,7 +48,8 @@ struct http_conn {
     struct http1 in;
     uint8_t *stash;
     size_t stash_len;
-    http_id open; /* the request with the handler; 0: none */
+    http_id open;    /* the request with the handler; 0: none */
+    uint64_t number; /* of the connection */
     uint16_t slot;
     enum phase phase;
     usec_t deadline;
@@ -78,6 +79,7 @@ struct http_server {
     uint16_t free_slots[SLOTS];
     uint32_t free_count;
     uint64_t seq;                /* of requests */
+    uint64_t conn_seq;           /* begins anywhere, so that servers do not share numbers */
     struct http_conn *gathering; /* its answers go into `out` */
     size_t out_used;
     time_t date_s;

@@ -21,6 +21,7 @@
 #include "api/http_listen.h"
 #include "base/err.h"
 #include "base/ip6.h"
+#include "base/rng.h"
 
 #define LOG_TARGET "api"
 #include "base/log.h"
@@ -247,6 +248,7 @@ static struct http_conn *conn_new(struct http_server *s, int fd, const struct so
     conn_local(c, fd);
     http1_init(&c->in, s->max_body, &s->pool);
     c->server = s;
+    c->number = ++s->conn_seq;
     c->slot = s->free_slots[--s->free_count];
     s->slots[c->slot] = c;
     list_push_back(&s->conns, &c->link);
@@ -318,11 +320,14 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
 {
     struct http_server *s = calloc(1, sizeof(*s));
     struct http_listen_conf lc;
+    struct rng rng;
     int rc;
 
     if (!s)
         return ERR_NOMEM;
     list_init(&s->conns);
+    rng_init_system(&rng);
+    s->conn_seq = rng_u64(&rng);
     s->handler = c->handler;
     s->max_body = c->max_body;
     if (c->limits)

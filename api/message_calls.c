@@ -14,17 +14,6 @@ static int64_t wait_ms(uint64_t seconds)
     return seconds < (uint64_t)WAIT_MAX_MS / 1000 ? (int64_t)seconds * 1000 : WAIT_MAX_MS;
 }
 
-/* The answer of the bus to a call that it took or did not take. */
-static void asked_bus(struct api *a, const struct asked *q, int rc)
-{
-    if (rc < 0) {
-        pending_drop(a, q->id);
-        answer_error(a, q, rc);
-        return;
-    }
-    a->conf.kick(a->conf.ctx);
-}
-
 void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look)
 {
     char text[QUERY_TEXT_MAX];
@@ -42,7 +31,7 @@ void call_take(struct api *a, const struct asked *q, const struct http_request *
         .peek = query.peek || look,
         .wait_ms = look ? 0 : wait_ms(query.timeout_s),
     };
-    rc = pending_add(a, q, look ? PENDING_LOOK : PENDING_TAKE);
+    rc = pending_add(a, q, look ? PENDING_LOOK : PENDING_TAKE, NULL);
     if (rc == OK)
         rc = bus_take(a->conf.bus, &t, q->id, instant_now());
     asked_bus(a, q, rc);
@@ -52,7 +41,7 @@ void call_take(struct api *a, const struct asked *q, const struct http_request *
 static void hand_over(struct api *a, const struct asked *q, struct bus_send *m, struct send_body *b,
                       enum pending_kind kind)
 {
-    int rc = pending_add(a, q, kind);
+    int rc = pending_add(a, q, kind, NULL);
 
     m->dst = b->dst;
     m->topic = b->topic;
@@ -127,7 +116,7 @@ void call_status(struct api *a, const struct asked *q, const struct match *m)
 
     if (!read_id(a, q, m, &id))
         return;
-    rc = pending_add(a, q, PENDING_STATUS);
+    rc = pending_add(a, q, PENDING_STATUS, NULL);
     if (rc == OK)
         rc = bus_status(a->conf.bus, &id, q->id, instant_now());
     asked_bus(a, q, rc);
@@ -200,5 +189,10 @@ void message_answer(struct api *a, const struct asked *q, enum pending_kind kind
         json_status(&o, out->status);
         answer_out(a, q, 200, &o);
         break;
+    case PENDING_FETCH:
+    case PENDING_SETTLE:
+    case PENDING_CHANGE:
+    case PENDING_PAYLOAD:
+        break; /* not of these calls */
     }
 }

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "bus/bus.h"
 
 int percent_decode(const char *text, size_t len, bool plus, char *ret, size_t cap, size_t *ret_len)
 {
@@ -183,4 +184,112 @@ int send_query_read(const char *query, struct send_query *ret, char text[static 
     if (rc == OK)
         *ret = q;
     return rc;
+}
+
+/* --- the inbox ------------------------------------------------------------------------------- */
+
+#define INBOX_LIMIT 100 /* entries of a page that does not say how many */
+
+static int read_state(const struct query_pair *p, struct bus_inbox_list *l, char *text)
+{
+    const struct {
+        const char *name;
+        bool *at;
+    } states[] = {{"receiving", &l->receiving},
+                  {"ready", &l->ready},
+                  {"leased", &l->leased},
+                  {"dead", &l->dead}};
+    char v[16];
+    size_t len;
+
+    if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) == OK)
+        for (size_t i = 0; i < ARRAY_LEN(states); i++)
+            if (len == strlen(states[i].name) && memcmp(v, states[i].name, len) == 0) {
+                *states[i].at = true;
+                return OK;
+            }
+    return refuse(text, "state", "expected `receiving`, `ready`, `leased` or `dead`");
+}
+
+static int read_pattern(const struct query_pair *p, struct topic *ret, char *text)
+{
+    char v[QUERY_VALUE_MAX];
+    size_t len;
+
+    if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) < 0 || len == 0 ||
+        len > MSG_TOPIC_MAX)
+        return refuse(text, "pattern", "a pattern has 1 to 255 bytes");
+    if (!utf8_valid(v, len))
+        return refuse(text, "pattern", "not UTF-8");
+    ret->len = (uint8_t)len;
+    memcpy(ret->b, v, len);
+    return OK;
+}
+
+static int read_range(const struct query_pair *p, const char *key, uint64_t min, uint64_t max,
+                      uint64_t *ret, char *text)
+{
+    int rc = read_number(p, key, ret, text);
+
+    if (rc == OK && (*ret < min || *ret > max))
+        return refuse(text, key, "number out of range");
+    return rc;
+}
+
+static int read_filter(const struct query_pair *p, enum bus_filter_kind kind,
+                       struct bus_filter *ret, char *text)
+{
+    if (ret->kind != BUS_ANY)
+        return refuse(text, "topic", "only one of topic, prefix and pattern may be given");
+    ret->kind = kind;
+    if (kind == BUS_PATTERN)
+        return read_pattern(p, &ret->topic, text);
+    return read_topic(p, kind == BUS_TOPIC ? "topic" : "prefix", &ret->topic, text);
+}
+
+static int read_inbox_pair(const struct query_pair *p, struct bus_inbox_list *l, uint64_t *limit,
+                           unsigned *seen, char *text)
+{
+    static const char *const keys[] = {"state", "limit", "after"};
+
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+        if (!key_is(p, keys[i]))
+            continue;
+        if (*seen & 1u << i)
+            return twice(text, keys[i]);
+        *seen |= 1u << i;
+    }
+    if (key_is(p, "state"))
+        return read_state(p, l, text);
+    if (key_is(p, "limit"))
+        return read_range(p, "limit", 1, BUS_LIST_MAX, limit, text);
+    if (key_is(p, "after"))
+        return read_range(p, "after", 0, INT64_MAX, &l->after, text);
+    if (key_is(p, "topic"))
+        return read_filter(p, BUS_TOPIC, &l->filter, text);
+    if (key_is(p, "prefix"))
+        return read_filter(p, BUS_PREFIX, &l->filter, text);
+    if (key_is(p, "pattern"))
+        return read_filter(p, BUS_PATTERN, &l->filter, text);
+    return OK;
+}
+
+int inbox_query_read(const char *query, struct bus_inbox_list *ret,
+                     char text[static QUERY_TEXT_MAX])
+{
+    struct bus_inbox_list l = {0};
+    uint64_t limit = INBOX_LIMIT;
+    unsigned seen = 0;
+    struct query_pair p;
+    int rc = OK;
+
+    while (rc == OK && query_next(&query, &p))
+        rc = read_inbox_pair(&p, &l, &limit, &seen, text);
+    if (rc < 0)
+        return rc;
+    if (!l.receiving && !l.ready && !l.leased && !l.dead)
+        l.receiving = l.ready = l.leased = l.dead = true;
+    l.limit = (uint32_t)limit;
+    *ret = l;
+    return OK;
 }

@@ -41,12 +41,18 @@ struct send_query {
     uint64_t reply_timeout_s;
 };
 
+/* GET /bus/v1/inbox: the list that is asked for */
+struct bus_inbox_list;
+
 /* ERR_INVAL with a sentence for the client in `text`. */
 #define QUERY_TEXT_MAX 160
 MUST_CHECK int take_query_read(const char *query, struct take_query *ret,
                                char text[static QUERY_TEXT_MAX]);
 MUST_CHECK int send_query_read(const char *query, struct send_query *ret,
                                char text[static QUERY_TEXT_MAX]);
+
+MUST_CHECK int inbox_query_read(const char *query, struct bus_inbox_list *ret,
+                                char text[static QUERY_TEXT_MAX]);
 
 /* What is wrong with a base64 text, in the words that users of the network know. */
 struct b64_error;

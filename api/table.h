@@ -25,6 +25,17 @@ enum call {
     CALL_SEND,
     CALL_REPLY,
     CALL_STATUS,
+    /* /bus/v1 */
+    CALL_FETCH_LEASES,
+    CALL_ACK,
+    CALL_NACK,
+    CALL_RENEW,
+    CALL_TERM,
+    CALL_INBOX,
+    CALL_INBOX_ENTRY,
+    CALL_INBOX_PAYLOAD,
+    CALL_INBOX_DROP,
+    CALL_INBOX_REQUEUE,
 };
 
 #define PARAM_MAX 512 /* bytes, unescaped; longer ones are refused with 400 */

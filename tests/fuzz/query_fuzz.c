@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "api/query.h"
+#include "api/range.h"
 #include "api/table.h"
 #include "base/err.h"
+#include "bus/bus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[QUERY_TEXT_MAX];
     struct take_query t;
     struct send_query s;
+    struct bus_inbox_list l;
+    struct byte_range range;
     struct match m;
     char *input = strndup((const char *)data, size); /* ends at the first zero byte, as in a head */
 
@@ -24,6 +28,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (send_query_read(input, &s, text) < 0 &&
         (*text == '\0' || !memchr(text, '\0', sizeof(text))))
+        abort();
+    if (inbox_query_read(input, &l, text) < 0) {
+        if (*text == '\0' || !memchr(text, '\0', sizeof(text)))
+            abort();
+    } else if (l.limit == 0 || l.limit > BUS_LIST_MAX) {
+        abort();
+    }
+    if (range_read(input, size, &range) == OK &&
+        (range.len == 0 || range.from >= size || range.len > size - range.from))
         abort();
     for (enum http_method method = HTTP_GET; method <= HTTP_OTHER; method++)
         if (table_match(method, input, &m) == OK &&

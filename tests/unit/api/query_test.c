@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "bus/bus.h"
 #include "tests/unit/unit.h"
 
 static void test_percent(void **state)
@@ -167,13 +168,57 @@ static void test_cut(void **state)
     }
 }
 
+static int read_inbox(const char *query, struct bus_inbox_list *ret)
+{
+    char text[QUERY_TEXT_MAX] = "";
+    int rc = inbox_query_read(query, ret, text);
+    assert_int_equal(rc < 0, *text != '\0');
+    return rc;
+}
+
+static void test_inbox(void **state)
+{
+    (void)state;
+    struct bus_inbox_list l;
+    assert_int_equal(read_inbox("", &l), OK);
+    assert_true(l.receiving && l.ready && l.leased && l.dead);
+    assert_int_equal(l.limit, 100);
+    assert_int_equal(l.after, 0);
+    assert_int_equal(l.filter.kind, BUS_ANY);
+    assert_int_equal(read_inbox("state=dead&limit=1000&after=7&prefix=YS8%3D&foo=1", &l), OK);
+    assert_true(!l.receiving && !l.ready && !l.leased && l.dead);
+    assert_int_equal(l.limit, 1000);
+    assert_int_equal(l.after, 7);
+    assert_int_equal(l.filter.kind, BUS_PREFIX);
+    assert_int_equal(l.filter.topic.len, 2);
+    assert_int_equal(read_inbox("topic=", &l), OK);
+    assert_int_equal(l.filter.kind, BUS_TOPIC);
+    assert_int_equal(read_inbox("pattern=a%2F%23", &l), OK);
+    assert_int_equal(l.filter.kind, BUS_PATTERN);
+    assert_memory_equal(l.filter.topic.b, "a/#", 3);
+    static const char *const bad[] = {
+        "state=",     "state=Ready", "state=ready&state=dead", "limit=0",
+        "limit=1001", "limit=x",     "limit=1&limit=2",        "after=9223372036854775808",
+        "after=-1",   "topic=Q",     "topic=&prefix=",         "topic=&topic=",
+        "pattern=",   "pattern=%ff", "prefix=&pattern=a"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(read_inbox(bad[i], &l), ERR_INVAL);
+    static const char all[] = "state=dead&limit=10&after=7&prefix=YS8%3D";
+    for (size_t cut = 0; cut < strlen(all); cut++) { /* reads or says why */
+        char text[sizeof(all)];
+        memcpy(text, all, cut);
+        text[cut] = '\0';
+        (void)read_inbox(text, &l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_percent),      cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_take),         cmocka_unit_test(test_take_refused),
         cmocka_unit_test(test_topic_length), cmocka_unit_test(test_send),
-        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut),          cmocka_unit_test(test_inbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,17 @@ static void test_calls(void **state)
         {HTTP_POST, "/api/v1/messages", CALL_SEND, ""},
         {HTTP_POST, "/api/v1/messages/reply/0011223344556677", CALL_REPLY, "0011223344556677"},
         {HTTP_GET, "/api/v1/messages/status/00", CALL_STATUS, "00"},
+        {HTTP_POST, "/bus/v1/messages/fetch", CALL_FETCH_LEASES, ""},
+        {HTTP_POST, "/bus/v1/messages/ack", CALL_ACK, ""},
+        {HTTP_POST, "/bus/v1/messages/nack", CALL_NACK, ""},
+        {HTTP_POST, "/bus/v1/messages/renew", CALL_RENEW, ""},
+        {HTTP_POST, "/bus/v1/messages/term", CALL_TERM, ""},
+        {HTTP_GET, "/bus/v1/inbox", CALL_INBOX, ""},
+        {HTTP_GET, "/bus/v1/inbox/17", CALL_INBOX_ENTRY, "17"},
+        {HTTP_DELETE, "/bus/v1/inbox/17", CALL_INBOX_DROP, "17"},
+        {HTTP_GET, "/bus/v1/inbox/17/payload", CALL_INBOX_PAYLOAD, "17"},
+        {HTTP_HEAD, "/bus/v1/inbox/17/payload", CALL_INBOX_PAYLOAD, "17"},
+        {HTTP_POST, "/bus/v1/inbox/1%2F7/requeue", CALL_INBOX_REQUEUE, "1/7"},
     };
     struct match m;
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -60,10 +71,26 @@ static void test_no_path(void **state)
                                     "//api/v1/admin",
                                     "/api/v1/messages/status",
                                     "/api/v1/messages/status/",
-                                    "/api/v1/messages/x"};
+                                    "/api/v1/messages/x",
+                                    "/bus/v1",
+                                    "/bus/v1/",
+                                    "/bus/v1/inbox/",
+                                    "/bus/v1/inbox//payload",
+                                    "/bus/v1/inbox/1/payload/",
+                                    "/bus/v1/inbox/1/other",
+                                    "/bus/v1/admin",
+                                    "/api/v1/inbox"};
     struct match m;
     for (size_t i = 0; i < ARRAY_LEN(v); i++)
         assert_int_equal(table_match(HTTP_GET, v[i], &m), ERR_NOENT);
+}
+
+static void test_surface(void **state)
+{
+    (void)state;
+    assert_true(path_is_bus("/bus/v1") && path_is_bus("/bus/v1/") && path_is_bus("/bus/v1/x"));
+    assert_false(path_is_bus("/bus/v11") || path_is_bus("/bus/v") || path_is_bus("/api/v1/bus/v1"));
+    assert_false(path_is_bus("") || path_is_bus("/"));
 }
 
 static void test_wrong_method(void **state)
@@ -107,9 +134,8 @@ static void test_bad_param(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_no_path),
-        cmocka_unit_test(test_wrong_method),
+        cmocka_unit_test(test_calls),     cmocka_unit_test(test_no_path),
+        cmocka_unit_test(test_surface),   cmocka_unit_test(test_wrong_method),
         cmocka_unit_test(test_bad_param),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
