@@ -1,4 +1,4 @@
-/* api.h - the REST surface: routes under /api/v1, translated into calls of the bus and the router.
+/* api.h - the REST surface: routes under /api/v1 and /bus/v1 as calls of the bus and the router.
  *
  * Owns: pending requests (client number -> request). A client number of the bus is the http_id of
  * the request that waits. Thread: loop. Never: keeps a rule of the bus or the router; it parses,

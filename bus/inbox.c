@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
-#include "bus/codec.h"
 #include "bus/filter.h"
 #include "bus/leases.h"
-#include "bus/settle.h"
 #include "bus/timer.h"
 
 int inbox_init(struct bus *b)
@@ -44,8 +42,7 @@ struct in_msg *in_msg_new(const uint8_t *topic, uint8_t topic_len)
     return m;
 }
 
-/* Gives one of several references back. */
-static void in_msg_release(struct in_msg *m)
+void in_msg_release(struct in_msg *m)
 {
     assert(m->refs > 1);
     m->refs--;
@@ -391,8 +388,7 @@ int inbox_load(struct bus *b, const struct bus_in_row *row, struct instant now)
     return OK;
 }
 
-/* Its row is not there any more. */
-static void leave(struct bus *b, struct in_msg *m)
+void inbox_remove(struct bus *b, struct in_msg *m)
 {
     inbox_unlink(m);
     lease_detach(b, m);
@@ -421,8 +417,7 @@ void inbox_go(struct bus *b, struct in_msg *m)
     op_want(&b->ops, &m->op);
 }
 
-/* It could not be removed, or need not be: what it was before. */
-static void put_back(struct bus *b, struct in_msg *m)
+void inbox_put_back(struct bus *b, struct in_msg *m)
 {
     m->going = m->acked = false;
     m->taker = NULL;
@@ -451,7 +446,7 @@ void inbox_forget(struct bus *b, struct call *call, struct instant now)
     if (m->flying != IN_OP_TAKE && !m->acked && list_empty(&m->waiting)) {
         if (!m->op.flying)
             op_drop(&b->ops, &m->op);
-        put_back(b, m);
+        inbox_put_back(b, m);
         if (m->version != m->stored_version)
             op_want(&b->ops, &m->op);
     }
@@ -510,9 +505,9 @@ void inbox_arm_expiry(struct bus *b, struct in_msg *m, struct instant now)
     timer_set(&b->in.expires, &m->expire, now.mono + MAX(left, 1));
 }
 
-void inbox_limits_changed(struct bus *b, struct topic_queue *q, struct instant now)
+void inbox_limits_changed(struct bus *b, struct topic_queue *q, bool age, struct instant now)
 {
-    for (size_t i = 0; i < b->in.index.len; i++) {
+    for (size_t i = 0; age && i < b->in.index.len; i++) {
         struct in_msg *m = b->in.index.v[i].what;
         if (m && m->tq == q)
             inbox_arm_expiry(b, m, now);
@@ -543,93 +538,6 @@ usec_t inbox_deadline(const struct bus *b)
     return MIN(timer_deadline(&b->in.expires), leases_deadline(b));
 }
 
-/* --- store -------------------------------------------------------------------------------- */
-
-bool inbox_fill(struct bus *b, struct in_msg *m, struct bus_store_op *op)
-{
-    (void)b;
-    op->has_in = true;
-    op->in.seq = m->seq;
-    op->in.id = m->id;
-    op->in.src = m->src;
-    op->in.dst = m->dst;
-    op->in.state = m->state;
-    if (m->going) {
-        m->flying = IN_OP_TAKE;
-        op->kind = BUS_STORE_IN_TAKE;
-        op->want_body = m->taker && m->payload == NULL;
-        return true;
-    }
-    if (m->version == m->stored_version)
-        return false;
-    m->flying = IN_OP_STATE;
-    m->flying_version = m->version;
-    op->kind = BUS_STORE_IN_STATE;
-    op->in.tries = m->tries;
-    op->in.offers = m->offers;
-    op->in.since_ms = m->since_ms;
-    return true;
-}
-
-static void tell_sender(struct bus *b, const struct in_msg *m, struct instant now)
-{
-    if (bus_is_self(b, &m->src)) {
-        b->stats.read++;
-        bus_note(b, BUS_STORE_OUT_READ, 0, &m->id, &m->dst);
-        return;
-    }
-    bus_control(b, &m->dst, &m->src, msg_read(&m->id));
-    b->stats.sent_read++;
-    bool ours = kin_get(&b->kins, ip6_node(&m->src), now.mono) == KIN_OURS;
-    reads_add(&b->reads, &m->dst, &m->src, &m->id, ours, now.mono);
-}
-
-static void take_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,
-                        struct instant now)
-{
-    struct call *call = m->taker;
-    bool gone = res->rc == OK || res->rc == ERR_NOENT;
-    int rc = res->rc;
-    if (rc == OK && !m->payload && res->body)
-        m->payload = blob_ref(res->body);
-    if (rc == OK && call && (!m->payload || m->payload->len != m->len))
-        rc = ERR_CORRUPT; /* the row went, but its payload was not what it said */
-    m->taker = NULL;
-    if (call) {
-        call->rc = rc;
-        call->last_due = true;
-        call_due(&b->calls, call);
-        if (rc != OK) {
-            call->msg = NULL;
-            in_msg_release(m); /* the inbox has it still */
-        }
-    }
-    settle_stored(b, m, gone ? OK : res->rc, true);
-    if (!gone) {
-        put_back(b, m);
-        return;
-    }
-    if (m->acked || (call && rc == OK))
-        tell_sender(b, m, now);
-    leave(b, m);
-}
-
-void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,
-                  struct instant now)
-{
-    enum in_op was = m->flying;
-    m->flying = IN_OP_NONE;
-    if (was == IN_OP_TAKE) {
-        take_stored(b, m, res, now);
-        return;
-    }
-    if (res->rc == OK)
-        m->stored_version = m->flying_version;
-    settle_stored(b, m, res->rc, false);
-    if (res->rc == ERR_NOENT && !m->going)
-        inbox_go(b, m); /* there is nothing to keep it for: the store does not have it */
-}
-
 void inbox_fini(struct bus *b)
 {
     if (!b->in.topics.slots)
@@ -637,7 +545,7 @@ void inbox_fini(struct bus *b)
     /* From the end: when the index closes its holes, those that are left only move down. */
     for (size_t i = b->in.index.len; i > 0; i = MIN(i - 1, b->in.index.len))
         if (b->in.index.v[i - 1].what)
-            leave(b, b->in.index.v[i - 1].what);
+            inbox_remove(b, b->in.index.v[i - 1].what);
     for (size_t i = 0; i <= b->in.topics.mask; i++) {
         struct hnode *next;
         for (struct hnode *h = b->in.topics.slots[i]; h; h = next) {

@@ -88,7 +88,8 @@ void inbox_fini(struct bus *b);
 
 /* A message with one reference, in no queue. NULL: no memory. */
 struct in_msg *in_msg_new(const uint8_t *topic, uint8_t topic_len);
-void in_msg_unref(struct in_msg *m); /* NULL is fine */
+void in_msg_unref(struct in_msg *m);   /* NULL is fine */
+void in_msg_release(struct in_msg *m); /* one of several references */
 
 /* Takes m, which is durable: goes to who waits for it, or into the queues. ERR_NOMEM: m is still
  * the caller's (and durable: it will be there after a restart). */
@@ -117,6 +118,10 @@ void inbox_link(struct bus *b, struct in_msg *m);
 void inbox_offer(struct bus *b, struct in_msg *m);
 /* Its removal is to be stored. */
 void inbox_go(struct bus *b, struct in_msg *m);
+/* It could not be removed, or need not be: what it was before. */
+void inbox_put_back(struct bus *b, struct in_msg *m);
+/* Its row is not there any more. */
+void inbox_remove(struct bus *b, struct in_msg *m);
 /* Its state or its numbers changed: counted anew, and stored; nobody waits for that. */
 void inbox_changed(struct bus *b, struct in_msg *m);
 void inbox_recount(struct bus *b, struct in_msg *m);
@@ -126,7 +131,8 @@ void inbox_die(struct bus *b, struct in_msg *m, struct instant now);
 void inbox_requeue(struct bus *b, struct in_msg *m, struct instant now);
 /* When does it go by itself? After each change of its state or of the limits. */
 void inbox_arm_expiry(struct bus *b, struct in_msg *m, struct instant now);
-void inbox_limits_changed(struct bus *b, struct topic_queue *q, struct instant now);
+/* Of one topic; age: this one of them, which needs a look at every message. */
+void inbox_limits_changed(struct bus *b, struct topic_queue *q, bool age, struct instant now);
 
 bool inbox_fill(struct bus *b, struct in_msg *m, struct bus_store_op *op);
 void inbox_stored(struct bus *b, struct in_msg *m, const struct bus_store_result *res,

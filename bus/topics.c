@@ -118,8 +118,9 @@ int bus_topic_limits_set(struct bus *b, const struct topic *topic, const struct 
     b->in.configured -= q->configured;
     q->configured = l != NULL;
     b->in.configured += q->configured;
+    int64_t expire_ms = q->limits.expire_ms;
     q->limits = l ? *l : (struct bus_topic_limits){0};
-    inbox_limits_changed(b, q, now);
+    inbox_limits_changed(b, q, q->limits.expire_ms != expire_ms, now);
     topic_settle(b, q);
     return OK;
 }

@@ -213,10 +213,10 @@ static void log_state(struct node *n)
              r.hints_answered, r.hints_failed);
     log_info("bus",
              "outbox=%" PRIu64 " outbox_bytes=%" PRIu64 " inbox=%" PRIu64 " inbox_bytes=%" PRIu64
-             " leased=%" PRIu64 " dead=%" PRIu64 " parts=%" PRIu64 " accepted=%" PRIu64 " delivered=%" PRIu64 " received=%" PRIu64
-             " duplicates=%" PRIu64,
-             b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_leased, b.in_dead, b.in_parts, b.accepted, b.delivered,
-             b.received, b.duplicates);
+             " leased=%" PRIu64 " dead=%" PRIu64 " parts=%" PRIu64 " accepted=%" PRIu64
+             " delivered=%" PRIu64 " received=%" PRIu64 " duplicates=%" PRIu64,
+             b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_leased, b.in_dead, b.in_parts,
+             b.accepted, b.delivered, b.received, b.duplicates);
     log_info("bus packets",
              "init=%" PRIu64 " chunk=%" PRIu64 " done=%" PRIu64 " ack=%" PRIu64 " read=%" PRIu64
              " abort=%" PRIu64 " repeated=%" PRIu64 " doubts=%" PRIu64 " rerouted=%" PRIu64,

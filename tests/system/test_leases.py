@@ -42,8 +42,10 @@ def entries(node, query=""):
 @needs_ours
 def test_lease_and_settle(net):
     a, b = net.pair()
-    ids = [a.send(b, b"%d" % i, b"t/%d" % (i % 2)) for i in range(6)]
-    wait_for("all are there", lambda: len(entries(b)) == 6)
+    ids = []
+    for i in range(6):  # one after the other: the order of the inbox is that of their completion
+        ids.append(a.send(b, b"%d" % i, b"t/%d" % (i % 2)))
+        a.wait_status(ids[-1], "received")
     got = fetch(b, max=4)
     check_equal([m["payload"] for m in got], [b"0", b"1", b"2", b"3"], "in the order of seq")
     check_equal({m["redelivered"] for m in got}, {0}, "redelivered")
@@ -118,6 +120,7 @@ def test_dead_letters(net):
     dead = entries(a, "?state=dead")
     check_equal([e["seq"] for e in dead], [m["seq"]], "dead letters")
     seq = m["seq"]
+    time.sleep(0.3)  # nobody waits for it to be stored
     a.restart("kill9")
     check_equal([e["seq"] for e in entries(a, "?state=dead")], [seq], "dead letters after kill -9")
     check_equal(bus(a, "GET", f"/inbox/{seq}/payload").body, b"poison", "its payload")
