@@ -47,6 +47,7 @@ static void hand_over(struct api *a, const struct asked *q, struct bus_send *m, 
     m->topic = b->topic;
     m->payload = b->payload;
     m->policy = OUT_AT_LEAST_ONCE;
+    m->prio = OUT_PRIO_DEFAULT;
     if (rc == OK)
         rc = bus_send(a->conf.bus, m, q->id, instant_now());
     send_body_fini(b);

@@ -78,6 +78,8 @@ struct bus_out_row {
     bool reply;
     enum out_state state;
     enum out_policy policy;
+    uint8_t prio; /* below OUT_PRIOS */
+    struct idem_key idem;
     int64_t created_ms, deadline_ms, final_ms; /* wall */
     uint64_t len;
     uint8_t sum[MSG_SUM_BYTES];
@@ -141,6 +143,10 @@ struct bus_send {
         *payload;   /* borrowed (the bus takes its own reference); ERR_TOOBIG above MSG_LEN_MAX */
     int64_t ttl_ms; /* 0: default */
     enum out_policy policy;
+    uint8_t prio; /* ERR_INVAL from OUT_PRIOS on */
+    /* The same key with the same content: what came of the first one is told, and nothing is sent.
+     * With other content: ERR_EXIST, as BUS_OUT_ACCEPTED. Known as long as the entry is. */
+    struct idem_key idem;
     bool reply; /* answers `reply_to` */
     struct msg_id reply_to;
     int64_t reply_wait_ms; /* > 0: wait for the reply after acceptance (not with `reply`) */
@@ -303,8 +309,8 @@ void bus_unblocked(struct bus *b, struct instant now);
 /* --- store -------------------------------------------------------------------------------- */
 
 enum bus_store_kind {
-    BUS_STORE_OUT_PUT,   /* insert `out`; with `in` set too (message to oneself): both in one commit
-                          */
+    BUS_STORE_OUT_PUT, /* insert `out`; with `in` set too (message to oneself): both in one commit.
+                          A row with its idem key is there: ERR_EXIST, and -> out */
     BUS_STORE_OUT_STATE, /* out.seq gets out.state, out.final_ms; final: the body goes */
     BUS_STORE_OUT_READ,  /* the RECEIVED entry (out.id, node of out.dst) becomes READ, if there is
                             one */
@@ -346,9 +352,9 @@ struct bus_store_op {
 
 struct bus_store_result {
     uint64_t tag;
-    int rc;                 /* OK, ERR_NOENT (reads), ERR_IO, ERR_NOSPACE */
+    int rc;                 /* OK, ERR_NOENT (reads), ERR_EXIST (OUT_PUT), ERR_IO, ERR_NOSPACE */
     struct blob *body;      /* OUT_BODY, IN_BODY, IN_TAKE; borrowed */
-    struct bus_out_row out; /* OUT_FIND */
+    struct bus_out_row out; /* OUT_FIND; OUT_PUT with ERR_EXIST, seq 0: it was not the key */
     bool more;              /* SWEEP: rows are left for another one */
 };
 void bus_stored(struct bus *b, const struct bus_store_result *res, struct instant now);
@@ -363,7 +369,8 @@ enum bus_out_kind {
     BUS_OUT_WANT,     /* ask the router for a route to dst */
     BUS_OUT_DOUBT,    /* packets leave for dst and none is answered: bus/silence.h */
     BUS_OUT_STORE,    /* hand `store` to the store */
-    BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc) */
+    BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc; ERR_EXIST: idem key)
+                       */
     BUS_OUT_TAKEN,    /* message for client, or NULL: time-out; rc != OK: the store failed */
     BUS_OUT_STATUS,   /* rc OK: status; ERR_NOENT */
     BUS_OUT_FETCHED,  /* messages on lease, or none: time-out; rc != OK: the store failed */
@@ -391,6 +398,8 @@ struct bus_settled {
     const bool *unknown; /* n of them, in the order of the tokens */
 };
 struct bus_status_info {
+    uint64_t seq;
+    struct msg_id id;
     struct ip6 dst;
     enum out_state state;
     uint64_t chunks_pending, chunks_sent, chunks_acked; /* OUT_SENDING, OUT_DONE_SENT */
@@ -404,9 +413,10 @@ struct bus_out {
     struct bus_store_op *store; /* STORE: lends */
     bus_client client;          /* of an answer */
     int rc;
-    struct msg_id id;                   /* ACCEPTED; TAKEN of a reply wait */
-    struct bus_message *message;        /* TAKEN: lends, or NULL */
-    struct bus_status_info *status;     /* STATUS: lends */
+    struct msg_id id;               /* ACCEPTED; TAKEN of a reply wait */
+    struct bus_message *message;    /* TAKEN: lends, or NULL */
+    struct bus_status_info *status; /* STATUS, ACCEPTED with OK: lends */
+    bool replayed; /* ACCEPTED: an earlier message with this idem key; nothing was sent */
     const struct bus_message *messages; /* FETCHED: lends n_messages */
     size_t n_messages;
     struct bus_settled settled; /* SETTLED: lends */
@@ -428,6 +438,7 @@ void bus_set_refuse(struct bus *b, bus_refuse *refuse, void *ctx);
 struct bus_stats {
     uint64_t accepted, delivered, read, aborted, cancelled, unknown, local;
     uint64_t refused; /* by the receiver's rules: counted in aborted too */
+    uint64_t replayed, key_reused; /* sends whose idem key was known: same content, other content */
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
     uint64_t refused_topic; /* INITs that a rule of ours refused */
     uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;

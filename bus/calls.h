@@ -27,6 +27,9 @@ struct call {
 
     /* CALL_SEND */
     struct out_msg *out; /* until it is durable */
+    struct list twin;    /* in `twins` of the message with the same idempotency key */
+    bool same;           /* its content is the same as that one's */
+    bool replayed;
     bool reply_wait;
     struct hnode by_reply; /* while a reply is waited for: (node, id) */
     bool by_reply_in;

@@ -17,6 +17,7 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
         b->calls.waiting--;
     if (c->out)
         c->out->call = NULL;
+    list_del(&c->twin);
     if (c->msg)
         inbox_forget(b, c, now);
     fetch_end(b, c);
@@ -49,6 +50,8 @@ static int send_check(const struct bus *b, const struct bus_send *m)
         return ERR_INVAL;
     if (m->reply_wait_ms < 0 || (m->reply && m->reply_wait_ms > 0))
         return ERR_INVAL;
+    if (m->prio >= OUT_PRIOS || m->idem.len > IDEM_KEY_MAX)
+        return ERR_INVAL;
     if (m->payload && m->payload->len > MSG_LEN_MAX)
         return ERR_TOOBIG;
     if (m->reply_wait_ms > 0 && b->calls.waiting >= b->limits.waiters)
@@ -64,19 +67,18 @@ int bus_send(struct bus *b, const struct bus_send *m, bus_client client, struct 
         rc = call_begin(b, client, CALL_SEND, &c);
     if (rc < 0)
         return rc;
-    rc = outbox_send(b, m, c, now);
-    if (rc < 0) {
-        call_free(&b->calls, c);
-        return rc;
-    }
     if (m->reply_wait_ms > 0) {
         c->reply_wait = true;
         c->reply_wait_ms = MIN(m->reply_wait_ms, b->limits.ttl_max_ms);
         c->node = ip6_node(&m->dst);
         b->calls.waiting++;
-        call_reply_add(&b->calls, c);
     }
-    return OK;
+    rc = outbox_send(b, m, c, now);
+    if (rc < 0)
+        call_end(b, c, now);
+    else if (c->reply_wait)
+        call_reply_add(&b->calls, c);
+    return rc;
 }
 
 int bus_take(struct bus *b, const struct bus_take *t, bus_client client, struct instant now)
@@ -193,11 +195,7 @@ void client_stored(struct bus *b, struct call *c, const struct bus_store_result 
     }
     if (c->kind == CALL_STATUS) {
         if (res->rc == OK)
-            c->status = (struct bus_status_info){.dst = res->out.dst,
-                                                 .state = res->out.state,
-                                                 .created_ms = res->out.created_ms,
-                                                 .deadline_ms = res->out.deadline_ms,
-                                                 .len = res->out.len};
+            outbox_row_status(&res->out, &c->status);
     } else if (res->rc == OK) {
         if (res->body && res->body->len == c->msg->len)
             c->body = blob_ref(res->body);
@@ -280,6 +278,8 @@ bool client_next(struct bus *b, struct bus_out *ret)
         c->accept_due = false;
         ret->kind = BUS_OUT_ACCEPTED;
         ret->rc = c->accept_rc;
+        ret->replayed = c->replayed;
+        ret->status = c->accept_rc == OK ? &c->status : NULL;
         if (c->last_due)
             call_due(&b->calls, c);
         else if (!c->reply_wait || c->accept_rc != OK)

@@ -24,6 +24,17 @@ struct topic {
     uint8_t b[MSG_TOPIC_MAX];
 };
 
+/* Of the messages that wait for one node, those of the higher priority go first. */
+#define OUT_PRIOS        4
+#define OUT_PRIO_DEFAULT 1
+
+/* The name that a client gives to a message, so that it can ask again without sending twice. */
+#define IDEM_KEY_MAX 64
+struct idem_key {
+    uint8_t len; /* 0: none */
+    uint8_t b[IDEM_KEY_MAX];
+};
+
 /* Where an outgoing message stands (docs/protocol/messages.md, "Sender"). Only QUEUED, DONE_SENT
  * (for at-most-once) and the final ones are ever stored; the numbers are those of the database. */
 enum out_state {

@@ -94,8 +94,10 @@ struct node *node_get(struct nodes *t, const struct ip6 *addr, usec_t now)
     list_init(&n->late);
     list_init(&n->control);
     for (size_t i = 0; i < LINES; i++) {
-        list_init(&n->lines[i].queue);
-        list_init(&n->lines[i].prep);
+        for (int p = 0; p < OUT_PRIOS; p++) {
+            list_init(&n->lines[i].queue[p]);
+            list_init(&n->lines[i].prep[p]);
+        }
         list_init(&n->lines[i].chunks);
     }
     list_init(&n->flying);

@@ -13,6 +13,7 @@
 #include "base/ip6.h"
 #include "base/list.h"
 #include "bus/flow.h"
+#include "bus/message.h"
 #include "bus/silence.h"
 
 /* Nodes remembered; when all of them have messages under way, INITs of others are not answered and
@@ -31,9 +32,10 @@ struct out_msg;
 enum line_kind { LINE_SMALL, LINE_LARGE, LINES };
 
 struct line {
-    struct list queue; /* waiting, in order of acceptance */
-    struct list prep;  /* the first of them: payload in memory or being read */
-    uint32_t n_prep;
+    struct list queue[OUT_PRIOS]; /* waiting, by priority, in order of acceptance */
+    struct list prep[OUT_PRIOS];  /* the first of them: payload in memory or being read */
+    uint32_t n_prep[OUT_PRIOS];
+    uint32_t waiting;   /* in queue and prep */
     struct list chunks; /* transfers with chunks to send, in turn */
     uint32_t n_active;  /* transfers */
 };

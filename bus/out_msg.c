@@ -24,17 +24,19 @@ static const uint16_t out_next[] = {
 };
 static_assert(ARRAY_LEN(out_next) == OUT_REFUSED + 1, "one row per state");
 
-struct out_msg *out_msg_new(const uint8_t *topic, uint8_t topic_len)
+struct out_msg *out_msg_new(const struct topic *topic, const struct idem_key *idem)
 {
-    struct out_msg *m = calloc(1, sizeof(*m) + topic_len);
+    struct out_msg *m = calloc(1, sizeof(*m) + topic->len + idem->len);
     if (!m)
         return NULL;
     list_init(&m->followers);
     list_init(&m->lost);
+    list_init(&m->twins);
     m->op.owner = OP_OUT;
-    m->topic_len = topic_len;
-    if (topic_len > 0)
-        memcpy(m->topic, topic, topic_len);
+    m->topic_len = topic->len;
+    m->idem_len = idem->len;
+    memcpy(m->topic, topic->b, topic->len);
+    memcpy(m->topic + topic->len, idem->b, idem->len);
     return m;
 }
 
@@ -43,6 +45,7 @@ void out_msg_free(struct out_msg *m)
     if (!m)
         return;
     assert(!list_linked(&m->link) && !list_linked(&m->send) && list_empty(&m->followers));
+    assert(list_empty(&m->twins));
     assert(!heap_has(&m->timer) && !heap_has(&m->deadline) && !m->op.flying);
     blob_unref(m->body);
     free(m->chunks);

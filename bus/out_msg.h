@@ -51,8 +51,10 @@ enum out_kept {
 };
 
 struct out_msg {
-    struct hnode by_key; /* (node, id): only the one whose turn it is */
-    struct hnode by_id;  /* id: only the newest with this id */
+    struct hnode by_key;  /* (node, id): only the one whose turn it is */
+    struct hnode by_id;   /* id: only the newest with this id */
+    struct hnode by_idem; /* idempotency key, if it has one */
+    struct list twins;    /* calls with the same key that wait until it is durable */
     struct out_msg *id_older, *id_newer;
     struct list followers; /* others with the same (node, id), in order, through link */
     struct list link;      /* in its line, node->active, late, or followers of another */
@@ -71,14 +73,16 @@ struct out_msg {
     uint8_t sum[MSG_SUM_BYTES];
     uint32_t len;
     bool reply, loaded, local;
-    bool shared;  /* others with its (node, id) ended lately: answers to them may still come */
-    bool indexed; /* in by_id */
-    bool queued;  /* in the queue of its line or, prepped, in its prep */
+    bool accepted; /* durable */
+    bool shared;   /* others with its (node, id) ended lately: answers to them may still come */
+    bool indexed;  /* in by_id */
+    bool queued;   /* in the queue of its line or, prepped, in its prep */
     bool prepped;
     enum out_state state;
     enum out_state final; /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
     bool read_late;       /* READ came after `final` was on its way to the store */
     enum out_policy policy;
+    uint8_t prio;
     int64_t created_ms, deadline_ms, final_ms; /* wall */
     usec_t deadline_at;
     struct blob *body; /* NULL: only in the store */
@@ -114,8 +118,8 @@ struct out_msg {
     usec_t init_at, init_before; /* the last INIT, the one before */
     usec_t done_at;
 
-    uint8_t topic_len;
-    uint8_t topic[];
+    uint8_t topic_len, idem_len;
+    uint8_t topic[]; /* idem_len bytes of the idempotency key behind it */
 };
 
 /* Messages up to this size are small ones: they leave in one go where that is allowed. */
@@ -131,8 +135,13 @@ static inline struct line *out_line(const struct out_msg *m)
     return &m->node->lines[out_line_kind(m)];
 }
 
-/* Zeroed but for the topic; NULL: no memory. */
-struct out_msg *out_msg_new(const uint8_t *topic, uint8_t topic_len);
+static inline const uint8_t *out_msg_idem(const struct out_msg *m)
+{
+    return m->topic + m->topic_len;
+}
+
+/* Zeroed but for topic and key; NULL: no memory. */
+struct out_msg *out_msg_new(const struct topic *topic, const struct idem_key *idem);
 void out_msg_free(struct out_msg *m); /* must be in no list, map or heap; NULL is fine */
 
 /* The one place where the state changes; checks that the move is one of those in message.h. */

@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/idem.h"
 #include "bus/outbox.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
 
-static void row_fill(const struct out_msg *m, struct bus_out_row *r)
+void outbox_row(const struct out_msg *m, struct bus_out_row *r)
 {
     r->seq = m->seq;
     r->id = m->id;
@@ -17,6 +18,9 @@ static void row_fill(const struct out_msg *m, struct bus_out_row *r)
     r->reply = m->reply;
     r->state = OUT_QUEUED;
     r->policy = m->policy;
+    r->prio = m->prio;
+    r->idem.len = m->idem_len;
+    memcpy(r->idem.b, out_msg_idem(m), m->idem_len);
     r->created_ms = m->created_ms;
     r->deadline_ms = m->deadline_ms;
     r->final_ms = m->final_ms;
@@ -24,6 +28,17 @@ static void row_fill(const struct out_msg *m, struct bus_out_row *r)
     memcpy(r->sum, m->sum, sizeof(r->sum));
     r->topic.len = m->topic_len;
     memcpy(r->topic.b, m->topic, m->topic_len);
+}
+
+void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret)
+{
+    *ret = (struct bus_status_info){.seq = r->seq,
+                                    .id = r->id,
+                                    .dst = r->dst,
+                                    .state = r->state,
+                                    .created_ms = r->created_ms,
+                                    .deadline_ms = r->deadline_ms,
+                                    .len = r->len};
 }
 
 /* A message to this node itself: delivered by the commit that accepts it. */
@@ -54,7 +69,7 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
     unsigned want = m->store;
     m->store = 0;
     op->has_out = true;
-    row_fill(m, &op->out);
+    outbox_row(m, &op->out);
     if (want & OUT_STORE_PUT) {
         m->store_flying = OUT_STORE_PUT;
         op->kind = BUS_STORE_OUT_PUT;
@@ -102,19 +117,14 @@ static void local_done(struct bus *b, struct out_msg *m, struct instant now)
     outbox_free(b, m, now.mono);
 }
 
-static void put_done(struct bus *b, struct out_msg *m, int rc, struct instant now)
+static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
+                     struct instant now)
 {
-    struct call *call = m->call;
-    m->call = NULL;
-    if (call) {
-        call->out = NULL;
-        call->accept_rc = rc;
-        call->accept_due = true;
-        if (rc == OK && call->reply_wait)
-            timer_set(&b->calls.expires, &call->expire, now.mono + call->reply_wait_ms * USEC_MS);
-        call_due(&b->calls, call);
-    }
-    if (rc != OK) {
+    m->accepted = res->rc == OK;
+    if (m->accepted && m->local)
+        out_msg_set(m, OUT_RECEIVED); /* by the same commit */
+    idem_answer(b, m, res, now);
+    if (!m->accepted) {
         outbox_drop_body(b, m);
         outbox_free(b, m, now.mono);
         return;
@@ -171,7 +181,7 @@ void outbox_stored(struct bus *b, struct out_msg *m, const struct bus_store_resu
     unsigned was = m->store_flying;
     m->store_flying = 0;
     if (was == OUT_STORE_PUT) {
-        put_done(b, m, res->rc, now);
+        put_done(b, m, res, now);
     } else if (was == OUT_STORE_BODY) {
         body_done(b, m, res, now);
     } else if (res->rc != OK) {

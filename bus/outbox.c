@@ -10,6 +10,7 @@
 #include "base/blake3.h"
 #include "base/rng.h"
 #include "bus/bus_core.h"
+#include "bus/idem.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
 
@@ -25,6 +26,8 @@ int outbox_init(struct bus *b)
     int rc = hmap_init(&o->by_key, b->rng);
     if (rc == OK)
         rc = hmap_init(&o->by_id, b->rng);
+    if (rc == OK)
+        rc = hmap_init(&o->by_idem, b->rng);
     return rc;
 }
 
@@ -126,7 +129,9 @@ static void turn_end(struct bus *b, struct out_msg *m)
 /* m, whose turn it is, waits to be started. */
 static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
 {
-    list_push_back(&out_line(m)->queue, &m->link);
+    struct line *l = out_line(m);
+    list_push_back(&l->queue[m->prio], &m->link);
+    l->waiting++;
     m->queued = true;
     node_want(&b->nodes, m->node, now);
     node_ready(&b->nodes, m->node);
@@ -188,8 +193,7 @@ void outbox_drop_body(struct bus *b, struct out_msg *m)
 /* Keeps the payload of an accepted message if there is room, or if it is about to leave. */
 void outbox_keep_body(struct bus *b, struct out_msg *m)
 {
-    const struct line *l = out_line(m);
-    bool soon = m->node->reachable && list_empty(&l->queue) && list_empty(&l->prep);
+    bool soon = m->node->reachable && out_line(m)->waiting == 0;
     if (!soon && b->out.kept_bytes + m->len > b->limits.out_cache_bytes) {
         outbox_drop_body(b, m);
         return;
@@ -198,19 +202,19 @@ void outbox_keep_body(struct bus *b, struct out_msg *m)
     b->out.kept_bytes += m->len;
 }
 
-/* Moves the first waiting messages to `prep` and has missing payloads read. */
-static void read_ahead(struct bus *b, struct line *l)
+/* Moves the first waiting messages of a priority to `prep` and has missing payloads read. */
+static void read_ahead(struct bus *b, struct line *l, int prio)
 {
-    while (l->n_prep < OUTBOX_READ_AHEAD) {
-        struct out_msg *m = list_first(&l->queue, struct out_msg, link);
+    while (l->n_prep[prio] < OUTBOX_READ_AHEAD) {
+        struct out_msg *m = list_first(&l->queue[prio], struct out_msg, link);
         if (!m)
             return;
         bool room = b->out.read_bytes + m->len <= b->limits.out_cache_bytes;
-        if (!m->body && !room && l->n_prep > 0)
+        if (!m->body && !room && l->n_prep[prio] > 0)
             return; /* always one, so that every node gets on */
         list_del(&m->link);
-        list_push_back(&l->prep, &m->link);
-        l->n_prep++;
+        list_push_back(&l->prep[prio], &m->link);
+        l->n_prep[prio]++;
         m->prepped = true;
         if (m->body)
             continue;
@@ -227,7 +231,8 @@ static void dequeue(struct bus *b, struct out_msg *m)
     if (!m->queued)
         return;
     if (m->prepped)
-        out_line(m)->n_prep--;
+        out_line(m)->n_prep[m->prio]--;
+    out_line(m)->waiting--;
     list_del(&m->link);
     m->queued = m->prepped = false;
     node_ready(&b->nodes, m->node);
@@ -235,10 +240,14 @@ static void dequeue(struct bus *b, struct out_msg *m)
 
 struct out_msg *outbox_next(struct bus *b, struct line *l)
 {
-    if (l->n_prep < OUTBOX_READ_AHEAD / 2)
-        read_ahead(b, l);
-    struct out_msg *m = list_first(&l->prep, struct out_msg, link);
-    return m && m->body ? m : NULL;
+    for (int prio = OUT_PRIOS - 1; prio >= 0; prio--) {
+        if (l->n_prep[prio] < OUTBOX_READ_AHEAD / 2)
+            read_ahead(b, l, prio);
+        struct out_msg *m = list_first(&l->prep[prio], struct out_msg, link);
+        if (m) /* a lower one does not overtake it while its payload is read */
+            return m->body ? m : NULL;
+    }
+    return NULL;
 }
 
 void outbox_started(struct bus *b, struct out_msg *m)
@@ -285,6 +294,7 @@ static void count(struct bus *b, struct out_msg *m, usec_t now)
 void outbox_free(struct bus *b, struct out_msg *m, usec_t now)
 {
     id_del(b, m);
+    idem_del(b, m);
     heap_del(&b->out.timers, &m->timer);
     heap_del(&b->out.deadlines, &m->deadline);
     op_drop(&b->ops, &m->op);
@@ -313,6 +323,7 @@ void outbox_fini(struct bus *b)
     }
     hmap_fini(&o->by_key);
     hmap_fini(&o->by_id);
+    hmap_fini(&o->by_idem);
     heap_fini(&o->timers);
     heap_fini(&o->deadlines);
     free(o->reads);
@@ -346,6 +357,7 @@ static int msg_enter(struct bus *b, struct out_msg *m, struct node *n, usec_t no
     m->node = n;
     count(b, m, now);
     id_add(b, m);
+    idem_add(b, m);
     return OK;
 }
 
@@ -356,30 +368,24 @@ static void id_choose(struct bus *b, struct msg_id *id)
     while (outbox_newest(b, id));
 }
 
-int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, struct instant now)
+/* The message that s asks for, not entered anywhere; NULL: no memory. */
+static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct instant now)
 {
-    uint32_t len = s->payload ? s->payload->len : 0;
-    struct node *n = node_get(&b->nodes, &s->dst, now.mono);
-    if (!n)
-        return ERR_LIMIT;
     const struct topic none = {.len = 0};
-    const struct topic *topic = s->reply ? &none : &s->topic;
-    int rc = check_limits(b, n, topic, len);
-    if (rc < 0)
-        return rc;
-    struct out_msg *m = out_msg_new(topic->b, topic->len);
+    struct out_msg *m = out_msg_new(s->reply ? &none : &s->topic, &s->idem);
     struct blob *body = s->payload ? blob_ref(s->payload) : blob_new(0);
     if (!m || !body) {
         out_msg_free(m);
         blob_unref(body);
-        return ERR_NOMEM;
+        return NULL;
     }
     m->body = body;
-    m->len = len;
+    m->len = body->len;
     m->src = b->self;
     m->dst = s->dst;
     m->reply = s->reply;
     m->policy = s->policy;
+    m->prio = s->prio;
     m->local = bus_is_self(b, &s->dst);
     int64_t ttl_ms = s->ttl_ms ? s->ttl_ms : b->limits.ttl_default_ms;
     m->created_ms = now.wall_ms;
@@ -390,6 +396,29 @@ int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, stru
         m->id = s->reply_to;
     else
         id_choose(b, &m->id);
+    return m;
+}
+
+int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, struct instant now)
+{
+    struct out_msg *first = idem_find(b, &s->idem);
+    struct node *n = first ? first->node : node_get(&b->nodes, &s->dst, now.mono);
+    if (!n)
+        return ERR_LIMIT;
+    const struct topic none = {.len = 0};
+    int rc = OK;
+    if (!first)
+        rc = check_limits(b, n, s->reply ? &none : &s->topic, s->payload ? s->payload->len : 0);
+    if (rc < 0)
+        return rc;
+    struct out_msg *m = msg_make(b, s, now);
+    if (!m)
+        return ERR_NOMEM;
+    if (first) {
+        idem_again(b, first, m, call, now);
+        out_msg_free(m);
+        return OK;
+    }
     rc = msg_enter(b, m, n, now.mono);
     if (rc < 0) {
         out_msg_free(m);
@@ -408,8 +437,10 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
 {
     if (out_state_final(row->state) || row->len > MSG_LEN_MAX)
         return OK; /* nothing to do for it */
+    if (row->prio >= OUT_PRIOS || row->idem.len > IDEM_KEY_MAX)
+        return ERR_CORRUPT;
     struct node *n = node_get(&b->nodes, &row->dst, now.mono);
-    struct out_msg *m = n ? out_msg_new(row->topic.b, row->topic.len) : NULL;
+    struct out_msg *m = n ? out_msg_new(&row->topic, &row->idem) : NULL;
     if (!m)
         return ERR_NOMEM;
     m->seq = row->seq;
@@ -418,6 +449,8 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
     m->dst = row->dst;
     m->reply = row->reply;
     m->policy = row->policy;
+    m->prio = row->prio;
+    m->accepted = true;
     m->len = (uint32_t)row->len;
     memcpy(m->sum, row->sum, sizeof(m->sum));
     m->loaded = true;
@@ -557,7 +590,9 @@ bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id
 
 void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
 {
-    *ret = (struct bus_status_info){.dst = m->dst,
+    *ret = (struct bus_status_info){.seq = m->seq,
+                                    .id = m->id,
+                                    .dst = m->dst,
                                     .state = m->state,
                                     .created_ms = m->created_ms,
                                     .deadline_ms = m->deadline_ms,

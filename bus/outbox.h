@@ -14,7 +14,7 @@
 struct call;
 struct node;
 
-/* Payloads of one line of a node that are read back ahead of their turn. */
+/* Payloads of one line and priority of a node that are read back ahead of their turn. */
 #define OUTBOX_READ_AHEAD 256
 /* After a failed store operation, or without memory for a transfer. */
 #define OUTBOX_RETRY (1 * USEC_SEC)
@@ -24,7 +24,7 @@ struct node;
 #define OUTBOX_ENDED 65536
 
 struct outbox {
-    struct hmap by_key, by_id;
+    struct hmap by_key, by_id, by_idem;
     struct heap timers, deadlines;
     uint64_t live, bytes;            /* accepted and not final */
     uint64_t live_local;             /* of these: to this node, on their way to the store */
@@ -67,7 +67,9 @@ bool outbox_read_told(struct bus *b, const struct ip6 *dst, const struct msg_id 
 /* Is a message with this id live or lately ended, to this node? */
 bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id);
 
-/* Between outbox.c and out_store.c. */
+/* Between outbox.c, out_store.c and idem.c. */
+void outbox_row(const struct out_msg *m, struct bus_out_row *ret); /* without the body */
+void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret);
 void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now); /* durable: waits for its turn */
 void outbox_keep_body(struct bus *b,
                       struct out_msg *m); /* in memory while it waits, if there is room */

@@ -102,7 +102,7 @@ static struct pkt *emit_probe(struct bus *b, struct out_msg *m, usec_t now)
 
 static bool line_waits(const struct line *l)
 {
-    return !list_empty(&l->prep) || !list_empty(&l->queue) || !list_empty(&l->chunks);
+    return l->waiting > 0 || !list_empty(&l->chunks);
 }
 
 /* Is there more to send to the node than the chunk of m that leaves now? */
@@ -111,8 +111,7 @@ static bool more_chunks(const struct out_msg *m)
     const struct node *n = m->node;
     const struct line *own = out_line(m), *other = &n->lines[out_line_kind(m) ^ 1];
     bool alone = own->chunks.next == own->chunks.prev; /* m itself, or none */
-    return chunks_waiting(m) || !alone || !list_empty(&own->prep) || !list_empty(&own->queue) ||
-           line_waits(other);
+    return chunks_waiting(m) || !alone || own->waiting > 0 || line_waits(other);
 }
 
 /* Small messages are first, but large ones have their part when they wait. */

@@ -12,6 +12,7 @@
 #define LOG_TARGET "store"
 
 static_assert(MSG_TOPIC_MAX == STORE_TOPIC_MAX, "topics of the bus and of the store");
+static_assert(IDEM_KEY_MAX == STORE_IDEM_MAX, "keys of the bus and of the store");
 static_assert(BUS_TOKEN_KEY == STORE_SECRET, "the secret of the store is the key of the tokens");
 
 static void out_to_store(const struct bus_out_row *r, struct store_out *s)
@@ -23,6 +24,9 @@ static void out_to_store(const struct bus_out_row *r, struct store_out *s)
     s->reply = r->reply;
     s->state = (int)r->state;
     s->policy = (int)r->policy;
+    s->prio = r->prio;
+    s->idem_len = r->idem.len;
+    memcpy(s->idem, r->idem.b, r->idem.len);
     s->created_ms = r->created_ms;
     s->deadline_ms = r->deadline_ms;
     s->final_ms = r->final_ms;
@@ -43,6 +47,9 @@ static void out_from_store(const struct store_out *s, struct bus_out_row *r)
     r->reply = s->reply;
     r->state = (enum out_state)s->state;
     r->policy = (enum out_policy)s->policy;
+    r->prio = s->prio;
+    r->idem.len = s->idem_len;
+    memcpy(r->idem.b, s->idem, s->idem_len);
     r->created_ms = s->created_ms;
     r->deadline_ms = s->deadline_ms;
     r->final_ms = s->final_ms;
@@ -267,6 +274,8 @@ void store_glue_results(struct node *n)
         }
         if (s->kind == STORE_OUT_FIND && s->rc == OK)
             out_from_store(&s->out, &res.out);
+        if (s->found && s->rc == ERR_EXIST)
+            out_from_store(s->found, &res.out);
         bus_stored(n->bus, &res, now);
         store_op_free(s);
     }

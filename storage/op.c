@@ -4,6 +4,7 @@
  * seq that is there already), so that nothing needs undoing in the usual case; where a later one
  * fails that way all the same, OP_PARTIAL lets the writer run the group again under savepoints. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -58,9 +59,36 @@ static void run_in(struct run *r, enum stmt n)
     run_step(r, &w);
 }
 
-static void out_put(struct run *r)
+/* Is a row with the idempotency key of the operation there? It goes to op->found. */
+static int out_known(struct run *r)
+{
+    struct store_op *op = r->op;
+    struct row_wr w = run_bind(r, STMT_OUT_KEY);
+    row_put_bytes(&w, op->out.idem, op->out.idem_len);
+    r->e = w.rc;
+    if (r->e != SQLITE_OK)
+        return OK;
+    int rc = OK;
+    int e = sqlite3_step(w.st);
+    if (e == SQLITE_ROW) {
+        struct row_rd rd = row_rd_of(w.st);
+        op->found = calloc(1, sizeof(*op->found));
+        if (op->found)
+            row_out(&rd, op->found);
+        rc = !op->found ? ERR_NOMEM : rd.bad ? ERR_CORRUPT : ERR_EXIST;
+    } else if (e != SQLITE_DONE) {
+        r->e = e;
+    }
+    (void)sqlite3_reset(w.st); /* repeats e */
+    return rc;
+}
+
+static int out_put(struct run *r)
 {
     const struct store_out *o = &r->op->out;
+    int rc = o->idem_len > 0 ? out_known(r) : OK;
+    if (rc < 0 || r->e != SQLITE_OK)
+        return rc;
     struct row_wr w = run_bind(r, STMT_OUT_PUT);
     row_put_out(&w, o);
     run_step(r, &w);
@@ -72,6 +100,7 @@ static void out_put(struct run *r)
     }
     if (r->op->has_in)
         run_in(r, STMT_IN_PUT);
+    return OK;
 }
 
 static int out_state(struct run *r)
@@ -235,8 +264,7 @@ static int dispatch(struct run *r)
 {
     switch (r->op->kind) {
     case STORE_OUT_PUT:
-        out_put(r);
-        return OK;
+        return out_put(r);
     case STORE_OUT_STATE:
         return out_state(r);
     case STORE_OUT_READ:
@@ -305,6 +333,8 @@ void op_forget(struct store_op *op)
 {
     blob_unref(op->body);
     op->body = NULL;
+    free(op->found);
+    op->found = NULL;
     op->swept = 0;
 }
 

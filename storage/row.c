@@ -68,6 +68,11 @@ void row_put_out(struct row_wr *w, const struct store_out *o)
     row_put_u64(w, o->len);
     row_put_bytes(w, o->sum, sizeof(o->sum));
     row_put_bytes(w, o->topic, o->topic_len);
+    row_put_int(w, o->prio);
+    if (o->idem_len > 0)
+        row_put_bytes(w, o->idem, o->idem_len);
+    else
+        row_put_blob(w, NULL); /* NULL keeps it out of the index of keys */
 }
 
 void row_put_in(struct row_wr *w, const struct store_in *in)
@@ -143,11 +148,12 @@ void row_fixed(struct row_rd *r, void *ret, size_t len)
         memcpy(ret, p, len);
 }
 
-static uint8_t row_topic(struct row_rd *r, uint8_t ret[static STORE_TOPIC_MAX])
+/* Up to max bytes; NULL is read as none. */
+static uint8_t row_short(struct row_rd *r, uint8_t *ret, uint8_t max)
 {
     const void *p = sqlite3_column_blob(r->st, r->at); /* NULL when empty */
     int n = sqlite3_column_bytes(r->st, r->at++);
-    r->bad = r->bad || n < 0 || n > STORE_TOPIC_MAX;
+    r->bad = r->bad || n < 0 || n > max;
     if (r->bad || n == 0)
         return 0;
     memcpy(ret, p, (size_t)n);
@@ -185,7 +191,11 @@ void row_out(struct row_rd *r, struct store_out *ret)
     ret->final_ms = row_int(r); /* NULL reads as 0 */
     ret->len = row_u64(r);
     row_fixed(r, ret->sum, sizeof(ret->sum));
-    ret->topic_len = row_topic(r, ret->topic);
+    ret->topic_len = row_short(r, ret->topic, STORE_TOPIC_MAX);
+    int prio = row_small(r);
+    r->bad = r->bad || prio > UINT8_MAX;
+    ret->prio = (uint8_t)prio;
+    ret->idem_len = row_short(r, ret->idem, STORE_IDEM_MAX);
 }
 
 int row_in(struct row_rd *r, struct store_in *ret)
@@ -201,7 +211,7 @@ int row_in(struct row_rd *r, struct store_in *ret)
     ret->expire_ms = row_int(r);
     ret->len = row_u64(r);
     row_fixed(r, ret->sum, sizeof(ret->sum));
-    ret->topic_len = row_topic(r, ret->topic);
+    ret->topic_len = row_short(r, ret->topic, STORE_TOPIC_MAX);
     ret->chunks_seen = row_u64(r);
     return row_blob(r, &ret->got);
 }

@@ -21,11 +21,13 @@
  * - contacts (since version 2): nodes that were reached lately and the neighbour that was their
  * next hop, both as /64. Small and seldom written: no index for the order of use.
  *
- * Two indexes besides: outbox_id for status by id and READ; outbox_done for the sweeper (partial:
- * it grows when a message becomes final, and a READ after that leaves it alone).
+ * Indexes besides: outbox_id for status by id and READ; outbox_done for the sweeper (partial: it
+ * grows when a message becomes final, and a READ after that leaves it alone); outbox_idem keeps the
+ * keys of clients apart (partial: most messages have none).
  *
- * Ids and node numbers are integers: 8 bytes big endian. No column has a default and none is
- * checked here: one place in row.c writes them, and reading checks the sizes. */
+ * Ids and node numbers are integers: 8 bytes big endian. No column has a default but prio, for the
+ * rows of before it, and none is checked here: one place in row.c writes them, and reading checks
+ * the sizes. */
 #include "storage/schema.h"
 
 #include <stdio.h>
@@ -79,6 +81,10 @@ static const char *const step_sql[] = {
     "  seq INTEGER PRIMARY KEY, state INTEGER NOT NULL," /* 2 READY, 3 LEASED, 4 DEAD */
     "  tries INTEGER NOT NULL, offers INTEGER NOT NULL, since_ms INTEGER NOT NULL) STRICT;"
     "INSERT INTO meta VALUES('secret', randomblob(16))",
+
+    "ALTER TABLE outbox ADD COLUMN prio INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE outbox ADD COLUMN idem BLOB;"
+    "CREATE UNIQUE INDEX outbox_idem ON outbox(idem) WHERE idem IS NOT NULL",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

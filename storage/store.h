@@ -46,6 +46,7 @@
 struct store;
 
 #define STORE_TOPIC_MAX   255
+#define STORE_IDEM_MAX    64
 #define STORE_OUT_FINAL   4 /* lowest final state of an outgoing message */
 #define STORE_IN_COMPLETE 2 /* lowest state of an incoming message that is no PART any more */
 #define STORE_SECRET      16
@@ -61,7 +62,10 @@ struct store_out {
     uint8_t sum[32];
     uint8_t topic[STORE_TOPIC_MAX];
     uint8_t topic_len;
-    struct blob *body; /* NULL: none */
+    uint8_t prio;
+    uint8_t idem[STORE_IDEM_MAX]; /* unique key, given by the client */
+    uint8_t idem_len;             /* 0: none */
+    struct blob *body;            /* NULL: none */
 };
 struct store_in {
     uint64_t seq;
@@ -105,7 +109,8 @@ struct store_seen_key {
 };
 
 enum store_kind {
-    STORE_OUT_PUT,   /* insert out; has_in: insert in too */
+    STORE_OUT_PUT,   /* insert out; has_in: insert in too. A row with out.idem is there: nothing is
+                        inserted, ERR_EXIST, -> found */
     STORE_OUT_STATE, /* out.seq: state, final_ms; a final state drops the body. ERR_NOENT */
     STORE_OUT_READ, /* state 4 -> 5 of the oldest such entry out.id to the /64 of out.dst, if any */
     STORE_OUT_BODY, /* -> body of out.seq. ERR_NOENT */
@@ -139,8 +144,9 @@ struct store_op {
     int rc; /* OK; this operation alone: ERR_NOENT, ERR_EXIST (seq used before), ERR_TOOBIG,
                ERR_NOMEM; its whole group: ERR_IO, ERR_NOSPACE, ERR_CORRUPT, ERR_NOMEM, ERR_BUSY
                (another program keeps the database locked) */
-    struct blob *body; /* of the reads; NULL for a row stored without one */
-    uint32_t swept;    /* rows that went, of the table of which more went */
+    struct blob *body;       /* of the reads; NULL for a row stored without one */
+    struct store_out *found; /* malloc(), the operation's own, without body */
+    uint32_t swept;          /* rows that went, of the table of which more went */
 };
 struct store_op *store_op_new(enum store_kind kind); /* zeroed; NULL: out of memory */
 void store_op_free(struct store_op *op);             /* with all blobs in it; NULL is fine */

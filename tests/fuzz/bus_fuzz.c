@@ -103,7 +103,11 @@ static void send_message(struct driver *d, struct wire_rd *r)
     s.reply_to.b[0] = flags >> 6;
     s.reply_wait_ms = flags & 16 ? 3000 : 0;
     s.ttl_ms = flags & 32 ? 20000 : 0;
-    s.payload = blob_new(wire_u16(r) % 5000);
+    s.prio = flags >> 6;
+    uint16_t len = wire_u16(r);
+    s.idem.len = (uint8_t)(len >> 14); /* 0 to 3: some have none, and keys come again */
+    s.idem.b[0] = flags & 1;
+    s.payload = blob_new(len % 5000);
     if (!s.payload)
         return;
     memset(s.payload->data, flags, s.payload->len);

@@ -162,6 +162,19 @@ static void in_put(struct fake_store *s, struct fake_op *o)
     s->in_seq = MAX(s->in_seq, i->row.seq);
 }
 
+static struct fake_out *out_by_key(const struct fake_store *s, const struct idem_key *key)
+{
+    if (key->len == 0)
+        return NULL;
+    for (size_t i = 0; i <= s->out.mask; i++)
+        for (struct hnode *h = s->out.slots[i]; h; h = h->next) {
+            struct fake_out *o = container_of(h, struct fake_out, by_id);
+            if (o->row.idem.len == key->len && memcmp(o->row.idem.b, key->b, key->len) == 0)
+                return o;
+        }
+    return NULL;
+}
+
 static void out_put(struct fake_store *s, struct fake_op *o)
 {
     assert(o->op.out.seq > s->out_seq);
@@ -212,6 +225,12 @@ static void apply(struct fake_store *s, struct fake_op *o)
     struct fake_in *in;
     switch (op->kind) {
     case BUS_STORE_OUT_PUT:
+        out = out_by_key(s, &op->out.idem);
+        if (out) {
+            o->res.rc = ERR_EXIST;
+            o->res.out = out->row;
+            break;
+        }
         out_put(s, o);
         if (op->has_in)
             in_put(s, o);

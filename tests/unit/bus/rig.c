@@ -238,6 +238,7 @@ static void record(struct rig *r, struct rig_node *n, const struct bus_out *out)
         assert_non_null(fake_out_find(&n->store, &out->id, 0));
     if (out->status)
         a->status = *out->status;
+    a->replayed = out->replayed;
     if (out->message) {
         a->has_message = true;
         a->id = out->message->id;

@@ -18,7 +18,8 @@ struct rig_answer {
     struct topic topic;
     struct blob *payload;
     uint64_t seq;
-    struct bus_status_info status;
+    struct bus_status_info status; /* STATUS, ACCEPTED */
+    bool replayed;
     struct bus_message *messages; /* FETCHED: n of them, their payloads referenced */
     size_t n;
     size_t done; /* SETTLED, with n entries of `unknown` */

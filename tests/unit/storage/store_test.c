@@ -116,6 +116,9 @@ static void test_out_put_all_fields(void **state)
     op->out.reply = true;
     op->out.state = 3;
     op->out.policy = 1;
+    op->out.prio = 3;
+    op->out.idem_len = STORE_IDEM_MAX;
+    memset(op->out.idem, 0, STORE_IDEM_MAX); /* bytes too */
     struct store_out want = op->out;
     assert_int_equal(fixture_do(&c->f, op), OK);
 
@@ -128,6 +131,9 @@ static void test_out_put_all_fields(void **state)
     assert_true(r.out[0].reply);
     assert_int_equal(r.out[0].state, 3);
     assert_int_equal(r.out[0].policy, 1);
+    assert_int_equal(r.out[0].prio, 3);
+    assert_int_equal(r.out[0].idem_len, STORE_IDEM_MAX);
+    assert_memory_equal(r.out[0].idem, want.idem, STORE_IDEM_MAX);
     assert_int_equal(r.out[0].created_ms, 1007);
     assert_int_equal(r.out[0].deadline_ms, 301000);
     assert_int_equal(r.out[0].final_ms, 0);
@@ -138,6 +144,46 @@ static void test_out_put_all_fields(void **state)
     assert_int_equal(r.out_seq, 7);
     assert_int_equal(r.in_seq, 0);
     rows_free(&r);
+}
+
+static struct store_op *put_key(uint64_t seq, const char *key)
+{
+    struct store_op *op = put(seq, "body");
+    op->out.idem_len = (uint8_t)strlen(key);
+    memcpy(op->out.idem, key, op->out.idem_len);
+    return op;
+}
+
+/* A key is in one row; who comes second is told which, as long as that row is there. */
+static void test_out_key(void **state)
+{
+    struct ctx *c = *state;
+    assert_int_equal(fixture_do(&c->f, put_key(1, "one")), OK);
+    assert_int_equal(fixture_do(&c->f, put_key(2, "two")), OK);
+    assert_int_equal(fixture_do(&c->f, out_state(1, 4)), OK);
+    for (int round = 0; round < 2; round++) {
+        struct store_op *op = fixture_run(&c->f, put_key(3, "one"));
+        assert_int_equal(op->rc, ERR_EXIST);
+        assert_non_null(op->found);
+        assert_int_equal(op->found->seq, 1);
+        assert_int_equal(op->found->state, 4);
+        assert_memory_equal(op->found->idem, "one", 3);
+        store_op_free(op);
+        op = fixture_run(&c->f, put(1, "used")); /* the number, not the key */
+        assert_int_equal(op->rc, ERR_EXIST);
+        assert_null(op->found);
+        store_op_free(op);
+        struct rows r;
+        restart(c, &r, 1000, 0);
+        assert_int_equal(r.outs, 1);
+        assert_int_equal(r.out_seq, 2);
+        rows_free(&r);
+    }
+    struct store_op *op = op_make(STORE_SWEEP, 0);
+    op->before_ms = 1000000;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    assert_int_equal(fixture_do(&c->f, put_key(3, "one")), OK); /* its row is gone */
+    assert_int_equal(fixture_do(&c->f, put_key(4, "two")), ERR_EXIST);
 }
 
 static void test_out_state(void **state)
@@ -712,6 +758,7 @@ int main(void)
     log_nothing();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_out_put_all_fields, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_find, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_read, setup, teardown),
