@@ -371,7 +371,7 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
         inbox_stored(b, container_of(op, struct in_msg, op), res, now);
         break;
     case OP_CALL:
-        client_stored(b, container_of(op, struct call, op), res);
+        client_stored(b, container_of(op, struct call, op), res, now);
         break;
     case OP_FETCH:
         fetch_stored(b, container_of(op, struct fetch_item, op), res, now);

@@ -80,6 +80,7 @@ struct bus_out_row {
     enum out_policy policy;
     uint8_t prio; /* below OUT_PRIOS */
     struct idem_key idem;
+    enum out_reason reason;
     int64_t created_ms, deadline_ms, final_ms; /* wall */
     uint64_t len;
     uint8_t sum[MSG_SUM_BYTES];
@@ -290,6 +291,40 @@ struct bus_topic_limits {
 MUST_CHECK int bus_topic_limits_set(struct bus *b, const struct topic *topic,
                                     const struct bus_topic_limits *l, struct instant now);
 
+/* --- clients: the outbox --------------------------------------------------------------------
+ *
+ * Entries are there until they are swept, status_keep_ms after their creation. */
+
+struct bus_out_ref {
+    uint64_t seq;     /* 0: the newest with this id */
+    struct msg_id id; /* replies share it with what they answer */
+};
+/* The answer is BUS_OUT_STATUS: OK or ERR_NOENT. */
+MUST_CHECK int bus_out_entry(struct bus *b, const struct bus_out_ref *ref, bus_client client,
+                             struct instant now);
+/* The answer is BUS_OUT_STATUS. OK: cancelled now or earlier, durably; the receiver is told after
+ * that. ERR_STATE: final in another way. */
+MUST_CHECK int bus_out_cancel(struct bus *b, const struct bus_out_ref *ref, bus_client client,
+                              struct instant now);
+/* Back-off is forgotten, a route asked for, what was not answered sent again. The answer is
+ * BUS_OUT_STATUS. ERR_STATE: final. */
+MUST_CHECK int bus_out_retry(struct bus *b, const struct bus_out_ref *ref, bus_client client,
+                             struct instant now);
+
+#define BUS_OUT_LIST_MAX 1000 /* entries of one page */
+struct bus_out_filter {
+    unsigned states; /* bit n: those in enum out_state n; 0: all */
+    bool by_dst, by_id;
+    struct ip6 dst; /* those to its /64 */
+    struct msg_id id;
+    uint64_t before; /* only with a lower seq; 0: from the newest on */
+    uint32_t limit;  /* 1 .. BUS_OUT_LIST_MAX */
+};
+/* The answer is BUS_OUT_ENTRIES, newest first. A page may have fewer entries than asked for, or
+ * none, and not be the last. */
+MUST_CHECK int bus_out_list(struct bus *b, const struct bus_out_filter *f, bus_client client,
+                            struct instant now);
+
 /* --- network ------------------------------------------------------------------------------ */
 
 /* One message packet, unsealed and without user header; borrows. */
@@ -311,11 +346,13 @@ void bus_unblocked(struct bus *b, struct instant now);
 enum bus_store_kind {
     BUS_STORE_OUT_PUT, /* insert `out`; with `in` set too (message to oneself): both in one commit.
                           A row with its idem key is there: ERR_EXIST, and -> out */
-    BUS_STORE_OUT_STATE, /* out.seq gets out.state, out.final_ms; final: the body goes */
+    BUS_STORE_OUT_STATE, /* out.seq gets out.state, reason, final_ms; final: the body goes */
     BUS_STORE_OUT_READ,  /* the RECEIVED entry (out.id, node of out.dst) becomes READ, if there is
                             one */
     BUS_STORE_OUT_BODY,  /* read the body of out.seq */
     BUS_STORE_OUT_FIND,  /* read the newest entry with out.id */
+    BUS_STORE_OUT_GET,   /* read the entry out.seq */
+    BUS_STORE_OUT_LIST,  /* read entries by `filter`, newest first */
     BUS_STORE_IN_PART,   /* insert or update the PART in.seq (in.state PART or PART_FULL) */
     BUS_STORE_IN_READY,  /* remove PART `part_seq` (0: none), insert `in` and `seen`; also set: out
                           */
@@ -348,14 +385,19 @@ struct bus_store_op {
     int64_t before_ms, now_ms;
     const struct bus_seen_key *keys;
     size_t n_keys;
+    struct bus_out_filter filter; /* OUT_LIST */
 };
 
 struct bus_store_result {
     uint64_t tag;
-    int rc;                 /* OK, ERR_NOENT (reads), ERR_EXIST (OUT_PUT), ERR_IO, ERR_NOSPACE */
-    struct blob *body;      /* OUT_BODY, IN_BODY, IN_TAKE; borrowed */
-    struct bus_out_row out; /* OUT_FIND; OUT_PUT with ERR_EXIST, seq 0: it was not the key */
-    bool more;              /* SWEEP: rows are left for another one */
+    int rc;            /* OK, ERR_NOENT (reads), ERR_EXIST (OUT_PUT), ERR_IO, ERR_NOSPACE */
+    struct blob *body; /* OUT_BODY, IN_BODY, IN_TAKE; borrowed */
+    struct bus_out_row
+        out;   /* OUT_FIND, OUT_GET; OUT_PUT with ERR_EXIST, seq 0: it was not the key */
+    bool more; /* SWEEP: rows are left for another one */
+    const struct bus_out_row *rows; /* OUT_LIST: n_rows of them, borrowed */
+    size_t n_rows;
+    uint64_t next_before; /* OUT_LIST: where to go on; 0: that was all */
 };
 void bus_stored(struct bus *b, const struct bus_store_result *res, struct instant now);
 
@@ -372,7 +414,8 @@ enum bus_out_kind {
     BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc; ERR_EXIST: idem key)
                        */
     BUS_OUT_TAKEN,    /* message for client, or NULL: time-out; rc != OK: the store failed */
-    BUS_OUT_STATUS,   /* rc OK: status; ERR_NOENT */
+    BUS_OUT_STATUS,   /* rc OK, ERR_STATE: status; ERR_NOENT */
+    BUS_OUT_ENTRIES,  /* rc OK: a page of the outbox */
     BUS_OUT_FETCHED,  /* messages on lease, or none: time-out; rc != OK: the store failed */
     BUS_OUT_SETTLED,  /* rc OK: settled; else the store failed for at least one: ask again */
     BUS_OUT_BODY,     /* rc OK: body; ERR_NOENT: gone meanwhile */
@@ -403,8 +446,19 @@ struct bus_status_info {
     struct ip6 dst;
     enum out_state state;
     uint64_t chunks_pending, chunks_sent, chunks_acked; /* OUT_SENDING, OUT_DONE_SENT */
-    int64_t created_ms, deadline_ms;
+    int64_t created_ms, deadline_ms, final_ms;          /* final_ms 0: lives */
     uint64_t len;
+    bool reply;
+    bool route; /* lives, and there is a route to its destination */
+    enum out_policy policy;
+    enum out_reason reason; /* of a final state other than RECEIVED and READ */
+    uint8_t prio;
+    struct topic topic;
+};
+struct bus_out_page {
+    const struct bus_status_info *entries;
+    size_t n;
+    uint64_t next_before; /* for the next page; 0: none */
 };
 struct bus_out {
     enum bus_out_kind kind;
@@ -415,7 +469,8 @@ struct bus_out {
     int rc;
     struct msg_id id;               /* ACCEPTED; TAKEN of a reply wait */
     struct bus_message *message;    /* TAKEN: lends, or NULL */
-    struct bus_status_info *status; /* STATUS, ACCEPTED with OK: lends */
+    struct bus_status_info *status; /* STATUS with OK or ERR_STATE, ACCEPTED with OK: lends */
+    struct bus_out_page page;       /* ENTRIES: lends */
     bool replayed; /* ACCEPTED: an earlier message with this idem key; nothing was sent */
     const struct bus_message *messages; /* FETCHED: lends n_messages */
     size_t n_messages;

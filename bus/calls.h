@@ -13,7 +13,19 @@
 #include "bus/bus.h"
 #include "bus/ops.h"
 
-enum call_kind { CALL_SEND, CALL_TAKE, CALL_STATUS, CALL_FETCH, CALL_SETTLE, CALL_BODY };
+enum call_kind {
+    CALL_SEND,
+    CALL_TAKE,
+    CALL_STATUS,
+    CALL_FETCH,
+    CALL_SETTLE,
+    CALL_BODY,
+    CALL_OUT,
+    CALL_OUT_LIST
+};
+
+/* CALL_OUT */
+enum out_call { OUT_CALL_ENTRY, OUT_CALL_CANCEL, OUT_CALL_RETRY };
 
 struct call {
     struct hnode by_client;
@@ -27,7 +39,7 @@ struct call {
 
     /* CALL_SEND */
     struct out_msg *out; /* until it is durable */
-    struct list twin;    /* in `twins` of the message with the same idempotency key */
+    struct list twin;    /* in out_msg.twins */
     bool same;           /* its content is the same as that one's */
     bool replayed;
     bool reply_wait;
@@ -48,6 +60,14 @@ struct call {
     struct fetch *fetch;   /* CALL_FETCH */
     struct settle *settle; /* CALL_SETTLE */
     uint64_t part_seq;     /* of the part that it throws away */
+
+    /* CALL_OUT, CALL_OUT_LIST */
+    enum out_call ask;
+    uint64_t seq; /* 0: by id */
+    struct bus_out_filter filter;
+    struct bus_status_info *entries;
+    size_t n_entries;
+    uint64_t next_before;
 
     struct op op; /* payload to be read; STATUS: to be found; SETTLE: part to be removed */
     struct bus_status_info status;

@@ -1,10 +1,12 @@
 #include "bus/client.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bus/bus_core.h"
 #include "bus/filter.h"
+#include "bus/out_calls.h"
 #include "bus/settle.h"
 #include "bus/timer.h"
 
@@ -23,6 +25,7 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
     fetch_end(b, c);
     settle_end(c);
     blob_unref(c->body);
+    free(c->entries);
     op_drop(&b->ops, &c->op);
     if (b->lent_call == c)
         b->lent_call = NULL;
@@ -171,6 +174,8 @@ int bus_status(struct bus *b, const struct msg_id *id, bus_client client, struct
 
 bool client_fill(struct call *c, struct bus_store_op *op)
 {
+    if (c->kind == CALL_OUT || c->kind == CALL_OUT_LIST)
+        return out_call_fill(c, op);
     if (c->kind == CALL_STATUS) {
         op->kind = BUS_STORE_OUT_FIND;
         op->out.id = c->id;
@@ -186,8 +191,13 @@ bool client_fill(struct call *c, struct bus_store_op *op)
     return true;
 }
 
-void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res)
+void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res,
+                   struct instant now)
 {
+    if (c->kind == CALL_OUT || c->kind == CALL_OUT_LIST) {
+        out_call_stored(b, c, res, now);
+        return;
+    }
     c->rc = res->rc;
     if (c->kind == CALL_SETTLE) {
         settle_part_stored(b, c, res->rc);
@@ -245,6 +255,15 @@ static void answer_fill(struct bus *b, struct call *c, struct bus_out *ret)
     case CALL_STATUS:
         ret->kind = BUS_OUT_STATUS;
         ret->status = c->rc == OK ? &c->status : NULL;
+        break;
+    case CALL_OUT:
+        ret->kind = BUS_OUT_STATUS;
+        ret->status = c->rc == OK || c->rc == ERR_STATE ? &c->status : NULL;
+        break;
+    case CALL_OUT_LIST:
+        ret->kind = BUS_OUT_ENTRIES;
+        ret->page = (struct bus_out_page){
+            .entries = c->entries, .n = c->n_entries, .next_before = c->next_before};
         break;
     case CALL_FETCH:
         ret->kind = BUS_OUT_FETCHED;

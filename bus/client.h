@@ -11,7 +11,8 @@ MUST_CHECK int call_begin(struct bus *b, bus_client client, enum call_kind kind,
 void client_message(const struct in_msg *m, struct blob *body, struct bus_message *ret);
 
 bool client_fill(struct call *c, struct bus_store_op *op);
-void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res);
+void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res,
+                   struct instant now);
 void client_tick(struct bus *b, struct instant now); /* waiting times that are over */
 
 /* Next answer; false: none. What it lends is taken back by client_lent_end(). */

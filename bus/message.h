@@ -57,6 +57,15 @@ static inline bool out_state_final(enum out_state s)
     return s >= OUT_RECEIVED;
 }
 
+/* Why it came to its end, where the state does not say it; numbers of the database. */
+enum out_reason {
+    OUT_REASON_NONE = 0,
+    OUT_REASON_DEADLINE = 1,  /* ABORTED, UNKNOWN */
+    OUT_REASON_CANCELLED = 2, /* CANCELLED */
+    OUT_REASON_REFUSED = 4,   /* REFUSED */
+    OUT_REASON_LOST = 3,      /* ABORTED: its payload was not in the store any more */
+};
+
 enum out_policy { OUT_AT_LEAST_ONCE = 0, OUT_AT_MOST_ONCE = 1 };
 
 /* Where an incoming message stands; numbers of the database. */

@@ -183,6 +183,14 @@ void node_want(struct nodes *t, struct node *n, usec_t now)
     want_now(t, n, now);
 }
 
+void node_retry(struct nodes *t, struct node *n, usec_t now)
+{
+    if (n->reachable || n->live == 0)
+        return;
+    n->want_step = 0;
+    want_now(t, n, now);
+}
+
 void node_want_stop(struct nodes *t, struct node *n)
 {
     timer_set(&t->wants, &n->want, TIMER_IDLE);

@@ -117,6 +117,8 @@ void nodes_feed(struct nodes *t);
 
 /* It has messages and no route: ask soon, and again and again, more and more rarely. */
 void node_want(struct nodes *t, struct node *n, usec_t now);
+/* Ask as soon as it may be, whatever was asked before. */
+void node_retry(struct nodes *t, struct node *n, usec_t now);
 void node_want_stop(struct nodes *t, struct node *n);
 /* A link came up: ask for all routes that are wished for. */
 void nodes_want_now(struct nodes *t, usec_t now);

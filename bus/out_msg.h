@@ -54,7 +54,8 @@ struct out_msg {
     struct hnode by_key;  /* (node, id): only the one whose turn it is */
     struct hnode by_id;   /* id: only the newest with this id */
     struct hnode by_idem; /* idempotency key, if it has one */
-    struct list twins;    /* calls with the same key that wait until it is durable */
+    struct list twins;    /* calls that wait for the store: until it is durable, those with the same
+                             key; then those that cancel it, until its end is */
     struct out_msg *id_older, *id_newer;
     struct list followers; /* others with the same (node, id), in order, through link */
     struct list link;      /* in its line, node->active, late, or followers of another */
@@ -79,8 +80,9 @@ struct out_msg {
     bool queued;   /* in the queue of its line or, prepped, in its prep */
     bool prepped;
     enum out_state state;
-    enum out_state final; /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
-    bool read_late;       /* READ came after `final` was on its way to the store */
+    enum out_state final;   /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
+    enum out_reason reason; /* of `final`; NONE: the usual one */
+    bool read_late;         /* READ came after `final` was on its way to the store */
     enum out_policy policy;
     uint8_t prio;
     int64_t created_ms, deadline_ms, final_ms; /* wall */

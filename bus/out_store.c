@@ -5,6 +5,7 @@
 
 #include "bus/bus_core.h"
 #include "bus/idem.h"
+#include "bus/out_calls.h"
 #include "bus/outbox.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
@@ -24,6 +25,7 @@ void outbox_row(const struct out_msg *m, struct bus_out_row *r)
     r->created_ms = m->created_ms;
     r->deadline_ms = m->deadline_ms;
     r->final_ms = m->final_ms;
+    r->reason = m->reason;
     r->len = m->len;
     memcpy(r->sum, m->sum, sizeof(r->sum));
     r->topic.len = m->topic_len;
@@ -38,7 +40,20 @@ void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret)
                                     .state = r->state,
                                     .created_ms = r->created_ms,
                                     .deadline_ms = r->deadline_ms,
-                                    .len = r->len};
+                                    .final_ms = out_state_final(r->state) ? r->final_ms : 0,
+                                    .len = r->len,
+                                    .reply = r->reply,
+                                    .policy = r->policy,
+                                    .reason = r->reason,
+                                    .prio = r->prio,
+                                    .topic = r->topic};
+    /* Of before reasons were stored. */
+    if (r->reason == OUT_REASON_NONE && r->state == OUT_CANCELLED)
+        ret->reason = OUT_REASON_CANCELLED;
+    else if (r->reason == OUT_REASON_NONE && r->state == OUT_REFUSED)
+        ret->reason = OUT_REASON_REFUSED;
+    else if (r->reason == OUT_REASON_NONE && (r->state == OUT_ABORTED || r->state == OUT_UNKNOWN))
+        ret->reason = OUT_REASON_DEADLINE;
 }
 
 /* A message to this node itself: delivered by the commit that accepts it. */
@@ -149,7 +164,8 @@ static void body_done(struct bus *b, struct out_msg *m, const struct bus_store_r
         m->body = blob_ref(res->body);
         node_ready(&b->nodes, m->node);
     } else if (res->rc == ERR_NOENT || (res->rc == OK && !whole)) {
-        outbox_finish(b, m, OUT_ABORTED, now); /* its payload is not there any more */
+        m->reason = OUT_REASON_LOST;
+        outbox_finish(b, m, OUT_ABORTED, now);
     } else if (res->rc != OK) {
         outbox_postpone(b, m, now);
     }
@@ -172,6 +188,11 @@ static void final_done(struct bus *b, struct out_msg *m, struct instant now)
         outbox_read_entry(b, NULL, &m->dst, &m->id, now);
     else
         forgets_end(b, m, now.mono);
+    if (s == OUT_CANCELLED && m->sent_any) { /* at the deadline it went before */
+        bus_control(b, &m->src, &m->dst, msg_abort(&m->id));
+        b->stats.sent_abort++;
+    }
+    out_calls_answer(b, m, OK);
     outbox_free(b, m, now.mono);
 }
 
@@ -188,6 +209,7 @@ void outbox_stored(struct bus *b, struct out_msg *m, const struct bus_store_resu
         if (!m->store) /* else it is asked for anyway, or something that replaces it */
             m->store = was;
         timer_set(&b->out.timers, &m->timer, now.mono + OUTBOX_RETRY);
+        out_calls_answer(b, m, res->rc); /* they may ask again */
     } else if (was == OUT_STORE_FINAL) {
         final_done(b, m, now);
     } else {

@@ -73,6 +73,14 @@ struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id)
     return NULL;
 }
 
+struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id *id)
+{
+    struct out_msg *m = outbox_newest(b, id);
+    while (m && (!m->accepted || (seq != 0 && m->seq != seq)))
+        m = m->id_older;
+    return m;
+}
+
 static void id_add(struct bus *b, struct out_msg *m)
 {
     struct out_msg *old = outbox_newest(b, &m->id);
@@ -496,11 +504,25 @@ void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struc
     free(m->chunks);
     m->chunks = NULL;
     m->final = state;
+    if (state == OUT_CANCELLED)
+        m->reason = OUT_REASON_CANCELLED;
+    else if (state == OUT_REFUSED)
+        m->reason = OUT_REASON_REFUSED;
+    else if ((state == OUT_ABORTED || state == OUT_UNKNOWN) && m->reason == OUT_REASON_NONE)
+        m->reason = OUT_REASON_DEADLINE;
     m->final_ms = now.wall_ms;
     m->store = OUT_STORE_FINAL;
     timer_set(&b->out.timers, &m->timer, TIMER_IDLE);
     timer_set(&b->out.deadlines, &m->deadline, TIMER_IDLE);
     op_want(&b->ops, &m->op);
+}
+
+void outbox_retry(struct bus *b, struct out_msg *m, struct instant now)
+{
+    bool postponed = m->state == OUT_QUEUED && !m->queued && timer_armed(&m->timer);
+    if (postponed && !m->store)
+        timer_set(&b->out.timers, &m->timer, now.mono);
+    send_retry(b, m, now);
 }
 
 static void deadline_pass(struct bus *b, struct out_msg *m, struct instant now)
@@ -596,7 +618,16 @@ void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
                                     .state = m->state,
                                     .created_ms = m->created_ms,
                                     .deadline_ms = m->deadline_ms,
-                                    .len = m->len};
+                                    .final_ms = out_state_final(m->state) ? m->final_ms : 0,
+                                    .len = m->len,
+                                    .reply = m->reply,
+                                    .route = !out_state_final(m->state) && m->node->reachable,
+                                    .policy = m->policy,
+                                    .prio = m->prio};
+    if (out_state_final(m->state))
+        ret->reason = m->reason;
+    ret->topic.len = m->topic_len;
+    memcpy(ret->topic.b, m->topic, m->topic_len);
     if (m->state != OUT_SENDING && m->state != OUT_DONE_SENT)
         return;
     ret->chunks_acked = m->acked;

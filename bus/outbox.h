@@ -44,6 +44,10 @@ MUST_CHECK int outbox_load(struct bus *b, const struct bus_out_row *row, struct 
 struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct msg_id *id);
 /* The newest live one with this id. */
 struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id);
+/* The newest live one with this id, and this seq unless that is 0, that is durable. */
+struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id *id);
+/* Its back-off is forgotten. */
+void outbox_retry(struct bus *b, struct out_msg *m, struct instant now);
 void outbox_status(const struct out_msg *m, struct bus_status_info *ret);
 
 /* The next message of the line whose turn it is to be started, payload in memory; NULL: none, or

@@ -457,6 +457,21 @@ static void again(struct bus *b, struct out_msg *m, struct instant now)
     send_requeue(b, m);
 }
 
+void send_retry(struct bus *b, struct out_msg *m, struct instant now)
+{
+    struct node *n = m->node;
+    if (!n->reachable) {
+        node_retry(&b->nodes, n, now.mono);
+        return;
+    }
+    n->unanswered = 0;
+    if (m->state != OUT_QUEUED && !m->store && !m->store_flying) {
+        m->doublings = 0;
+        send_arm(b, m, now.mono);
+    }
+    node_ready(&b->nodes, n);
+}
+
 void send_rerouted(struct bus *b, struct node *n, struct instant now)
 {
     struct out_chunk *c;

@@ -56,6 +56,8 @@ void send_done_stored(struct bus *b, struct out_msg *m, struct instant now);
 void send_route(struct bus *b, struct node *n, bool reachable, struct instant now);
 /* Its route leads over another neighbour now. */
 void send_rerouted(struct bus *b, struct node *n, struct instant now);
+/* Its timer ends now; without a route, one is asked for. */
+void send_retry(struct bus *b, struct out_msg *m, struct instant now);
 /* Starts a message whose payload is in memory. ERR_NOMEM: nothing changed. */
 MUST_CHECK int send_start(struct bus *b, struct out_msg *m, struct instant now);
 /* May its INIT, chunks and DONE leave in one go? */

@@ -79,6 +79,7 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
     case BUS_OUT_ACCEPTED:
     case BUS_OUT_TAKEN:
     case BUS_OUT_STATUS:
+    case BUS_OUT_ENTRIES:
     case BUS_OUT_FETCHED:
     case BUS_OUT_SETTLED:
     case BUS_OUT_BODY:

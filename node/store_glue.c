@@ -25,6 +25,7 @@ static void out_to_store(const struct bus_out_row *r, struct store_out *s)
     s->state = (int)r->state;
     s->policy = (int)r->policy;
     s->prio = r->prio;
+    s->reason = (int)r->reason;
     s->idem_len = r->idem.len;
     memcpy(s->idem, r->idem.b, r->idem.len);
     s->created_ms = r->created_ms;
@@ -48,6 +49,7 @@ static void out_from_store(const struct store_out *s, struct bus_out_row *r)
     r->state = (enum out_state)s->state;
     r->policy = (enum out_policy)s->policy;
     r->prio = s->prio;
+    r->reason = (enum out_reason)s->reason;
     r->idem.len = s->idem_len;
     memcpy(r->idem.b, s->idem, s->idem_len);
     r->created_ms = s->created_ms;
@@ -124,6 +126,26 @@ static void seen_to_store(const struct bus_seen_row *r, struct store_seen *s)
     s->len = r->len;
     s->count = r->count;
     s->expire_ms = r->expire_ms;
+}
+
+static void list_to_store(const struct bus_out_filter *f, struct store_list *l)
+{
+    l->states = f->states;
+    l->by_dst = f->by_dst;
+    l->dst = f->dst;
+    l->by_id = f->by_id;
+    memcpy(l->id, f->id.b, sizeof(l->id));
+    l->before = f->before;
+    l->limit = f->limit;
+}
+
+/* The rows of a list in the bus's words; NULL: no memory, or none. For free(). */
+static struct bus_out_row *list_from_store(const struct store_list *l)
+{
+    struct bus_out_row *rows = l->count > 0 ? calloc(l->count, sizeof(*rows)) : NULL;
+    for (size_t i = 0; rows && i < l->count; i++)
+        out_from_store(&l->rows[i], &rows[i]);
+    return rows;
 }
 
 static int load_out(void *ctx, const struct store_out *row)
@@ -210,6 +232,10 @@ static enum store_kind kind_of(enum bus_store_kind k)
         return STORE_OUT_BODY;
     case BUS_STORE_OUT_FIND:
         return STORE_OUT_FIND;
+    case BUS_STORE_OUT_GET:
+        return STORE_OUT_GET;
+    case BUS_STORE_OUT_LIST:
+        return STORE_OUT_LIST;
     case BUS_STORE_IN_PART:
         return STORE_IN_PART;
     case BUS_STORE_IN_READY:
@@ -247,6 +273,7 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
         if (rc == OK)
             rc = keys_to_store(op, s);
         seen_to_store(&op->seen, &s->seen);
+        list_to_store(&op->filter, &s->list);
     }
     if (rc != OK) {
         struct bus_store_result res = {.tag = op->tag, .rc = rc};
@@ -272,11 +299,20 @@ void store_glue_results(struct node *n)
             store_op_free(s);
             continue;
         }
-        if (s->kind == STORE_OUT_FIND && s->rc == OK)
+        if ((s->kind == STORE_OUT_FIND || s->kind == STORE_OUT_GET) && s->rc == OK)
             out_from_store(&s->out, &res.out);
         if (s->found && s->rc == ERR_EXIST)
             out_from_store(s->found, &res.out);
+        struct bus_out_row *rows = NULL;
+        if (s->kind == STORE_OUT_LIST && s->rc == OK) {
+            res.rows = rows = list_from_store(&s->list);
+            res.n_rows = s->list.count;
+            res.next_before = s->list.next_before;
+            if (res.n_rows > 0 && !rows)
+                res.rc = ERR_NOMEM;
+        }
         bus_stored(n->bus, &res, now);
+        free(rows);
         store_op_free(s);
     }
 }

@@ -17,15 +17,19 @@
     X(GUARD, "SAVEPOINT op")                                                                       \
     X(UNDO, "ROLLBACK TO op")                                                                      \
     X(RELEASE, "RELEASE op")                                                                       \
-    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")        \
+    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")      \
     X(OUT_KEY, "SELECT " OUT_COLUMNS " FROM outbox WHERE idem=?")                                  \
     X(OUT_PUT_BODY, "INSERT INTO outbody(seq,body) VALUES(?,?)")                                   \
-    X(OUT_STATE, "UPDATE outbox SET state=?2, final_ms=?3 WHERE seq=?1")                           \
+    X(OUT_STATE, "UPDATE outbox SET state=?2, final_ms=?3, reason=?4 WHERE seq=?1")                \
     X(OUT_DROP_BODY, "DELETE FROM outbody WHERE seq=?")                                            \
     X(OUT_READ, "UPDATE outbox SET state=5 WHERE seq=(SELECT seq FROM outbox WHERE id=?1 AND "     \
                 "state=4 AND substr(dst,1,8)=?2 ORDER BY seq LIMIT 1)")                            \
     X(OUT_BODY, "SELECT body FROM outbody WHERE seq=?")                                            \
     X(OUT_FIND, "SELECT " OUT_COLUMNS " FROM outbox WHERE id=? ORDER BY seq DESC LIMIT 1")         \
+    X(OUT_GET, "SELECT " OUT_COLUMNS " FROM outbox WHERE seq=?")                                   \
+    X(OUT_PAGE, "SELECT " OUT_COLUMNS " FROM outbox WHERE seq<? ORDER BY seq DESC LIMIT ?")        \
+    X(OUT_PAGE_ID,                                                                                 \
+      "SELECT " OUT_COLUMNS " FROM outbox WHERE seq<? AND id=?3 ORDER BY seq DESC LIMIT ?2")       \
     X(IN_PUT, "INSERT INTO inbox(" IN_COLUMNS ",body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")      \
     X(IN_PART,                                                                                     \
       "INSERT OR REPLACE INTO inbox(" IN_COLUMNS ",body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
@@ -48,7 +52,7 @@
 /* In the order in which row.c binds and reads them. */
 #define OUT_COLUMNS                                                                                \
     "seq,id,src,dst,reply,state,policy,created_ms,deadline_ms,final_ms,len,sum,topic,prio,"        \
-    "idem"
+    "idem,reason"
 #define IN_COLUMNS                                                                                 \
     "seq,state,src,dst,src_key,id,reply,recv_ms,expire_ms,len,sum,topic,chunks_seen,got"
 #define SEEN_COLUMNS    "expire_ms,node,id,reply,sum,len,count"

@@ -113,6 +113,7 @@ static int out_state(struct run *r)
         row_put_blob(&w, NULL);
     else
         row_put_int(&w, o->final_ms);
+    row_put_int(&w, o->reason);
     run_step(r, &w);
     if (run_changes(r) == 0)
         return ERR_NOENT;
@@ -129,17 +130,16 @@ static void out_read(struct run *r)
     run_step(r, &w);
 }
 
-static int out_find(struct run *r)
+/* The row of a bound statement, if it finds one, to op->out. */
+static int out_read_row(struct run *r, const struct row_wr *w)
 {
-    struct row_wr w = run_bind(r, STMT_OUT_FIND);
-    row_put_id(&w, r->op->out.id);
-    r->e = w.rc;
+    r->e = w->rc;
     if (r->e != SQLITE_OK)
         return OK;
     int rc = OK;
-    int e = sqlite3_step(w.st);
+    int e = sqlite3_step(w->st);
     if (e == SQLITE_ROW) {
-        struct row_rd rd = row_rd_of(w.st);
+        struct row_rd rd = row_rd_of(w->st);
         struct store_out o = {.body = NULL};
         row_out(&rd, &o);
         o.body = r->op->out.body; /* the caller's, whatever it is */
@@ -152,6 +152,61 @@ static int out_find(struct run *r)
     } else {
         r->e = e;
     }
+    (void)sqlite3_reset(w->st); /* repeats e */
+    return rc;
+}
+
+static int out_find(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_OUT_FIND);
+    row_put_id(&w, r->op->out.id);
+    return out_read_row(r, &w);
+}
+
+static int out_get(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_OUT_GET);
+    row_put_u64(&w, r->op->out.seq);
+    return out_read_row(r, &w);
+}
+
+static bool list_wants(const struct store_list *l, const struct store_out *o)
+{
+    bool state = l->states == 0 || (o->state < 32 && l->states >> o->state & 1);
+    return state && (!l->by_dst || ip6_same_node(&l->dst, &o->dst));
+}
+
+static int out_list(struct run *r)
+{
+    struct store_list *l = &r->op->list;
+    struct row_wr w = run_bind(r, l->by_id ? STMT_OUT_PAGE_ID : STMT_OUT_PAGE);
+    row_put_int(&w, l->before == 0 || l->before > INT64_MAX ? INT64_MAX : (int64_t)l->before);
+    row_put_int(&w, STORE_LIST_ROWS);
+    if (l->by_id)
+        row_put_id(&w, l->id);
+    r->e = w.rc;
+    if (r->e != SQLITE_OK)
+        return OK;
+    l->rows = calloc(l->limit, sizeof(*l->rows));
+    int rc = l->rows ? OK : ERR_NOMEM;
+    int e = SQLITE_DONE;
+    uint64_t last = 0; /* looked at, and the limit lets us go no further */
+    for (uint32_t looked = 0; rc == OK && (e = sqlite3_step(w.st)) == SQLITE_ROW;) {
+        struct row_rd rd = row_rd_of(w.st);
+        struct store_out *o = &l->rows[l->count];
+        memset(o, 0, sizeof(*o));
+        row_out(&rd, o);
+        rc = rd.bad ? ERR_CORRUPT : OK;
+        last = ++looked == STORE_LIST_ROWS ? o->seq : 0;
+        l->count += list_wants(l, o);
+        if (l->count == l->limit) {
+            last = l->rows[l->count - 1].seq;
+            break;
+        }
+    }
+    l->next_before = last;
+    if (e != SQLITE_DONE && e != SQLITE_ROW)
+        r->e = e;
     (void)sqlite3_reset(w.st); /* repeats e */
     return rc;
 }
@@ -274,6 +329,10 @@ static int dispatch(struct run *r)
         return read_body(r, STMT_OUT_BODY, r->op->out.seq);
     case STORE_OUT_FIND:
         return out_find(r);
+    case STORE_OUT_GET:
+        return out_get(r);
+    case STORE_OUT_LIST:
+        return out_list(r);
     case STORE_IN_PART:
         run_in(r, STMT_IN_PART);
         return OK;
@@ -335,6 +394,9 @@ void op_forget(struct store_op *op)
     op->body = NULL;
     free(op->found);
     op->found = NULL;
+    free(op->list.rows);
+    op->list.rows = NULL;
+    op->list.count = 0;
     op->swept = 0;
 }
 

@@ -73,6 +73,7 @@ void row_put_out(struct row_wr *w, const struct store_out *o)
         row_put_bytes(w, o->idem, o->idem_len);
     else
         row_put_blob(w, NULL); /* NULL keeps it out of the index of keys */
+    row_put_int(w, o->reason);
 }
 
 void row_put_in(struct row_wr *w, const struct store_in *in)
@@ -196,6 +197,7 @@ void row_out(struct row_rd *r, struct store_out *ret)
     r->bad = r->bad || prio > UINT8_MAX;
     ret->prio = (uint8_t)prio;
     ret->idem_len = row_short(r, ret->idem, STORE_IDEM_MAX);
+    ret->reason = row_small(r);
 }
 
 int row_in(struct row_rd *r, struct store_in *ret)

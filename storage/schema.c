@@ -25,9 +25,9 @@
  * grows when a message becomes final, and a READ after that leaves it alone); outbox_idem keeps the
  * keys of clients apart (partial: most messages have none).
  *
- * Ids and node numbers are integers: 8 bytes big endian. No column has a default but prio, for the
- * rows of before it, and none is checked here: one place in row.c writes them, and reading checks
- * the sizes. */
+ * Ids and node numbers are integers: 8 bytes big endian. No column has a default but prio and
+ * reason, for the rows of before them, and none is checked here: one place in row.c writes them,
+ * and reading checks the sizes. */
 #include "storage/schema.h"
 
 #include <stdio.h>
@@ -85,6 +85,8 @@ static const char *const step_sql[] = {
     "ALTER TABLE outbox ADD COLUMN prio INTEGER NOT NULL DEFAULT 1;"
     "ALTER TABLE outbox ADD COLUMN idem BLOB;"
     "CREATE UNIQUE INDEX outbox_idem ON outbox(idem) WHERE idem IS NOT NULL",
+
+    "ALTER TABLE outbox ADD COLUMN reason INTEGER NOT NULL DEFAULT 0",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

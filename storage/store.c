@@ -34,6 +34,7 @@ void store_op_free(struct store_op *op)
     blob_unref(op->keys);
     free(op->contacts);
     free(op->found);
+    free(op->list.rows);
     free(op);
 }
 

@@ -32,6 +32,8 @@
 #define STORE_IDLE_USEC       (10 * USEC_SEC)
 /* Rows of each table that one STORE_SWEEP removes. */
 #define STORE_SWEEP_ROWS 1000
+/* Entries of the outbox that one STORE_OUT_LIST looks at. */
+#define STORE_LIST_ROWS 5000
 /* Contacts kept; when there are more, the least recently used go. */
 #define STORE_CONTACTS_MAX 4096
 /* Contacts of one operation. */
@@ -63,6 +65,7 @@ struct store_out {
     uint8_t topic[STORE_TOPIC_MAX];
     uint8_t topic_len;
     uint8_t prio;
+    int reason;
     uint8_t idem[STORE_IDEM_MAX]; /* unique key, given by the client */
     uint8_t idem_len;             /* 0: none */
     struct blob *body;            /* NULL: none */
@@ -111,10 +114,13 @@ struct store_seen_key {
 enum store_kind {
     STORE_OUT_PUT,   /* insert out; has_in: insert in too. A row with out.idem is there: nothing is
                         inserted, ERR_EXIST, -> found */
-    STORE_OUT_STATE, /* out.seq: state, final_ms; a final state drops the body. ERR_NOENT */
+    STORE_OUT_STATE, /* out.seq: state, final_ms, reason; a final state drops the body. ERR_NOENT */
     STORE_OUT_READ, /* state 4 -> 5 of the oldest such entry out.id to the /64 of out.dst, if any */
     STORE_OUT_BODY, /* -> body of out.seq. ERR_NOENT */
     STORE_OUT_FIND, /* -> out: newest entry with out.id, without body. ERR_NOENT */
+    STORE_OUT_GET,  /* -> out: the entry out.seq, without body. ERR_NOENT */
+    STORE_OUT_LIST, /* -> list: entries by its filter, newest first, without bodies; looks at
+                       STORE_LIST_ROWS of them at the most, so that nobody waits long */
     STORE_IN_PART,  /* upsert in by in.seq */
     STORE_IN_READY, /* delete in row part_seq (0: none), insert in; has_seen: insert seen */
     STORE_IN_TAKE,  /* delete in.seq; want_body: -> body. ERR_NOENT */
@@ -125,6 +131,19 @@ enum store_kind {
     STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
     STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */
+};
+
+struct store_list {
+    unsigned states; /* bit n: those in state n; 0: all */
+    bool by_dst, by_id;
+    struct ip6 dst; /* those to its /64 */
+    uint8_t id[8];
+    uint64_t before; /* only with a lower seq; 0: all */
+    uint32_t limit;  /* entries */
+    /* result */
+    struct store_out *rows; /* malloc(), the operation's own */
+    size_t count;
+    uint64_t next_before; /* where to go on; 0: that was all */
 };
 
 struct store_op {
@@ -140,6 +159,7 @@ struct store_op {
     bool has_in, has_seen, want_body;
     int64_t before_ms, now_ms;
     struct blob *keys; /* SEEN_DROP: struct store_seen_key, one behind the other */
+    struct store_list list;
     /* result */
     int rc; /* OK; this operation alone: ERR_NOENT, ERR_EXIST (seq used before), ERR_TOOBIG,
                ERR_NOMEM; its whole group: ERR_IO, ERR_NOSPACE, ERR_CORRUPT, ERR_NOMEM, ERR_BUSY

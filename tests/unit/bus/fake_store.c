@@ -102,6 +102,7 @@ static void op_free(struct fake_op *o)
     blob_unref(o->res.body);
     free(o->got);
     free(o->keys);
+    free(o->rows);
     free(o);
 }
 
@@ -187,6 +188,34 @@ static void out_put(struct fake_store *s, struct fake_op *o)
     s->puts++;
 }
 
+static struct fake_out *out_numbered(const struct fake_store *s, uint64_t seq)
+{
+    for (size_t i = 0; i <= s->out.mask; i++)
+        for (struct hnode *h = s->out.slots[i]; h; h = h->next)
+            if (container_of(h, struct fake_out, by_id)->row.seq == seq)
+                return container_of(h, struct fake_out, by_id);
+    return NULL;
+}
+
+static void out_list(struct fake_store *s, struct fake_op *o)
+{
+    const struct bus_out_filter *f = &o->op.filter;
+    o->rows = calloc(f->limit, sizeof(*o->rows));
+    for (uint64_t seq = f->before ? f->before - 1 : s->out_seq; seq > 0; seq--) {
+        const struct fake_out *out = out_numbered(s, seq);
+        if (!out || (f->states && !(f->states >> out->row.state & 1)) ||
+            (f->by_dst && !ip6_same_node(&f->dst, &out->row.dst)) ||
+            (f->by_id && !id_eq(&f->id, &out->row.id)))
+            continue;
+        o->rows[o->res.n_rows++] = out->row;
+        if (o->res.n_rows == f->limit) {
+            o->res.next_before = seq;
+            break;
+        }
+    }
+    o->res.rows = o->rows;
+}
+
 static void seen_put(struct fake_store *s, const struct bus_seen_row *row)
 {
     uint64_t hash = id_hash(&s->seen, &row->id);
@@ -240,6 +269,7 @@ static void apply(struct fake_store *s, struct fake_op *o)
         assert(out && !out_state_final(out->row.state));
         out->row.state = op->out.state;
         out->row.final_ms = op->out.final_ms;
+        out->row.reason = op->out.reason;
         if (out_state_final(op->out.state)) {
             blob_unref(out->body);
             out->body = NULL;
@@ -261,6 +291,15 @@ static void apply(struct fake_store *s, struct fake_op *o)
         o->res.rc = out ? OK : ERR_NOENT;
         if (out)
             o->res.out = out->row;
+        break;
+    case BUS_STORE_OUT_GET:
+        out = out_numbered(s, op->out.seq);
+        o->res.rc = out ? OK : ERR_NOENT;
+        if (out)
+            o->res.out = out->row;
+        break;
+    case BUS_STORE_OUT_LIST:
+        out_list(s, o);
         break;
     case BUS_STORE_IN_PART:
         in_put(s, o);

@@ -32,6 +32,7 @@ struct fake_op {
     uint8_t *got;
     struct bus_seen_key *keys;
     usec_t commit_at;
+    struct bus_out_row *rows;
     struct bus_store_result res;
     bool done;
 };

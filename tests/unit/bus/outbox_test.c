@@ -1,4 +1,5 @@
-/* What the sender's clients may ask for besides sending: priorities, idempotency keys. */
+/* What the sender's clients may ask for besides sending: priorities, idempotency keys,
+ * cancel, retry, lists. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,6 +331,301 @@ static void test_key_at_the_limit(void **state)
     rig_fini(&r);
 }
 
+/* --- the outbox as clients see it --------------------------------------------------------- */
+
+typedef int operation(struct bus *b, const struct bus_out_ref *ref, bus_client client,
+                      struct instant now);
+
+static const struct rig_answer *ask(struct rig *r, operation *what, struct bus_out_ref ref)
+{
+    bus_client c = ++r->node[0].next_client;
+    assert_int_equal(what(r->node[0].bus, &ref, c, rig_instant(r)), OK);
+    rig_run(r, 20 * USEC_MS);
+    const struct rig_answer *a = rig_answer(r, 0, c, BUS_OUT_STATUS);
+    assert_non_null(a);
+    return a;
+}
+
+static struct bus_out_ref sent_ref(struct rig *r, bus_client c, bool by_seq)
+{
+    const struct rig_answer *a = accepted(r, c);
+    return by_seq ? (struct bus_out_ref){.seq = a->status.seq} : (struct bus_out_ref){.id = a->id};
+}
+
+/* Nothing was sent yet; twice; and it stays so over a restart. */
+static void test_cancel_queued(void **state)
+{
+    (void)state;
+    for (int by_seq = 0; by_seq < 2; by_seq++) {
+        struct rig r;
+        start(&r, 31);
+        r.routes = false;
+        bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+        rig_run(&r, 20 * USEC_MS);
+        struct bus_out_ref ref = sent_ref(&r, c, by_seq);
+        assert_int_equal(ask(&r, bus_out_entry, ref)->status.state, OUT_QUEUED);
+        for (int i = 0; i < 3; i++) {
+            const struct rig_answer *a = ask(&r, bus_out_cancel, ref);
+            assert_int_equal(a->rc, OK);
+            assert_int_equal(a->status.state, OUT_CANCELLED);
+            assert_int_equal(a->status.reason, OUT_REASON_CANCELLED);
+            assert_int_not_equal(a->status.final_ms, 0);
+            assert_int_equal(ask(&r, bus_out_retry, ref)->rc, ERR_STATE);
+            if (i == 1) {
+                rig_crash(&r, 0);
+                rig_start(&r, 0);
+            }
+        }
+        r.routes = true;
+        bus_route(r.node[0].bus, &r.node[1].addr, true, rig_instant(&r));
+        rig_run(&r, 5 * USEC_SEC);
+        assert_int_equal(fake_ready_count(&r.node[1].store), 0);
+        assert_int_equal(r.count[13], 0); /* ABORT: nobody knows of it */
+        rig_fini(&r);
+    }
+}
+
+static bool drop_acks(struct rig *r, const struct rig_packet *p)
+{
+    (void)r;
+    return p->from == 1;
+}
+
+/* Under way: the end is durable first, then the receiver is told. */
+static void test_cancel_under_way(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 32);
+    r.filter = drop_acks;
+    bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, 300 * USEC_MS);
+    struct bus_out_ref ref = sent_ref(&r, c, false);
+    r.node[0].commit_min = r.node[0].commit_max = 50 * USEC_MS;
+    bus_client cancel = ++r.node[0].next_client;
+    assert_int_equal(bus_out_cancel(r.node[0].bus, &ref, cancel, rig_instant(&r)), OK);
+    rig_run(&r, 40 * USEC_MS);
+    assert_null(rig_answer(&r, 0, cancel, BUS_OUT_STATUS));
+    assert_int_equal(stats(&r).sent_abort, 0);
+    rig_run(&r, 40 * USEC_MS);
+    assert_int_equal(rig_answer(&r, 0, cancel, BUS_OUT_STATUS)->rc, OK);
+    assert_int_equal(stats(&r).sent_abort, 1);
+    assert_int_equal(stats(&r).cancelled, 1);
+    r.filter = NULL;
+    r.node[0].commit_min = r.node[0].commit_max = USEC_MS;
+    rig_run(&r, 5 * USEC_SEC);
+    assert_int_equal(fake_ready_count(&r.node[1].store), 0);
+    assert_int_equal(rig_status(&r, 0, &ref.id), OUT_CANCELLED);
+    rig_fini(&r);
+}
+
+/* The store fails: the client is told, the message ends all the same once the store works. */
+static void test_cancel_store_failure(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 33);
+    r.routes = false;
+    bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, 20 * USEC_MS);
+    struct bus_out_ref ref = sent_ref(&r, c, false);
+    r.node[0].store.fail_next = 1;
+    assert_int_equal(ask(&r, bus_out_cancel, ref)->rc, ERR_IO);
+    bus_client again = ++r.node[0].next_client;
+    assert_int_equal(bus_out_cancel(r.node[0].bus, &ref, again, rig_instant(&r)), OK);
+    bus_client gone = ++r.node[0].next_client;
+    assert_int_equal(bus_out_cancel(r.node[0].bus, &ref, gone, rig_instant(&r)), OK);
+    bus_forget_client(r.node[0].bus, gone);
+    rig_run(&r, 2 * USEC_SEC);
+    assert_int_equal(rig_answer(&r, 0, again, BUS_OUT_STATUS)->rc, OK);
+    assert_null(rig_answer(&r, 0, gone, BUS_OUT_STATUS));
+    r.node[0].store.fail_next = 1;
+    assert_int_equal(ask(&r, bus_out_entry, ref)->rc, ERR_IO);
+    assert_int_equal(ask(&r, bus_out_entry, ref)->rc, OK);
+    rig_fini(&r);
+}
+
+/* What is final stays what it is; what is not there is not there. */
+static void test_cancel_final(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 34);
+    bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr, .prio = 2}, 1);
+    rig_run(&r, USEC_SEC);
+    for (int by_seq = 0; by_seq < 2; by_seq++) {
+        struct bus_out_ref ref = sent_ref(&r, c, by_seq);
+        const struct rig_answer *a = ask(&r, bus_out_cancel, ref);
+        assert_int_equal(a->rc, ERR_STATE);
+        assert_int_equal(a->status.state, OUT_RECEIVED);
+        assert_int_equal(a->status.reason, OUT_REASON_NONE);
+        assert_int_equal(a->status.prio, 2);
+        assert_int_equal(ask(&r, bus_out_retry, ref)->rc, ERR_STATE);
+        assert_int_equal(ask(&r, bus_out_entry, ref)->rc, OK);
+    }
+    static operation *const all[] = {bus_out_entry, bus_out_cancel, bus_out_retry};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_int_equal(ask(&r, all[i], (struct bus_out_ref){.seq = 99})->rc, ERR_NOENT);
+        assert_int_equal(ask(&r, all[i], (struct bus_out_ref){.id = {{9}}})->rc, ERR_NOENT);
+    }
+    bus_client aborted = send(&r, (struct bus_send){.dst = r.node[2].addr, .ttl_ms = 1000}, 1);
+    rig_run(&r, 3 * USEC_SEC);
+    struct bus_out_ref ref = sent_ref(&r, aborted, false);
+    assert_int_equal(ask(&r, bus_out_entry, ref)->status.state, OUT_ABORTED);
+    assert_int_equal(ask(&r, bus_out_cancel, ref)->status.reason, OUT_REASON_DEADLINE);
+    rig_fini(&r);
+}
+
+/* The end by an answer of the receiver is on its way to the store when the client cancels. */
+static void test_cancel_too_late(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 35);
+    r.delay_min = r.delay_max = 30 * USEC_MS;
+    bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, 20 * USEC_MS);
+    r.node[0].commit_min = r.node[0].commit_max = 200 * USEC_MS;
+    for (int i = 0; i < 100 && fake_ready_count(&r.node[1].store) == 0; i++)
+        rig_run(&r, 10 * USEC_MS);
+    rig_run(&r, 60 * USEC_MS); /* the DONE ACK is there */
+    assert_int_equal(fake_ready_count(&r.node[1].store), 1);
+    struct bus_out_ref ref = sent_ref(&r, c, false);
+    bus_client cancel = ++r.node[0].next_client;
+    assert_int_equal(bus_out_cancel(r.node[0].bus, &ref, cancel, rig_instant(&r)), OK);
+    rig_run(&r, USEC_SEC);
+    const struct rig_answer *a = rig_answer(&r, 0, cancel, BUS_OUT_STATUS);
+    assert_non_null(a);
+    assert_int_equal(a->rc, ERR_STATE);
+    assert_int_equal(a->status.state, OUT_RECEIVED);
+    rig_fini(&r);
+}
+
+/* Two replies with one id: the newest by id, each by its number. */
+static void test_cancel_replies(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 36);
+    r.routes = false;
+    struct bus_send s = {.dst = r.node[1].addr, .reply = true, .reply_to = {{7}}};
+    bus_client c[3];
+    for (uint8_t i = 0; i < 3; i++)
+        c[i] = send(&r, s, i);
+    rig_run(&r, 20 * USEC_MS);
+    uint64_t seq[3];
+    for (int i = 0; i < 3; i++)
+        seq[i] = accepted(&r, c[i])->status.seq;
+    assert_int_equal(ask(&r, bus_out_cancel, (struct bus_out_ref){.seq = seq[0]})->rc, OK);
+    assert_int_equal(ask(&r, bus_out_cancel, (struct bus_out_ref){.id = {{7}}})->status.seq,
+                     seq[2]);
+    assert_int_equal(ask(&r, bus_out_entry, (struct bus_out_ref){.seq = seq[1]})->status.state,
+                     OUT_QUEUED);
+    assert_int_equal(stats(&r).out_live, 1);
+    bus_route(r.node[0].bus, &r.node[1].addr, true, rig_instant(&r));
+    rig_run(&r, USEC_SEC);
+    assert_int_equal(fake_ready_count(&r.node[1].store), 1);
+    rig_fini(&r);
+}
+
+/* Without a route: it is asked for soon, although the next wish is minutes away. */
+static void test_retry_route(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 37);
+    r.routes = false;
+    bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, 100 * USEC_SEC);
+    size_t wants = r.node[0].wants;
+    r.routes = true;
+    const struct rig_answer *a = ask(&r, bus_out_retry, sent_ref(&r, c, true));
+    assert_int_equal(a->rc, OK);
+    assert_int_equal(a->status.state, OUT_QUEUED);
+    rig_run(&r, 3 * USEC_SEC);
+    assert_true(r.node[0].wants > wants);
+    assert_int_equal(fake_ready_count(&r.node[1].store), 1);
+    rig_fini(&r);
+}
+
+static bool drop_all(struct rig *r, const struct rig_packet *p)
+{
+    (void)r;
+    (void)p;
+    return true;
+}
+
+/* With one: what was not answered leaves again although its timer is long. */
+static void test_retry_backoff(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 38);
+    r.filter = drop_all;
+    bus_client c = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, 60 * USEC_SEC);
+    r.filter = NULL;
+    (void)ask(&r, bus_out_retry, sent_ref(&r, c, false));
+    rig_run(&r, 500 * USEC_MS);
+    assert_int_equal(fake_ready_count(&r.node[1].store), 1);
+    rig_fini(&r);
+}
+
+static const struct rig_answer *list(struct rig *r, struct bus_out_filter f)
+{
+    bus_client c = ++r->node[0].next_client;
+    assert_int_equal(bus_out_list(r->node[0].bus, &f, c, rig_instant(r)), OK);
+    rig_run(r, 20 * USEC_MS);
+    const struct rig_answer *a = rig_answer(r, 0, c, BUS_OUT_ENTRIES);
+    assert_non_null(a);
+    return a;
+}
+
+static void test_list(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 39);
+    rig_start(&r, 2);
+    r.filter = drop_acks;
+    bus_client c[4];
+    c[0] = send(&r, (struct bus_send){.dst = r.node[2].addr, .topic = {.len = 1, .b = {7}}}, 1);
+    c[1] = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, USEC_SEC);
+    bus_route(r.node[0].bus, &r.node[1].addr, false, rig_instant(&r));
+    r.routes = false;
+    c[2] = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    c[3] = send(&r, (struct bus_send){.dst = r.node[1].addr}, 1);
+    rig_run(&r, 20 * USEC_MS);
+    assert_int_equal(ask(&r, bus_out_cancel, sent_ref(&r, c[3], false))->rc, OK);
+    static const enum out_state states[] = {OUT_RECEIVED, OUT_INIT_SENT, OUT_QUEUED, OUT_CANCELLED};
+    const struct rig_answer *a = list(&r, (struct bus_out_filter){.limit = 10});
+    assert_int_equal(a->n, 4);
+    assert_int_equal(a->next_before, 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(a->entries[3 - i].seq, accepted(&r, c[i])->status.seq);
+        assert_int_equal(a->entries[3 - i].state, states[i]);
+    }
+    assert_int_equal(a->entries[3].topic.b[0], 7);
+    a = list(&r, (struct bus_out_filter){.limit = 3});
+    assert_int_equal(a->n, 3);
+    a = list(&r, (struct bus_out_filter){.limit = 3, .before = a->next_before});
+    assert_int_equal(a->n, 1);
+    assert_int_equal(a->next_before, 0);
+    a = list(&r, (struct bus_out_filter){.limit = 9, .states = 1u << OUT_QUEUED});
+    assert_int_equal(a->n, 1);
+    assert_int_equal(a->entries[0].seq, accepted(&r, c[2])->status.seq);
+    a = list(&r, (struct bus_out_filter){.limit = 9, .by_dst = true, .dst = r.node[2].addr});
+    assert_int_equal(a->n, 1);
+    a = list(&r, (struct bus_out_filter){.limit = 9, .by_id = true, .id = accepted(&r, c[1])->id});
+    assert_int_equal(a->n, 1);
+    r.node[0].store.fail_next = 1;
+    assert_int_equal(list(&r, (struct bus_out_filter){.limit = 9})->rc, ERR_IO);
+    struct bus_out_filter bad = {.limit = BUS_OUT_LIST_MAX + 1};
+    assert_int_equal(bus_out_list(r.node[0].bus, &bad, 999, rig_instant(&r)), ERR_INVAL);
+    rig_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +639,15 @@ int main(void)
         cmocka_unit_test(test_key_loaded),
         cmocka_unit_test(test_key_reply),
         cmocka_unit_test(test_key_at_the_limit),
+        cmocka_unit_test(test_cancel_queued),
+        cmocka_unit_test(test_cancel_under_way),
+        cmocka_unit_test(test_cancel_store_failure),
+        cmocka_unit_test(test_cancel_final),
+        cmocka_unit_test(test_cancel_too_late),
+        cmocka_unit_test(test_cancel_replies),
+        cmocka_unit_test(test_retry_route),
+        cmocka_unit_test(test_retry_backoff),
+        cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

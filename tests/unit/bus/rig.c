@@ -74,6 +74,7 @@ void rig_fini(struct rig *r)
                 blob_unref(a->messages[j].payload);
             free(a->messages);
             free(a->unknown);
+            free(a->entries);
         }
         free(n->answers);
     }
@@ -239,6 +240,13 @@ static void record(struct rig *r, struct rig_node *n, const struct bus_out *out)
     if (out->status)
         a->status = *out->status;
     a->replayed = out->replayed;
+    if (out->kind == BUS_OUT_ENTRIES && out->rc == OK) {
+        a->n = out->page.n;
+        a->entries = calloc(a->n + 1, sizeof(*a->entries));
+        for (size_t i = 0; i < a->n; i++)
+            a->entries[i] = out->page.entries[i];
+        a->next_before = out->page.next_before;
+    }
     if (out->message) {
         a->has_message = true;
         a->id = out->message->id;
@@ -303,6 +311,7 @@ void rig_drain(struct rig *r, unsigned node)
         case BUS_OUT_ACCEPTED:
         case BUS_OUT_TAKEN:
         case BUS_OUT_STATUS:
+        case BUS_OUT_ENTRIES:
         case BUS_OUT_FETCHED:
         case BUS_OUT_SETTLED:
         case BUS_OUT_BODY:

@@ -20,6 +20,8 @@ struct rig_answer {
     uint64_t seq;
     struct bus_status_info status; /* STATUS, ACCEPTED */
     bool replayed;
+    struct bus_status_info *entries; /* ENTRIES: n of them */
+    uint64_t next_before;
     struct bus_message *messages; /* FETCHED: n of them, their payloads referenced */
     size_t n;
     size_t done; /* SETTLED, with n entries of `unknown` */

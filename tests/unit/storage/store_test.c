@@ -186,6 +186,85 @@ static void test_out_key(void **state)
     assert_int_equal(fixture_do(&c->f, put_key(4, "two")), ERR_EXIST);
 }
 
+static struct store_op *list_op(uint64_t before, uint32_t limit)
+{
+    struct store_op *op = op_make(STORE_OUT_LIST, 1);
+    op->list.before = before;
+    op->list.limit = limit;
+    return op;
+}
+
+/* Runs it and compares the numbers that come, up to a 0. */
+static void expect_list(struct ctx *c, struct store_op *op, const uint64_t *seqs, uint64_t next)
+{
+    op = fixture_run(&c->f, op);
+    assert_int_equal(op->rc, OK);
+    size_t n = 0;
+    while (seqs[n])
+        n++;
+    assert_int_equal(op->list.count, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(op->list.rows[i].seq, seqs[i]);
+    assert_int_equal(op->list.next_before, next);
+    store_op_free(op);
+}
+
+#define SEQS(...) ((const uint64_t[]){__VA_ARGS__})
+
+static void test_out_list(void **state)
+{
+    struct ctx *c = *state;
+    for (uint64_t seq = 1; seq <= 6; seq++) {
+        struct store_op *op = put(seq, "x");
+        op->out.dst = (struct ip6){.b = {[7] = seq % 2}};
+        if (seq == 5)
+            memset(op->out.id, 9, 8);
+        assert_int_equal(fixture_do(&c->f, op), OK);
+    }
+    struct store_op *op = out_state(2, 6);
+    op->out.reason = 1;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    expect_list(c, list_op(0, 10), SEQS(6, 5, 4, 3, 2, 1, 0), 0);
+    expect_list(c, list_op(0, 4), SEQS(6, 5, 4, 3, 0), 3);
+    expect_list(c, list_op(3, 4), SEQS(2, 1, 0), 0);
+    expect_list(c, list_op(1, 4), SEQS(0), 0);
+    op = list_op(0, 10);
+    op->list.states = 1u << 6;
+    expect_list(c, op, SEQS(2, 0), 0);
+    op = list_op(0, 10);
+    op->list.by_dst = true;
+    op->list.dst.b[7] = 1;
+    expect_list(c, op, SEQS(5, 3, 1, 0), 0);
+    op = list_op(6, 10);
+    op->list.by_id = true;
+    memset(op->list.id, 9, 8);
+    expect_list(c, op, SEQS(5, 0), 0);
+    op = out_op(STORE_OUT_GET, 2);
+    op = fixture_run(&c->f, op);
+    assert_int_equal(op->rc, OK);
+    assert_int_equal(op->out.state, 6);
+    assert_int_equal(op->out.reason, 1);
+    store_op_free(op);
+    assert_int_equal(fixture_do(&c->f, out_op(STORE_OUT_GET, 7)), ERR_NOENT);
+}
+
+/* A page looks at so many rows and no more, and says where to go on. */
+static void test_out_list_is_bounded(void **state)
+{
+    struct ctx *c = *state;
+    for (uint64_t seq = 1; seq <= STORE_LIST_ROWS + 5; seq++)
+        store_submit(c->f.s, put(seq, "x"));
+    for (uint64_t seq = 1; seq <= STORE_LIST_ROWS + 5; seq++)
+        store_op_free(fixture_take(&c->f));
+    assert_int_equal(fixture_do(&c->f, out_state(2, 4)), OK);
+    struct store_op *op = list_op(0, 10);
+    op->list.states = 1u << 4;
+    expect_list(c, op, SEQS(0), 6);
+    op = list_op(6, 10);
+    op->list.states = 1u << 4;
+    expect_list(c, op, SEQS(2, 0), 0);
+}
+
 static void test_out_state(void **state)
 {
     struct ctx *c = *state;
@@ -759,6 +838,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_out_put_all_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_list_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_find, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_read, setup, teardown),
