@@ -68,13 +68,19 @@ void answer_bytes(struct api *a, const struct asked *q, unsigned status, const v
     answer(a, q, status, "application/octet-stream", bytes, len, more, n_more);
 }
 
-void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o)
+void answer_out_with(struct api *a, const struct asked *q, unsigned status, struct json_out *o,
+                     const struct http_header *more)
 {
     if (o->bad)
         answer_error(a, q, ERR_NOMEM);
     else
-        answer_json(a, q, status, o->p, o->len);
+        answer(a, q, status, "application/json", o->p, o->len, more, more != NULL);
     json_out_fini(o);
+}
+
+void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o)
+{
+    answer_out_with(a, q, status, o, NULL);
 }
 
 void answer_problem_with(struct api *a, const struct asked *q, enum problem p, const char *detail,
@@ -214,7 +220,9 @@ void api_bus_answer(struct api *a, const struct bus_out *out)
     found = *p;
     p->more.tokens = NULL; /* found's now */
     pending_remove(a, p);
-    if (found.kind >= PENDING_FETCH)
+    if (found.kind >= PENDING_PUSH)
+        outbox_answer(a, &found, out);
+    else if (found.kind >= PENDING_FETCH)
         lease_answer(a, &found, out);
     else
         message_answer(a, &found.asked, found.kind, out);
@@ -304,6 +312,21 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         break;
     case CALL_INBOX_REQUEUE:
         call_inbox_change(a, q, m, false);
+        break;
+    case CALL_PUSH:
+        call_push(a, q, r);
+        break;
+    case CALL_OUTBOX:
+        call_out_list(a, q, r);
+        break;
+    case CALL_OUT_GET:
+        call_out_entry(a, q, m);
+        break;
+    case CALL_OUT_DELETE:
+        call_out_cancel(a, q, m);
+        break;
+    case CALL_OUT_AGAIN:
+        call_out_retry(a, q, m);
         break;
     }
 }

@@ -24,6 +24,9 @@ enum pending_kind {
     PENDING_SETTLE,    /* leaves by: SETTLED */
     PENDING_CHANGE,    /* an operator's; leaves by: SETTLED */
     PENDING_PAYLOAD,   /* leaves by: BODY */
+    PENDING_PUSH,      /* leaves by: ACCEPTED; from here on those around sending */
+    PENDING_OUT_ENTRY, /* leaves by: STATUS */
+    PENDING_OUT_LIST,  /* leaves by: ENTRIES */
 };
 
 /* One request. */
@@ -63,6 +66,9 @@ void answer_json(struct api *a, const struct asked *q, unsigned status, const vo
                  size_t len);
 /* The text that was built, or 503 when memory ran out; frees it. */
 void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o);
+/* The same with a further header field. */
+void answer_out_with(struct api *a, const struct asked *q, unsigned status, struct json_out *o,
+                     const struct http_header *more);
 /* The refusals that both surfaces have; each is told in the way of its own. */
 void answer_fault(struct api *a, const struct asked *q, const struct json_fault *f);
 /* What an ERR_* of the bus means to a client. */
@@ -111,3 +117,10 @@ void call_inbox_payload(struct api *a, const struct asked *q, const struct http_
 void call_inbox_change(struct api *a, const struct asked *q, const struct match *m, bool drop);
 /* The answer of the bus to one of these, which is no longer pending. */
 void lease_answer(struct api *a, const struct pending *p, const struct bus_out *out);
+
+void call_push(struct api *a, const struct asked *q, const struct http_request *r);
+void call_out_entry(struct api *a, const struct asked *q, const struct match *m);
+void call_out_cancel(struct api *a, const struct asked *q, const struct match *m);
+void call_out_retry(struct api *a, const struct asked *q, const struct match *m);
+void call_out_list(struct api *a, const struct asked *q, const struct http_request *r);
+void outbox_answer(struct api *a, const struct pending *p, const struct bus_out *out);

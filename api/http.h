@@ -35,7 +35,7 @@ struct http_request {
     const char *query;        /* behind '?', still encoded; "" if none */
     const char *content_type; /* "" if none */
     const char *host, *origin, *referer, *user_agent, *sec_fetch_site; /* NULL: header missing */
-    const char *range;                                                 /* NULL: header missing */
+    const char *range, *idempotency_key;                               /* NULL: header missing */
     uint64_t connection;    /* names the connection that it came over; not used twice */
     bool forwarded;         /* Forwarded, X-Forwarded-For or Via is there: a proxy is in front */
     bool loopback;          /* the remote address is a loopback address */

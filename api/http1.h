@@ -53,7 +53,7 @@ struct http1_head {
     enum http_method method;
     const char *path, *query,
         *content_type; /* as in struct http_request; live in the head buffer */
-    const char *host, *origin, *referer, *user_agent, *sec_fetch_site, *range;
+    const char *host, *origin, *referer, *user_agent, *sec_fetch_site, *range, *idempotency_key;
     bool forwarded;
     bool keep_alive; /* the connection may go on behind the answer */
     bool old;        /* HTTP/1.0: keep-alive has to be said */

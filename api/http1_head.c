@@ -156,6 +156,8 @@ static unsigned read_field(const char *name, size_t len, const char *v, struct h
         return set_once(&h->sec_fetch_site, v);
     if (IS("range"))
         return set_once(&h->range, v);
+    if (IS("idempotency-key"))
+        return set_once(&h->idempotency_key, v);
     if (IS("content-type"))
         return set_once(&h->content_type, v);
     if (IS("content-length"))

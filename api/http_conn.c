@@ -151,6 +151,7 @@ static void conn_request(struct http_conn *c)
         .user_agent = h->user_agent,
         .sec_fetch_site = h->sec_fetch_site,
         .range = h->range,
+        .idempotency_key = h->idempotency_key,
         .connection = c->number,
         .forwarded = h->forwarded,
         .loopback = c->loopback,

@@ -194,6 +194,9 @@ void message_answer(struct api *a, const struct asked *q, enum pending_kind kind
     case PENDING_SETTLE:
     case PENDING_CHANGE:
     case PENDING_PAYLOAD:
+    case PENDING_PUSH:
+    case PENDING_OUT_ENTRY:
+    case PENDING_OUT_LIST:
         break; /* not of these calls */
     }
 }

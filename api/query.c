@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/json_outbox.h"
+#include "api/push.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "bus/bus.h"
@@ -291,5 +293,74 @@ int inbox_query_read(const char *query, struct bus_inbox_list *ret,
         l.receiving = l.ready = l.leased = l.dead = true;
     l.limit = (uint32_t)limit;
     *ret = l;
+    return OK;
+}
+
+/* --- the outbox ------------------------------------------------------------------------------ */
+
+#define OUTBOX_LIMIT 100 /* entries of a page that does not say how many */
+
+/* A value of at most max bytes, without zero bytes, as a string. */
+static bool read_line(const struct query_pair *p, char *ret, size_t max)
+{
+    size_t len;
+
+    if (percent_decode(p->value, p->value_len, true, ret, max, &len) < 0 || memchr(ret, '\0', len))
+        return false;
+    ret[len] = '\0';
+    return true;
+}
+
+static int read_outbox_pair(const struct query_pair *p, struct bus_out_filter *f, uint64_t *limit,
+                            unsigned *seen, char *text)
+{
+    static const char *const keys[] = {"state", "dst", "id", "limit", "before"};
+    char v[2 * MSG_KEY_BYTES + 1];
+    unsigned which = 0;
+
+    while (which < ARRAY_LEN(keys) && !key_is(p, keys[which]))
+        which++;
+    if (which == ARRAY_LEN(keys))
+        return OK;
+    if (*seen & 1u << which)
+        return twice(text, keys[which]);
+    *seen |= 1u << which;
+    switch (which) {
+    case 0:
+        f->states = read_line(p, v, sizeof(v) - 1) ? out_states_of(v) : 0;
+        return f->states ? OK : refuse(text, "state", "no such state");
+    case 1:
+        f->by_dst = true;
+        if (read_line(p, v, sizeof(v) - 1) && destination_parse(v, &f->dst) == OK)
+            return OK;
+        return refuse(text, "dst", "neither an address of the network nor a public key");
+    case 2:
+        f->by_id = true;
+        if (read_line(p, v, sizeof(v) - 1) && strlen(v) == (size_t)2 * MSG_ID_BYTES &&
+            hex_decode(v, strlen(v), f->id.b, MSG_ID_BYTES) == OK)
+            return OK;
+        return refuse(text, "id", "expected 16 hex digits");
+    case 3:
+        return read_range(p, "limit", 1, BUS_OUT_LIST_MAX, limit, text);
+    default:
+        return read_range(p, "before", 1, INT64_MAX, &f->before, text);
+    }
+}
+
+int outbox_query_read(const char *query, struct bus_out_filter *ret,
+                      char text[static QUERY_TEXT_MAX])
+{
+    struct bus_out_filter f = {0};
+    uint64_t limit = OUTBOX_LIMIT;
+    unsigned seen = 0;
+    struct query_pair p;
+    int rc = OK;
+
+    while (rc == OK && query_next(&query, &p))
+        rc = read_outbox_pair(&p, &f, &limit, &seen, text);
+    if (rc < 0)
+        return rc;
+    f.limit = (uint32_t)limit;
+    *ret = f;
     return OK;
 }

@@ -54,6 +54,12 @@ MUST_CHECK int send_query_read(const char *query, struct send_query *ret,
 MUST_CHECK int inbox_query_read(const char *query, struct bus_inbox_list *ret,
                                 char text[static QUERY_TEXT_MAX]);
 
+/* GET /bus/v1/outbox: the entries that are asked for */
+struct bus_out_filter;
+
+MUST_CHECK int outbox_query_read(const char *query, struct bus_out_filter *ret,
+                                 char text[static QUERY_TEXT_MAX]);
+
 /* What is wrong with a base64 text, in the words that users of the network know. */
 struct b64_error;
 #define B64_TEXT_MAX 64

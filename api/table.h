@@ -36,6 +36,11 @@ enum call {
     CALL_INBOX_PAYLOAD,
     CALL_INBOX_DROP,
     CALL_INBOX_REQUEUE,
+    CALL_PUSH,
+    CALL_OUTBOX,
+    CALL_OUT_GET,
+    CALL_OUT_DELETE,
+    CALL_OUT_AGAIN,
 };
 
 #define PARAM_MAX 512 /* bytes, unescaped; longer ones are refused with 400 */

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct take_query t;
     struct send_query s;
     struct bus_inbox_list l;
+    struct bus_out_filter f;
     struct byte_range range;
     struct match m;
     char *input = strndup((const char *)data, size); /* ends at the first zero byte, as in a head */
@@ -33,6 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (*text == '\0' || !memchr(text, '\0', sizeof(text)))
             abort();
     } else if (l.limit == 0 || l.limit > BUS_LIST_MAX) {
+        abort();
+    }
+    if (outbox_query_read(input, &f, text) < 0) {
+        if (*text == '\0' || !memchr(text, '\0', sizeof(text)))
+            abort();
+    } else if (f.limit == 0 || f.limit > BUS_OUT_LIST_MAX || (f.states >> OUT_REFUSED) > 1) {
         abort();
     }
     if (range_read(input, size, &range) == OK &&

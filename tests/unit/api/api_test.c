@@ -142,6 +142,29 @@ UNUSED_CALL(bus_inbox_body)
 UNUSED_CALL(bus_inbox_drop)
 UNUSED_CALL(bus_inbox_requeue)
 
+#define UNUSED_REF(name)                                                                           \
+    int name(struct bus *b, const struct bus_out_ref *ref, bus_client client, struct instant now)  \
+    {                                                                                              \
+        (void)b;                                                                                   \
+        (void)ref;                                                                                 \
+        (void)client;                                                                              \
+        (void)now;                                                                                 \
+        return ERR_UNSUPPORTED;                                                                    \
+    }
+UNUSED_REF(bus_out_entry)
+UNUSED_REF(bus_out_cancel)
+UNUSED_REF(bus_out_retry)
+
+int bus_out_list(struct bus *b, const struct bus_out_filter *f, bus_client client,
+                 struct instant now)
+{
+    (void)b;
+    (void)f;
+    (void)client;
+    (void)now;
+    return ERR_UNSUPPORTED;
+}
+
 void bus_forget_client(struct bus *b, bus_client client)
 {
     (void)b;

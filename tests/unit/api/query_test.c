@@ -212,6 +212,38 @@ static void test_inbox(void **state)
     }
 }
 
+static void test_outbox(void **state)
+{
+    (void)state;
+    char text[QUERY_TEXT_MAX];
+    struct bus_out_filter f;
+    assert_int_equal(outbox_query_read("", &f, text), OK);
+    assert_int_equal(f.limit, 100);
+    assert_true(f.states == 0 && !f.by_dst && !f.by_id && f.before == 0);
+    static const char all[] =
+        "state=pending&dst=400%3A%3A5&id=0102030405060708&limit=1000&before=9223372036854775807";
+    assert_int_equal(outbox_query_read(all, &f, text), OK);
+    assert_int_equal(f.states, 1u << OUT_QUEUED | 1u << OUT_INIT_SENT);
+    assert_true(f.by_dst && f.dst.b[15] == 5);
+    assert_true(f.by_id && f.id.b[7] == 8);
+    assert_int_equal(f.limit, 1000);
+    assert_int_equal(f.before, INT64_MAX);
+    for (size_t cut = 0; cut < strlen(all); cut++) { /* reads or says why */
+        char part[sizeof(all)];
+        memcpy(part, all, cut);
+        part[cut] = '\0';
+        text[0] = '\0';
+        if (outbox_query_read(part, &f, text) < 0)
+            assert_true(*text);
+    }
+    static const char *const bad[] = {
+        "state=",     "state=x",  "state=read&state=read",      "dst=1.2.3.4",
+        "dst=",       "id=01",    "id=x102030405060708",        "limit=0",
+        "limit=1001", "before=0", "before=9223372036854775808", "state=read%00"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(outbox_query_read(bad[i], &f, text), ERR_INVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_take),         cmocka_unit_test(test_take_refused),
         cmocka_unit_test(test_topic_length), cmocka_unit_test(test_send),
         cmocka_unit_test(test_cut),          cmocka_unit_test(test_inbox),
+        cmocka_unit_test(test_outbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

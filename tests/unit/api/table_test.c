@@ -32,6 +32,11 @@ static void test_calls(void **state)
         {HTTP_POST, "/api/v1/messages", CALL_SEND, ""},
         {HTTP_POST, "/api/v1/messages/reply/0011223344556677", CALL_REPLY, "0011223344556677"},
         {HTTP_GET, "/api/v1/messages/status/00", CALL_STATUS, "00"},
+        {HTTP_POST, "/bus/v1/messages", CALL_PUSH, ""},
+        {HTTP_GET, "/bus/v1/outbox", CALL_OUTBOX, ""},
+        {HTTP_GET, "/bus/v1/outbox/~1", CALL_OUT_GET, "~1"},
+        {HTTP_DELETE, "/bus/v1/outbox/%7E1", CALL_OUT_DELETE, "~1"},
+        {HTTP_POST, "/bus/v1/outbox/~1/retry", CALL_OUT_AGAIN, "~1"},
         {HTTP_POST, "/bus/v1/messages/fetch", CALL_FETCH_LEASES, ""},
         {HTTP_POST, "/bus/v1/messages/ack", CALL_ACK, ""},
         {HTTP_POST, "/bus/v1/messages/nack", CALL_NACK, ""},
@@ -79,6 +84,8 @@ static void test_no_path(void **state)
                                     "/bus/v1/inbox/1/payload/",
                                     "/bus/v1/inbox/1/other",
                                     "/bus/v1/admin",
+                                    "/bus/v1/outbox/",
+                                    "/bus/v1/outbox/~1/other",
                                     "/api/v1/inbox"};
     struct match m;
     for (size_t i = 0; i < ARRAY_LEN(v); i++)

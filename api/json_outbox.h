@@ -1,0 +1,14 @@
+/* json_outbox.h - entries of the outbox as JSON.
+ *
+ * Protocol: docs/protocol/api.md, "Sending" and "Outbox". */
+#pragma once
+#include "api/json_out.h"
+#include "bus/bus.h"
+
+const char *out_state_str(enum out_state s);
+/* The word of a state in a query: bit n for each enum out_state that it means. 0: no such word. */
+unsigned out_states_of(const char *word);
+
+void json_accepted(struct json_out *o, const struct bus_status_info *s);
+void json_out_entry(struct json_out *o, const struct bus_status_info *s);
+void json_out_page(struct json_out *o, const struct bus_out_page *p);

@@ -1,0 +1,156 @@
+/* The calls of /bus/v1 around sending: the message, and what became of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/calls.h"
+#include "api/json_outbox.h"
+#include "api/push.h"
+#include "api/query.h"
+#include "base/err.h"
+#include "base/text.h"
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+/* Is it this media type, with or without parameters? */
+static bool media_is(const char *content_type, const char *want)
+{
+    size_t len = strcspn(content_type, "; \t");
+
+    return len == strlen(want) && strncasecmp(content_type, want, len) == 0;
+}
+
+static int push_read(const struct http_request *r, struct bus_send *ret, struct json_fault *fault)
+{
+    if (media_is(r->content_type, "application/json"))
+        return push_body_read(r->body, r->body_len, ret, fault);
+    if (media_is(r->content_type, "application/octet-stream"))
+        return push_query_read(r->query, r->body, r->body_len, ret, fault);
+    *fault = (struct json_fault){0};
+    return json_problem(fault, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+                        "expected application/json or application/octet-stream");
+}
+
+void call_push(struct api *a, const struct asked *q, const struct http_request *r)
+{
+    struct bus_send s;
+    struct json_fault fault;
+    int rc;
+
+    if (push_read(r, &s, &fault) < 0) {
+        answer_fault(a, q, &fault);
+        return;
+    }
+    if (push_key_read(r->idempotency_key, &s.idem, &fault) < 0) {
+        blob_unref(s.payload);
+        answer_fault(a, q, &fault);
+        return;
+    }
+    rc = pending_add(a, q, PENDING_PUSH, NULL);
+    if (rc == OK)
+        rc = bus_send(a->conf.bus, &s, q->id, instant_now());
+    blob_unref(s.payload);
+    asked_bus(a, q, rc);
+}
+
+/* --- the outbox ------------------------------------------------------------------------------ */
+
+/* False, answered: neither an id nor `~` and a number. */
+static bool read_ref(struct api *a, const struct asked *q, const struct match *m,
+                     struct bus_out_ref *ret)
+{
+    *ret = (struct bus_out_ref){0};
+    if (*m->param == '~' &&
+        decimal_parse(m->param + 1, m->param_len - 1, INT64_MAX, &ret->seq) == OK && ret->seq > 0)
+        return true;
+    if (m->param_len == (size_t)2 * MSG_ID_BYTES &&
+        hex_decode(m->param, m->param_len, ret->id.b, MSG_ID_BYTES) == OK)
+        return true;
+    answer_bad_param(a, q, m, "expected 16 hex digits, or ~ and a number from 1");
+    return false;
+}
+
+typedef int out_operation(struct bus *b, const struct bus_out_ref *ref, bus_client client,
+                          struct instant now);
+
+static void call_entry(struct api *a, const struct asked *q, const struct match *m,
+                       out_operation *ask)
+{
+    struct bus_out_ref ref;
+    int rc;
+
+    if (!read_ref(a, q, m, &ref))
+        return;
+    rc = pending_add(a, q, PENDING_OUT_ENTRY, NULL);
+    if (rc == OK)
+        rc = ask(a->conf.bus, &ref, q->id, instant_now());
+    asked_bus(a, q, rc);
+}
+
+void call_out_entry(struct api *a, const struct asked *q, const struct match *m)
+{
+    call_entry(a, q, m, bus_out_entry);
+}
+
+void call_out_cancel(struct api *a, const struct asked *q, const struct match *m)
+{
+    call_entry(a, q, m, bus_out_cancel);
+}
+
+void call_out_retry(struct api *a, const struct asked *q, const struct match *m)
+{
+    call_entry(a, q, m, bus_out_retry);
+}
+
+void call_out_list(struct api *a, const struct asked *q, const struct http_request *r)
+{
+    char text[QUERY_TEXT_MAX];
+    struct bus_out_filter f;
+    int rc;
+
+    if (outbox_query_read(r->query, &f, text) < 0) {
+        answer_problem(a, q, PROBLEM_BAD_REQUEST, text);
+        return;
+    }
+    rc = pending_add(a, q, PENDING_OUT_LIST, NULL);
+    if (rc == OK)
+        rc = bus_out_list(a->conf.bus, &f, q->id, instant_now());
+    asked_bus(a, q, rc);
+}
+
+/* --- answers of the bus ---------------------------------------------------------------------- */
+
+static void answer_push(struct api *a, const struct asked *q, const struct bus_out *out)
+{
+    char path[48];
+    const struct http_header location = {"location", path};
+    const struct http_header replayed = {"idempotent-replayed", "true"};
+    struct json_out o = {0};
+
+    (void)snprintf(path, sizeof(path), "/bus/v1/outbox/~%" PRIu64, out->status->seq); /* fits */
+    json_accepted(&o, out->status);
+    answer_out_with(a, q, out->replayed ? 200 : 201, &o, out->replayed ? &replayed : &location);
+}
+
+void outbox_answer(struct api *a, const struct pending *p, const struct bus_out *out)
+{
+    const struct asked *q = &p->asked;
+    struct json_out o = {0};
+
+    if (out->rc == ERR_EXIST) {
+        answer_problem(a, q, PROBLEM_KEY_REUSED, NULL);
+    } else if (out->rc == ERR_STATE) {
+        answer_problem(a, q, PROBLEM_ALREADY_FINAL, out_state_str(out->status->state));
+    } else if (out->rc < 0) {
+        answer_error(a, q, out->rc);
+    } else if (p->kind == PENDING_PUSH) {
+        answer_push(a, q, out);
+    } else if (p->kind == PENDING_OUT_LIST) {
+        json_out_page(&o, &out->page);
+        answer_out(a, q, 200, &o);
+    } else {
+        json_out_entry(&o, out->status);
+        answer_out(a, q, 200, &o);
+    }
+}

@@ -1,0 +1,27 @@
+/* push.h - what POST /bus/v1/messages asks for: a message, from a JSON body or from a query.
+ *
+ * Protocol: docs/protocol/api.md, "Sending". */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "bus/bus.h"
+
+struct json_fault;
+
+#define PUSH_TTL_MIN_MS 1000
+#define PUSH_TTL_MAX_MS INT64_C(2592000000)
+
+/* An address or a public key in hex. ERR_INVAL: neither, or outside of the network. */
+MUST_CHECK int destination_parse(const char *text, struct ip6 *ret);
+
+/* All return ERR_INVAL with *fault filled; else ret->payload is the taker's. Fields that are not
+ * given have their defaults. */
+MUST_CHECK int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
+                              struct json_fault *fault);
+/* The payload is the body as it is. */
+MUST_CHECK int push_query_read(const char *query, const uint8_t *body, size_t len,
+                               struct bus_send *ret, struct json_fault *fault);
+/* The header field; NULL: none. 1 to IDEM_KEY_MAX visible ASCII characters. */
+MUST_CHECK int push_key_read(const char *field, struct idem_key *ret, struct json_fault *fault);

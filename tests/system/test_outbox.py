@@ -1,0 +1,145 @@
+"""Sending under /bus/v1: keys that make repeats safe, priorities, cancel, retry, lists; over
+restarts. A message to an absent node leaves when the node comes."""
+import threading
+import time
+
+from lib import check, check_equal, limit, needs_ours, wait_for
+from lib.rest import Broken
+
+
+def call(node, method, path, body=None, status=200, **options):
+    a = node.api.call(method, "/bus/v1" + path, body, **options)
+    check_equal(a.status, status, f"{method} /bus/v1{path} ({a.text[:200]})")
+    return a
+
+
+def push(node, destination, payload, status=201, key=None, **fields):
+    query = f"?dst={destination.ip}" + "".join(f"&{k}={v}" for k, v in fields.items())
+    return call(node, "POST", "/messages" + query, payload, status, content_type="application/octet-stream",
+                headers={"Idempotency-Key": key} if key else None)
+
+
+def entry(node, seq):
+    return call(node, "GET", f"/outbox/~{seq}").json()
+
+
+def absent(net):
+    """A node that exists and does not run."""
+    return net.node("absent", start=False)
+
+
+@needs_ours
+def test_outbox_store_and_forward(net):
+    a = net.node("a")
+    b = net.node("b", peers=[a.endpoint()], start=False)
+    sent = [push(a, b, b"%d" % i, priority=i % 4, ttlMs=600000).json() for i in range(8)]
+    check_equal([s["state"] for s in sent], ["pending"] * 8, "states")
+    check_equal(entry(a, sent[0]["seq"])["route"], False, "route")
+    a.restart("kill9")
+    time.sleep(3)
+    b.start()
+    b.wait_route(a)
+    began = time.monotonic()
+    got = [b.take(5)["payload"] for _ in sent]
+    took = time.monotonic() - began
+    check(took < 1, f"all were there {took:.2f} s after the route")
+    check_equal(sorted(got), [b"%d" % i for i in range(8)], "payloads")
+    for s in sent:
+        wait_for("read", lambda: entry(a, s["seq"])["state"] == "read")
+
+
+@needs_ours
+def test_outbox_keys(net):
+    a, b = net.pair()
+    first = push(a, b, b"once", key="order/1")
+    check_equal(first.headers["location"], f"/bus/v1/outbox/~{first.json()['seq']}", "location")
+    check("idempotent-replayed" not in first.headers, "the first one is marked as repeated")
+    for how in (None, "stop", "kill9"):
+        if how:
+            a.restart(how)
+        again = push(a, b, b"once", 200, key="order/1")
+        check_equal(again.headers.get("idempotent-replayed"), "true", "mark")
+        check_equal(again.json()["id"], first.json()["id"], "id")
+        other = push(a, b, b"twice", 409, key="order/1")
+        check_equal(other.json()["code"], "key-reused", "code")
+        check_equal(other.headers["content-type"], "application/problem+json", "type")
+    check_equal(b.take(5)["payload"], b"once", "payload")
+    check_equal(b.take(1), None, "second delivery")
+
+
+@needs_ours
+def test_outbox_keys_at_once(net):
+    """Many clients with one key, and a kill: one message comes of it."""
+    a, b = net.pair()
+    ids, statuses, lock = set(), set(), threading.Lock()
+
+    def client():
+        for _ in range(200):
+            try:
+                r = a.api.call("POST", f"/bus/v1/messages?dst={b.ip}", b"one",
+                               {"Idempotency-Key": "same"}, content_type="application/octet-stream")
+            except Broken:
+                time.sleep(0.05)
+                continue
+            with lock:
+                statuses.add(r.status)
+                ids.add(r.json().get("id"))
+            return
+
+    for round_ in range(2):
+        threads = [threading.Thread(target=client) for _ in range(16)]
+        for t in threads:
+            t.start()
+        if round_:
+            a.restart("kill9")
+        for t in threads:
+            t.join()
+    check(statuses <= {200, 201}, f"statuses {statuses}")
+    check_equal(len(ids), 1, "ids")
+    check_equal(b.take(5)["payload"], b"one", "payload")
+    check_equal(b.take(1), None, "second delivery")
+
+
+@needs_ours
+def test_outbox_cancel_retry_list(net):
+    a = net.node("a")
+    b = absent(net)
+    sent = [push(a, b, b"x", topicText="t", ttlMs=600000).json() for _ in range(5)]
+    seqs = [s["seq"] for s in sent]
+    check_equal(call(a, "POST", f"/outbox/{sent[0]['id']}/retry").json()["state"], "pending", "retry")
+    gone = call(a, "DELETE", f"/outbox/{sent[1]['id']}").json()
+    check_equal((gone["state"], gone["reason"]), ("cancelled", "cancelled"), "cancelled")
+    short = push(a, b, b"y", ttlMs=1000).json()["seq"]
+    wait_for("the deadline", lambda: entry(a, short)["state"] == "aborted")
+    check_equal(entry(a, short)["reason"], "deadline", "reason")
+    for how in (None, "kill9"):
+        if how:
+            a.restart(how)
+        check_equal(call(a, "DELETE", f"/outbox/~{seqs[1]}").json()["state"], "cancelled", "again")
+        check_equal(call(a, "POST", f"/outbox/~{short}/retry", status=409).json()["code"], "already-final", "retry")
+        page = call(a, "GET", "/outbox?limit=4").json()
+        rest = call(a, "GET", f"/outbox?limit=4&before={page['nextBefore']}").json()
+        check_equal([e["seq"] for e in page["entries"] + rest["entries"]],
+                    sorted(seqs + [short], reverse=True), "list")
+        check("nextBefore" not in rest, "a further page")
+        pending = call(a, "GET", f"/outbox?state=pending&dst={b.ip}").json()["entries"]
+        check_equal(sorted(e["seq"] for e in pending), [s for s in seqs if s != seqs[1]], "pending")
+    check_equal(call(a, "GET", "/outbox/~999999", status=404).json()["code"], "not-found", "unknown")
+
+
+@needs_ours
+@limit(120)
+def test_outbox_start_with_many(net):
+    """A node with thousands of waiting messages is up at once, and works through them."""
+    a = net.node("a")
+    b = net.node("b", peers=[a.endpoint()], start=False)
+    for i in range(3000):
+        push(a, b, b"%d" % i, ttlMs=600000)
+    a.kill9()
+    began = time.monotonic()
+    a.start()
+    took = time.monotonic() - began
+    check(took < 2, f"start with 3000 messages: {took:.2f} s")
+    b.start()
+    got = {b.take(10)["payload"] for _ in range(3000)}
+    check_equal(len(got), 3000, "messages")
