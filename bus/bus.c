@@ -466,7 +466,7 @@ static bool next_control(struct bus *b, struct bus_out *ret)
 
 static bool next_want(struct bus *b, struct bus_out *ret)
 {
-    struct node *n = nodes_wanting(&b->nodes);
+    struct node *n = nodes_wanting(&b->nodes, b->next_at.mono);
     if (!n)
         return false;
     ret->kind = BUS_OUT_WANT;

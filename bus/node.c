@@ -241,13 +241,16 @@ void nodes_tick(struct nodes *t, struct rng *r, usec_t now)
 usec_t nodes_deadline(const struct nodes *t)
 {
     usec_t when = MIN(timer_deadline(&t->wants), timer_deadline(&t->paces));
+    if (!list_empty(&t->wanting)) /* until the next token */
+        when = MIN(when, t->asked.empty_at + USEC_SEC / NODES_WANTS_PER_SEC);
     return MIN(when, timer_deadline(&t->doubts));
 }
 
-struct node *nodes_wanting(struct nodes *t)
+struct node *nodes_wanting(struct nodes *t, usec_t now)
 {
     struct node *n = list_first(&t->wanting, struct node, wanting);
-    if (n)
-        list_del(&n->wanting);
+    if (!n || !bucket_take(&t->asked, NODES_WANTS_PER_SEC, NODES_WANTS_BURST, now))
+        return NULL;
+    list_del(&n->wanting);
     return n;
 }

@@ -22,6 +22,10 @@
 #define NODE_IDLE_MAX (600 * USEC_SEC)
 /* A node that answered so recently gets small messages in one go. */
 #define NODE_FRESH (60 * USEC_SEC)
+/* Routes asked for per second, and at once: below what a neighbour searches for us, so that no wish
+ * is lost; the others wait for their turn. */
+#define NODES_WANTS_PER_SEC 15u
+#define NODES_WANTS_BURST   50u
 /* READ packets per second that may cost a store operation. */
 #define NODE_READS_PER_SEC 5000u
 
@@ -90,7 +94,8 @@ struct nodes {
     struct list ring;    /* to be looked at for packets to send */
     struct list blocked; /* until bus_unblocked() */
     struct list starved; /* until a transfer slot is free */
-    struct list wanting; /* routes to ask for now */
+    struct list wanting; /* routes to ask for as soon as the bucket allows, longest waiting first */
+    struct bucket asked;
     struct list doubted; /* routes to be doubted now */
     struct heap wants, paces, doubts;
     uint32_t n_active; /* transfers of all nodes */
@@ -125,5 +130,5 @@ void nodes_want_now(struct nodes *t, usec_t now);
 /* Timers. */
 void nodes_tick(struct nodes *t, struct rng *r, usec_t now);
 usec_t nodes_deadline(const struct nodes *t);
-/* Next node whose route is to be asked for; NULL: none. */
-struct node *nodes_wanting(struct nodes *t);
+/* Next node whose route is to be asked for now; NULL: none. */
+struct node *nodes_wanting(struct nodes *t, usec_t now);

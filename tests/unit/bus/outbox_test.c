@@ -331,6 +331,25 @@ static void test_key_at_the_limit(void **state)
     rig_fini(&r);
 }
 
+/* Messages for many absent nodes, all at once: every route is asked for, in turn. */
+static void test_wishes_take_turns(void **state)
+{
+    struct rig r;
+    (void)state;
+    start(&r, 41);
+    r.routes = false;
+    for (uint8_t i = 0; i < 150; i++)
+        send(&r, (struct bus_send){.dst = {.b = {5, 1, i}}}, i);
+    rig_run(&r, 100 * USEC_MS);
+    assert_in_range(r.node[0].wants, 45, 52);
+    rig_run(&r, 3 * USEC_SEC);
+    assert_in_range(r.node[0].wants, 85, 100);
+    rig_run(&r, 7 * USEC_SEC); /* before the first of them is asked for again */
+    assert_int_equal(r.node[0].wants, 150);
+    assert_true(r.node[0].outputs < 1000);
+    rig_fini(&r);
+}
+
 /* --- the outbox as clients see it --------------------------------------------------------- */
 
 typedef int operation(struct bus *b, const struct bus_out_ref *ref, bus_client client,
@@ -639,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_key_loaded),
         cmocka_unit_test(test_key_reply),
         cmocka_unit_test(test_key_at_the_limit),
+        cmocka_unit_test(test_wishes_take_turns),
         cmocka_unit_test(test_cancel_queued),
         cmocka_unit_test(test_cancel_under_way),
         cmocka_unit_test(test_cancel_store_failure),
