@@ -492,7 +492,7 @@ void bus_set_refuse(struct bus *b, bus_refuse *refuse, void *ctx);
 /* Counters since start and present sizes, for metrics and tests. */
 struct bus_stats {
     uint64_t accepted, delivered, read, aborted, cancelled, unknown, local;
-    uint64_t refused; /* by the receiver's rules: counted in aborted too */
+    uint64_t refused;              /* by the receiver's rules: counted in aborted too */
     uint64_t replayed, key_reused; /* sends whose idem key was known: same content, other content */
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
     uint64_t refused_topic; /* INITs that a rule of ours refused */

@@ -33,7 +33,7 @@ int outbox_init(struct bus *b)
 
 /* --- index -------------------------------------------------------------------------------- */
 
-static uint64_t key_hash(const struct bus *b, uint64_t node, const struct msg_id *id)
+uint64_t outbox_key_hash(const struct bus *b, uint64_t node, const struct msg_id *id)
 {
     uint8_t key[8 + MSG_ID_BYTES];
     memcpy(key, &node, 8);
@@ -48,7 +48,7 @@ static bool id_eq(const struct msg_id *a, const struct msg_id *b)
 
 static struct out_msg *find_key(struct bus *b, uint64_t node, const struct msg_id *id)
 {
-    uint64_t hash = key_hash(b, node, id);
+    uint64_t hash = outbox_key_hash(b, node, id);
     for (struct hnode *h = hmap_first(&b->out.by_key, hash); h; h = hmap_next(h, hash)) {
         struct out_msg *m = container_of(h, struct out_msg, by_key);
         if (ip6_node(&m->dst) == node && id_eq(&m->id, id))
@@ -122,14 +122,14 @@ static uint64_t *ended_slot(struct bus *b, uint64_t key)
 /* m is the one with its (node, id) whose turn it is. */
 static void turn_begin(struct bus *b, struct out_msg *m)
 {
-    uint64_t key = key_hash(b, m->node->key, &m->id);
+    uint64_t key = outbox_key_hash(b, m->node->key, &m->id);
     hmap_add(&b->out.by_key, &m->by_key, key);
     m->shared = m->reply && (m->loaded || *ended_slot(b, key) == key);
 }
 
 static void turn_end(struct bus *b, struct out_msg *m)
 {
-    uint64_t key = key_hash(b, m->node->key, &m->id);
+    uint64_t key = outbox_key_hash(b, m->node->key, &m->id);
     hmap_del(&b->out.by_key, &m->by_key);
     *ended_slot(b, key) = key;
 }
@@ -551,62 +551,9 @@ void outbox_tick(struct bus *b, struct instant now)
     }
 }
 
-static uint64_t *read_slot(struct bus *b, const struct ip6 *dst, const struct msg_id *id,
-                           uint64_t *ret_key)
-{
-    *ret_key = key_hash(b, ip6_node(dst), id) & ~UINT64_C(1);
-    return &b->out.reads[(*ret_key >> 1) % OUTBOX_READS];
-}
-
-void outbox_read_entry(struct bus *b, struct node *n, const struct ip6 *dst,
-                       const struct msg_id *id, struct instant now)
-{
-    uint64_t key;
-    uint64_t *recent = read_slot(b, dst, id, &key);
-    bool told = *recent == (key | 1);
-    if (*recent == key)
-        return; /* on its way to the store */
-    if (!told && b->store_flying >= BUS_STORE_MAX) {
-        b->stats.refused_limit++; /* a copy follows */
-        return;
-    }
-    if (n && !bucket_take(&n->reads, NODE_READS_PER_SEC, NODE_READS_PER_SEC, now.mono)) {
-        b->stats.refused_rate++;
-        return;
-    }
-    if (told) {
-        forgets_send(b, dst, id, NULL, now.mono); /* the one before was lost */
-        return;
-    }
-    *recent = key;
-    b->stats.read++;
-    bus_note(b, BUS_STORE_OUT_READ, 0, id, dst);
-}
-
-void outbox_read_stored(struct bus *b, const struct ip6 *dst, const struct msg_id *id, int rc,
-                        usec_t now)
-{
-    uint64_t key;
-    uint64_t *recent = read_slot(b, dst, id, &key);
-    if (rc != OK) {
-        if (*recent == key)
-            *recent = 0; /* a copy tries again */
-        return;
-    }
-    *recent = key | 1;
-    forgets_send(b, dst, id, NULL, now);
-}
-
-bool outbox_read_told(struct bus *b, const struct ip6 *dst, const struct msg_id *id)
-{
-    uint64_t key;
-    const uint64_t *recent = read_slot(b, dst, id, &key);
-    return *recent == (key | 1);
-}
-
 bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id)
 {
-    uint64_t key = key_hash(b, ip6_node(node), id);
+    uint64_t key = outbox_key_hash(b, ip6_node(node), id);
     return find_key(b, ip6_node(node), id) || *ended_slot(b, key) == key;
 }
 

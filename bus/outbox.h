@@ -59,6 +59,11 @@ void outbox_started(struct bus *b, struct out_msg *m);
 void outbox_postpone(struct bus *b, struct out_msg *m, struct instant now);
 /* The end, as far as the network is concerned: state is final. */
 void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struct instant now);
+/* Of (node, id), with the secret of the index. */
+uint64_t outbox_key_hash(const struct bus *b, uint64_t node, const struct msg_id *id);
+
+/* --- out_read.c --- */
+
 /* READ came for a message that is not live: its entry may become READ. */
 void outbox_read_entry(struct bus *b, struct node *n, const struct ip6 *dst,
                        const struct msg_id *id, struct instant now);

@@ -127,7 +127,7 @@ enum store_kind {
     STORE_IN_BODY,  /* -> body of in.seq. ERR_NOENT */
     STORE_IN_DROP,  /* delete in.seq, if there */
     STORE_SEEN_DROP, /* delete the rows of seen that `keys` names, as far as they are there */
-    STORE_IN_STATE, /* complete in.seq: state, tries, offers, since_ms. ERR_NOENT */
+    STORE_IN_STATE,  /* complete in.seq: state, tries, offers, since_ms. ERR_NOENT */
     STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
     STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */

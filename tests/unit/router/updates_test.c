@@ -541,11 +541,11 @@ static void who_gains_is_told(void **state)
     fx_update(&f, b, &fx_x, 120, 0);
     fx_update(&f, c, &fx_x, 155, 0);
     fx_update(&f, a, &fx_x, 100, 0);
-    fx_expect_silence(&f); /* nobody uses it */
+    fx_expect_silence(&f);    /* nobody uses it */
     fx_advance(&f, USEC_SEC); /* new neighbours are asked about what is in use: not now */
     router_want(f.r, &x.net, f.now);
     fx_advance(&f, LOOK_DELAY * 2);
-    fx_expect_silence(&f); /* all have shown their routes */
+    fx_expect_silence(&f);          /* all have shown their routes */
     fx_update(&f, a, &fx_x, 90, 0); /* over us 110: b would not take it */
     fx_expect_update(&f, c, &fx_x, 100, 0);
     fx_expect_silence(&f);
