@@ -59,7 +59,10 @@ void dest_select(struct router *r, struct dest *d, struct route *rt, usec_t now)
     d->next_hop = rt->nb;
     d->last_source = rt->source;
     route_to_front(r, d, rt);
-    renewal_plan(r, d, now);
+    /* One that stays goes on with its plan: when its next hop does not renew it, the answers of
+     * others must not make us ask again at once. */
+    if (rt != was)
+        renewal_plan(r, d, now);
     if (had)
         return;
     if (x) {

@@ -250,6 +250,44 @@ static void short_life(void **state)
     assert_int_equal(take_data(a), 2000);
 }
 
+static unsigned take_requests(peer_id from)
+{
+    unsigned n = 0;
+    struct pkt *p;
+    while ((p = fx_take(&f, from)) != NULL) {
+        n += p->data[1] == OUTER_CONTROL && p->data[8] == TLV_ROUTE_REQUEST;
+        pkt_free(p);
+    }
+    return n;
+}
+
+/* The next hop does not renew its route, another neighbour answers whenever it is asked: its
+ * answers are no reason to ask again. */
+static void renewal_in_vain(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    unsigned asked = 0, answered = 0;
+    fx_advance(&f, USEC_SEC);
+    fx_update(&f, a, &fx_x, 5, 0);
+    for (unsigned s = 0; s < 1045; s++) {
+        if (s % 60 == 0)
+            assert_int_equal(send_to(&x), OK);
+        fx_advance(&f, USEC_SEC);
+        asked += take_requests(a);
+        for (unsigned n = take_requests(b); n > 0; n--) {
+            fx_update(&f, b, &fx_x, 10, 0);
+            answered++;
+            assert_in_range(answered, 1, 4);
+        }
+    }
+    assert_in_range(asked, 2, 3); /* at 60 to 90 % of its life, and shortly before the end */
+    fx_advance(&f, 10 * USEC_SEC);
+    assert_true(router_next_hop(f.r, &x.net) == b);
+}
+
 /* A route in use is renewed by its next hop at 60 to 90 % of its life, when others are asked for
  * what they have, as when it came into use; everybody is asked when that one is silent. One that is
  * not in use dies. */
@@ -566,6 +604,7 @@ int main(void)
         T(oldest_query_goes),
         T(short_life),
         T(renewal),
+        T(renewal_in_vain),
         T(lost_in_use),
         T(request_without_route),
         T(askers_are_remembered),
