@@ -128,6 +128,9 @@ void answer_error(struct api *a, const struct asked *q, int rc)
     case ERR_TOOBIG:
         answer_text(a, q, 413, "the message is longer than allowed");
         break;
+    case ERR_PERM:
+        answer_text(a, q, 403, "the topic rules of this node refuse the message");
+        break;
     case ERR_INVAL:
         answer_text(a, q, 400, "the message cannot be sent to this destination");
         break;

@@ -46,6 +46,10 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     if (rc == OK)
         rc = ops_init(&b->ops, b->rng);
     if (rc == OK)
+        rc = asked_init(&b->asked, b->rng);
+    if (rc == OK)
+        rc = topics_new(b->rng, &b->topics);
+    if (rc == OK)
         rc = calls_init(&b->calls, b->rng);
     if (rc == OK)
         rc = outbox_init(b);
@@ -100,6 +104,8 @@ void bus_free(struct bus *b)
     calls_fini(&b->calls);
     nodes_fini(&b->nodes);
     seen_fini(&b->seen);
+    asked_fini(&b->asked);
+    topics_free(b->topics);
     reads_fini(&b->reads);
     forgets_fini(&b->forgets);
     kins_fini(&b->kins);
@@ -117,12 +123,6 @@ void bus_set_room(struct bus *b, bus_room *room, void *ctx)
 {
     b->room = room;
     b->room_ctx = ctx;
-}
-
-void bus_set_refuse(struct bus *b, bus_refuse *refuse, void *ctx)
-{
-    b->refuse = refuse;
-    b->refuse_ctx = ctx;
 }
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -155,6 +155,27 @@ void bus_load_end(struct bus *b, uint64_t out_seq, uint64_t in_seq, struct insta
     (void)now;
     b->out_seq = MAX(b->out_seq, out_seq);
     b->in_seq = MAX(b->in_seq, in_seq);
+}
+
+/* --- topic rules -------------------------------------------------------------------------- */
+
+struct topics *bus_topics(struct bus *b)
+{
+    return b->topics;
+}
+
+void bus_set_topics(struct bus *b, struct topics *t)
+{
+    topics_free(b->topics);
+    b->topics = t;
+}
+
+bool bus_admits(struct bus *b, const struct ip6 *src, const uint8_t src_key[static MSG_KEY_BYTES],
+                const struct msg_id *id, bool reply, const uint8_t *topic, size_t topic_len)
+{
+    /* The oldest of what waits in the outbox may have been forgotten. */
+    bool answer = reply && (asked_find(&b->asked, ip6_node(src), id) || outbox_knows(b, src, id));
+    return answer || topics_admit(b->topics, topic, topic_len, src, src_key);
 }
 
 /* --- network ------------------------------------------------------------------------------ */
@@ -414,6 +435,7 @@ void bus_tick(struct bus *b, struct instant now)
         nodes_expire(&b->nodes, now.mono);
         nodes_unblock(&b->nodes); /* a link that went away tells nobody that it has room */
         seen_sweep(b, now);
+        asked_expire(&b->asked, now.mono);
     }
 }
 

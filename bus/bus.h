@@ -23,6 +23,7 @@
 #include "bus/message.h"
 
 struct bus;
+struct topics;
 
 /* Everything that a remote or a client can make grow, with the reaction at the limit. */
 struct bus_limits {
@@ -154,7 +155,8 @@ struct bus_send {
 };
 /* One call per client at a time: ERR_BUSY.
  * Answers follow as BUS_OUT_ACCEPTED and, with reply_wait_ms, then BUS_OUT_TAKEN (id set, message
- * NULL on time-out). ERR_* at once: ERR_LIMIT, ERR_NOSPACE, ERR_INVAL, ERR_TOOBIG, ERR_NOMEM. */
+ * NULL on time-out). ERR_* at once: ERR_LIMIT, ERR_NOSPACE, ERR_INVAL, ERR_TOOBIG, ERR_NOMEM,
+ * ERR_PERM (to this node itself, whose topic rules refuse it). */
 MUST_CHECK int bus_send(struct bus *b, const struct bus_send *m, bus_client client,
                         struct instant now);
 
@@ -325,6 +327,16 @@ struct bus_out_filter {
 MUST_CHECK int bus_out_list(struct bus *b, const struct bus_out_filter *f, bus_client client,
                             struct instant now);
 
+/* --- topic rules -------------------------------------------------------------------------- */
+
+/* Lends: who may change the rules does it here (bus/topic_rules.h); until bus_set_topics(). A
+ * refused sender hears nothing; one that speaks our extension is told, and ends its message as
+ * OUT_REFUSED.
+ */
+struct topics *bus_topics(struct bus *b);
+/* Takes t, which replaces all rules. What was begun under the old ones goes on. */
+void bus_set_topics(struct bus *b, struct topics *t);
+
 /* --- network ------------------------------------------------------------------------------ */
 
 /* One message packet, unsealed and without user header; borrows. */
@@ -482,12 +494,6 @@ struct bus_out {
 typedef bool bus_room(void *ctx, const struct ip6 *dst);
 void bus_set_room(struct bus *b, bus_room *room, void *ctx);
 bool bus_next(struct bus *b, struct instant now, struct bus_out *ret); /* false: nothing to do */
-/* `refuse(ctx, src, topic, topic_len)`: do the rules of this node refuse messages with this topic
- * from there? Asked at each INIT of a message that is not under way, but not for replies to a
- * message that we sent to that node. A refused sender hears nothing; one that speaks our extension
- * is told, and ends its message as OUT_REFUSED. topic may be NULL when it is empty. */
-typedef bool bus_refuse(void *ctx, const struct ip6 *src, const uint8_t *topic, uint8_t topic_len);
-void bus_set_refuse(struct bus *b, bus_refuse *refuse, void *ctx);
 
 /* Counters since start and present sizes, for metrics and tests. */
 struct bus_stats {
@@ -495,7 +501,7 @@ struct bus_stats {
     uint64_t refused;              /* by the receiver's rules: counted in aborted too */
     uint64_t replayed, key_reused; /* sends whose idem key was known: same content, other content */
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
-    uint64_t refused_topic; /* INITs that a rule of ours refused */
+    uint64_t refused_topic; /* INITs that the topic rules refused */
     uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;
     /* With nodes that speak our extension. Said: */
     uint64_t sent_sack, sent_forget; /* CHUNK ACKs for many, counted in sent_ack too; FORGETs */

@@ -1,10 +1,12 @@
 /* bus_core.h - the parts of struct bus, for the files of this folder.
  *
  * Who calls whom: bus.c dispatches to outbox/send_transfer (outgoing) and recv_transfer/inbox
- * (incoming); these use calls, nodes, ops, seen, reads and the queue of control packets below. */
+ * (incoming); these use topics (who may send), calls, nodes, ops, seen, reads and the queue of
+ * control packets below. */
 #pragma once
 #include "base/bucket.h"
 #include "base/log.h"
+#include "bus/asked.h"
 #include "bus/bus.h"
 #include "bus/calls.h"
 #include "bus/forgets.h"
@@ -17,6 +19,7 @@
 #include "bus/reads.h"
 #include "bus/recv_transfer.h"
 #include "bus/seen.h"
+#include "bus/topic_rules.h"
 
 /* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
 #define BUS_CONTROL_MAX 65536u
@@ -44,8 +47,6 @@ struct bus {
     bool plain;
     bus_room *room;
     void *room_ctx;
-    bus_refuse *refuse;
-    void *refuse_ctx;
 
     struct nodes nodes;
     struct outbox out;
@@ -57,6 +58,8 @@ struct bus {
     struct reads reads;
     struct forgets forgets;
     struct kins kins;
+    struct asked_ids asked;
+    struct topics *topics;
     struct calls calls;
     struct ops ops;
     struct list control; /* struct control_packet, first out first */
@@ -84,6 +87,9 @@ static inline bool bus_is_self(const struct bus *b, const struct ip6 *addr)
     return ip6_same_node(&b->self, addr);
 }
 
+/* Do the topic rules let this message in? docs/protocol/messages.md, "Topics". */
+bool bus_admits(struct bus *b, const struct ip6 *src, const uint8_t src_key[static MSG_KEY_BYTES],
+                const struct msg_id *id, bool reply, const uint8_t *topic, size_t topic_len);
 /* Takes pkt (NULL: no memory when it was built; counted as not sent). */
 void bus_control(struct bus *b, const struct ip6 *src, const struct ip6 *dst, struct pkt *pkt);
 /* Asks the store for something whose result nobody waits for. */

@@ -47,7 +47,7 @@ int call_begin(struct bus *b, bus_client client, enum call_kind kind, struct cal
     return OK;
 }
 
-static int send_check(const struct bus *b, const struct bus_send *m)
+static int send_check(struct bus *b, const struct bus_send *m)
 {
     if (!ip6_in_overlay(&m->dst) || m->ttl_ms < 0 || m->ttl_ms > b->limits.ttl_max_ms)
         return ERR_INVAL;
@@ -57,6 +57,11 @@ static int send_check(const struct bus *b, const struct bus_send *m)
         return ERR_INVAL;
     if (m->payload && m->payload->len > MSG_LEN_MAX)
         return ERR_TOOBIG;
+    const uint8_t *topic = m->topic.b;
+    size_t topic_len = m->reply ? 0 : m->topic.len; /* a reply has none */
+    if (bus_is_self(b, &m->dst) &&
+        !bus_admits(b, &b->self, b->self_key, &m->reply_to, m->reply, topic, topic_len))
+        return ERR_PERM;
     if (m->reply_wait_ms > 0 && b->calls.waiting >= b->limits.waiters)
         return ERR_LIMIT;
     return OK;

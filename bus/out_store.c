@@ -145,6 +145,8 @@ static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_re
         return;
     }
     b->stats.accepted++;
+    if (!m->reply)
+        asked_note(&b->asked, ip6_node(&m->dst), &m->id, now.mono);
     if (m->local) {
         local_done(b, m, now);
         return;

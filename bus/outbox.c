@@ -479,6 +479,8 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
         outbox_keep_body(b, m);
     }
     b->out_seq = MAX(b->out_seq, m->seq);
+    if (!m->reply)
+        asked_note(&b->asked, n->key, &m->id, now.mono);
     outbox_line_up(b, m, now.mono);
     return OK;
 }

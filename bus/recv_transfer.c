@@ -191,14 +191,6 @@ static bool part_allowed(struct bus *b, const struct node *n, const struct msg_p
            inbox_room(b, i->topic.p, topic_len, len) && seen_room(&b->seen, b->parts.count, now);
 }
 
-/* The rules of this node about topics; an answer to a message of ours passes them all. */
-static bool refused(struct bus *b, const struct ip6 *src, const struct msg_packet *i)
-{
-    if (!b->refuse || (i->reply && outbox_knows(b, src, &i->id)))
-        return false;
-    return b->refuse(b->refuse_ctx, src, i->topic.p, (uint8_t)wire_left(&i->topic));
-}
-
 static void init_again(struct bus *b, struct part *p, const struct msg_packet *i, usec_t now)
 {
     part_learn(b, p, i, now);
@@ -266,7 +258,7 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
         part_drop(b, p, now.mono);
     if (answer_seen(b, src, dst, i, now.mono))
         return;
-    if (refused(b, src, i)) {
+    if (!bus_admits(b, src, src_key, &i->id, i->reply, i->topic.p, wire_left(&i->topic))) {
         b->stats.refused_topic++;
         answer_refused(b, dst, src, i);
         return;

@@ -16,6 +16,7 @@
 #include "node/glue.h"
 #include "node/key_file.h"
 #include "node/paths.h"
+#include "node/topic_file.h"
 
 #define LOG_TARGET "node"
 
@@ -215,9 +216,10 @@ static void log_state(struct node *n)
     log_info("bus",
              "outbox=%" PRIu64 " outbox_bytes=%" PRIu64 " inbox=%" PRIu64 " inbox_bytes=%" PRIu64
              " leased=%" PRIu64 " dead=%" PRIu64 " parts=%" PRIu64 " accepted=%" PRIu64
-             " delivered=%" PRIu64 " received=%" PRIu64 " duplicates=%" PRIu64,
+             " delivered=%" PRIu64 " received=%" PRIu64 " duplicates=%" PRIu64
+             " refused_topic=%" PRIu64,
              b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_leased, b.in_dead, b.in_parts,
-             b.accepted, b.delivered, b.received, b.duplicates);
+             b.accepted, b.delivered, b.received, b.duplicates, b.refused_topic);
     log_info("bus packets",
              "init=%" PRIu64 " chunk=%" PRIu64 " done=%" PRIu64 " ack=%" PRIu64 " read=%" PRIu64
              " abort=%" PRIu64 " repeated=%" PRIu64 " doubts=%" PRIu64 " rerouted=%" PRIu64,
@@ -246,10 +248,30 @@ static void on_state_signal(uv_signal_t *h, int signum)
     log_state(h->data);
 }
 
+/* The rules of the file in place of all that there are. */
+static int load_topics(struct node *n)
+{
+    const char *path = n->options->topic_config;
+    char why[TOPIC_FILE_WHY_MAX];
+    struct topics *t = NULL;
+    int rc = topic_file_read(path, &n->rng, &t, why);
+    if (rc != OK) {
+        log_error("cannot use the topic file", "why=\"%s\"", why);
+        return rc;
+    }
+    log_info("topic rules read", "path=%s topics=%zu default=%s", path, topics_count(t),
+             topics_accept(t) ? "accept" : "reject");
+    bus_set_topics(n->bus, t);
+    return OK;
+}
+
 static void on_hangup(uv_signal_t *h, int signum)
 {
-    (void)h;
-    log_info("nothing to reload", "signal=%d", signum);
+    struct node *n = h->data;
+    if (!n->options->topic_config)
+        log_info("nothing to reload", "signal=%d", signum);
+    else if (load_topics(n) != OK)
+        log_warn("the topic rules stay as they were", "signal=%d", signum);
 }
 
 /* --- start --------------------------------------------------------------------------------- */
@@ -401,6 +423,8 @@ static int node_start(struct node *n)
     int rc = start_identity(n);
     if (rc == OK)
         rc = start_cores(n);
+    if (rc == OK && n->options->topic_config)
+        rc = load_topics(n);
     if (rc == OK)
         rc = start_store(n);
     if (rc == OK)

@@ -44,6 +44,10 @@ const struct option_def option_table[] = {
      "Where messages are kept",
      "Default: $STATE_DIRECTORY; else FILE.state beside the key file given with -k; else the folder\n"
      "of the default key file."},
+    {"topic-config", 0, OPTION_PATH, OPTION_SERVED, "FILE", BEFORE, false, AT(topic_config),
+     "File with the topic rules: who may send on which topic",
+     "TOML: default = \"Accept\" or \"Reject\", and for each topic a table with subnets = [...].\n"
+     "Without a file every topic takes messages from everybody. SIGHUP reads it again."},
 
     {"disable-quic", 0, OPTION_FLAG, OPTION_TAKEN, NULL, BEFORE, false, AT(disable_quic),
      "No QUIC connections", NULL},
@@ -64,7 +68,6 @@ const struct option_def option_table[] = {
 
     {"config-file", 'c', OPTION_PATH, OPTION_REFUSED, "FILE", WHERE_ANYWHERE, false, 0, "", NULL},
     {"metrics-api-address", 0, OPTION_ADDR, OPTION_REFUSED, "ADDRESS", BEFORE, false, 0, "", NULL},
-    {"topic-config", 0, OPTION_PATH, OPTION_REFUSED, "FILE", BEFORE, false, 0, "", NULL},
     {"cdn-cache", 0, OPTION_PATH, OPTION_REFUSED, "FOLDER", BEFORE, false, 0, "", NULL},
     {"enable-dns", 0, OPTION_FLAG, OPTION_REFUSED, NULL, BEFORE, false, 0, "", NULL},
     {"vsock-listen-port", 0, OPTION_U32, OPTION_REFUSED, "PORT", BEFORE, false, 0, "", NULL},

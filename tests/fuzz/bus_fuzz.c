@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "bus/bus.h"
 #include "bus/codec.h"
+#include "bus/topic_rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,13 +46,6 @@ static bool room(void *ctx, const struct ip6 *dst)
     const struct driver *d = (const struct driver *)ctx;
     (void)dst;
     return d->room;
-}
-
-static bool refuse(void *ctx, const struct ip6 *src, const uint8_t *topic, uint8_t topic_len)
-{
-    (void)ctx;
-    (void)src;
-    return topic_len > 0 && topic[0] == 7;
 }
 
 static void answer_op(struct driver *d, int rc, struct blob *body)
@@ -366,7 +360,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     bus_load_end(d.bus, 0, 0, d.now);
     bus_set_room(d.bus, room, &d);
-    bus_set_refuse(d.bus, refuse, NULL);
+    const struct topic refused = {.len = 1, .b = {7}};
+    if (topics_add(bus_topics(d.bus), &refused) != OK)
+        abort();
     while (wire_left(&r) > 0) {
         event(&d, &r);
         bus_tick(d.bus, d.now);

@@ -435,7 +435,6 @@ static void test_usage_errors(void **state)
 static void test_refused(void **state)
 {
     static const char *const lines[] = {"--metrics-api-address 127.0.0.1:1",
-                                        "--topic-config f",
                                         "--config-file f",
                                         "-c f",
                                         "inspect -c f",

@@ -1,0 +1,282 @@
+#include "bus/topic_rules.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hmap.h"
+#include "base/text.h"
+
+struct rule {
+    struct hnode hash;
+    struct topic topic;
+    struct topic_source *sources; /* never NULL */
+    size_t count, cap;
+};
+
+struct topics {
+    struct hmap rules;
+    size_t sources; /* of all rules */
+    bool accept;
+};
+
+/* --- sources ------------------------------------------------------------------------------ */
+
+static unsigned max_plen(enum topic_source_kind k)
+{
+    return k == TOPIC_SOURCE_IP4 ? 32 : 128;
+}
+
+int topic_source_parse(const char *text, struct topic_source *ret)
+{
+    struct topic_source s = {.kind = TOPIC_SOURCE_KEY};
+    char addr[IP6_STR_MAX];
+    size_t len = strcspn(text, "/");
+    uint64_t plen;
+    if (hex_decode(text, strlen(text), s.b, MSG_KEY_BYTES) == OK) {
+        *ret = s;
+        return OK;
+    }
+    if (len >= sizeof(addr))
+        return ERR_INVAL;
+    memcpy(addr, text, len);
+    addr[len] = '\0';
+    memset(s.b, 0, sizeof(s.b)); /* an attempt at a key may have left something */
+    if (inet_pton(AF_INET6, addr, s.b) == 1)
+        s.kind = TOPIC_SOURCE_IP6;
+    else if (inet_pton(AF_INET, addr, s.b) == 1)
+        s.kind = TOPIC_SOURCE_IP4;
+    else
+        return ERR_INVAL;
+    plen = max_plen(s.kind);
+    if (text[len] == '/' &&
+        decimal_parse(text + len + 1, strlen(text + len + 1), plen, &plen) != OK)
+        return ERR_INVAL;
+    s.plen = (uint8_t)plen;
+    *ret = s;
+    return OK;
+}
+
+static struct ip6 source_ip6(const struct topic_source *s)
+{
+    struct ip6 a;
+    memcpy(a.b, s->b, sizeof(a.b)); /* IPv4: zeros behind it */
+    return a;
+}
+
+const char *topic_source_str(const struct topic_source *s, char buf[static TOPIC_SOURCE_STR_MAX])
+{
+    if (s->kind == TOPIC_SOURCE_KEY)
+        return hex_encode(s->b, MSG_KEY_BYTES, buf);
+    if (s->kind == TOPIC_SOURCE_IP4) {
+        (void)snprintf(buf, TOPIC_SOURCE_STR_MAX, "%u.%u.%u.%u/%u", s->b[0], s->b[1], s->b[2],
+                       s->b[3], s->plen); /* fits */
+        return buf;
+    }
+    struct ip6 a = source_ip6(s);
+    (void)ip6_str(&a, buf);
+    size_t n = strlen(buf);
+    (void)snprintf(buf + n, TOPIC_SOURCE_STR_MAX - n, "/%u", s->plen); /* fits */
+    return buf;
+}
+
+bool topic_source_eq(const struct topic_source *a, const struct topic_source *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == TOPIC_SOURCE_KEY)
+        return memcmp(a->b, b->b, MSG_KEY_BYTES) == 0;
+    struct ip6 x = source_ip6(a), y = source_ip6(b);
+    x = ip6_mask(&x, a->plen);
+    y = ip6_mask(&y, b->plen);
+    return a->plen == b->plen && ip6_eq(&x, &y);
+}
+
+static bool source_matches(const struct topic_source *s, const struct ip6 *src,
+                           const uint8_t *src_key)
+{
+    if (s->kind == TOPIC_SOURCE_KEY)
+        return memcmp(s->b, src_key, MSG_KEY_BYTES) == 0;
+    if (s->kind == TOPIC_SOURCE_IP4)
+        return false;
+    struct ip6 net = source_ip6(s), of = ip6_mask(src, s->plen);
+    net = ip6_mask(&net, s->plen);
+    return ip6_eq(&net, &of);
+}
+
+/* --- table -------------------------------------------------------------------------------- */
+
+int topics_new(struct rng *r, struct topics **ret)
+{
+    struct topics *t = calloc(1, sizeof(*t));
+    if (!t)
+        return ERR_NOMEM;
+    int rc = hmap_init(&t->rules, r);
+    if (rc != OK) {
+        free(t);
+        return rc;
+    }
+    t->accept = true;
+    *ret = t;
+    return OK;
+}
+
+static void rule_free(struct topics *t, struct rule *r)
+{
+    hmap_del(&t->rules, &r->hash);
+    t->sources -= r->count;
+    free(r->sources);
+    free(r);
+}
+
+void topics_free(struct topics *t)
+{
+    struct hnode *h;
+    size_t slot;
+    if (!t)
+        return;
+    while (slot = 0, (h = hmap_each(&t->rules, &slot, NULL)) != NULL)
+        rule_free(t, container_of(h, struct rule, hash));
+    hmap_fini(&t->rules);
+    free(t);
+}
+
+static struct rule *rule_find(const struct topics *t, const uint8_t *topic, size_t len)
+{
+    if (t->rules.count == 0)
+        return NULL;
+    uint64_t hash = hmap_hash(&t->rules, topic, len);
+    for (struct hnode *h = hmap_first(&t->rules, hash); h; h = hmap_next(h, hash)) {
+        struct rule *r = container_of(h, struct rule, hash);
+        if (r->topic.len == len && (len == 0 || memcmp(r->topic.b, topic, len) == 0))
+            return r;
+    }
+    return NULL;
+}
+
+bool topics_admit(const struct topics *t, const uint8_t *topic, size_t topic_len,
+                  const struct ip6 *src, const uint8_t src_key[static MSG_KEY_BYTES])
+{
+    const struct rule *r = rule_find(t, topic, topic_len);
+    if (!r)
+        return t->accept;
+    for (size_t i = 0; i < r->count; i++)
+        if (source_matches(&r->sources[i], src, src_key))
+            return true;
+    return false;
+}
+
+bool topics_accept(const struct topics *t)
+{
+    return t->accept;
+}
+
+void topics_set_accept(struct topics *t, bool accept)
+{
+    t->accept = accept;
+}
+
+static int rule_get(struct topics *t, const struct topic *topic, struct rule **ret)
+{
+    struct rule *r = rule_find(t, topic->b, topic->len);
+    if (r) {
+        *ret = r;
+        return OK;
+    }
+    if (t->rules.count >= TOPICS_MAX)
+        return ERR_LIMIT;
+    r = calloc(1, sizeof(*r));
+    struct topic_source *sources = calloc(1, sizeof(*sources));
+    if (!r || !sources) {
+        free(r);
+        free(sources);
+        return ERR_NOMEM;
+    }
+    r->topic.len = topic->len;
+    memcpy(r->topic.b, topic->b, topic->len);
+    r->sources = sources;
+    r->cap = 1;
+    hmap_add(&t->rules, &r->hash, hmap_hash(&t->rules, topic->b, topic->len));
+    *ret = r;
+    return OK;
+}
+
+int topics_add(struct topics *t, const struct topic *topic)
+{
+    struct rule *r;
+    return rule_get(t, topic, &r);
+}
+
+void topics_remove(struct topics *t, const struct topic *topic)
+{
+    struct rule *r = rule_find(t, topic->b, topic->len);
+    if (r)
+        rule_free(t, r);
+}
+
+static int rule_add(struct topics *t, struct rule *r, const struct topic_source *s)
+{
+    if (r->count >= TOPIC_SOURCES_MAX || t->sources >= TOPICS_SOURCES_MAX)
+        return ERR_LIMIT;
+    if (r->count == r->cap) {
+        struct topic_source *v = reallocarray(r->sources, 2 * r->cap, sizeof(*v));
+        if (!v)
+            return ERR_NOMEM;
+        r->sources = v;
+        r->cap *= 2;
+    }
+    r->sources[r->count++] = *s;
+    t->sources++;
+    return OK;
+}
+
+int topics_add_source(struct topics *t, const struct topic *topic, const struct topic_source *s)
+{
+    struct rule *r;
+    size_t before = t->rules.count;
+    int rc = rule_get(t, topic, &r);
+    if (rc != OK)
+        return rc;
+    rc = rule_add(t, r, s);
+    if (rc != OK && t->rules.count > before)
+        rule_free(t, r);
+    return rc;
+}
+
+void topics_remove_source(struct topics *t, const struct topic *topic, const struct topic_source *s)
+{
+    struct rule *r = rule_find(t, topic->b, topic->len);
+    size_t left = 0;
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        if (!topic_source_eq(&r->sources[i], s))
+            r->sources[left++] = r->sources[i];
+    t->sources -= r->count - left;
+    r->count = left;
+}
+
+void topics_each(const struct topics *t, topics_visit *visit, void *ctx)
+{
+    size_t slot = 0;
+    struct hnode *h = NULL;
+    while ((h = hmap_each(&t->rules, &slot, h)))
+        visit(ctx, &container_of(h, struct rule, hash)->topic);
+}
+
+const struct topic_source *topics_sources(const struct topics *t, const struct topic *topic,
+                                          size_t *ret_count)
+{
+    const struct rule *r = rule_find(t, topic->b, topic->len);
+    if (!r)
+        return NULL;
+    *ret_count = r->count;
+    return r->sources;
+}
+
+size_t topics_count(const struct topics *t)
+{
+    return t->rules.count;
+}

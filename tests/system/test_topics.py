@@ -1,0 +1,107 @@
+"""Topic rules: the file, what it refuses, SIGHUP; messages of others and to oneself under them."""
+import signal
+import subprocess
+import time
+
+from lib import check, check_equal, needs_ours, wait_for
+
+RULES = """default = "Reject"
+old = ["400::/7"]
+[ok]
+subnets = ["%s"]
+["by.key"]
+subnets = ["%s"]
+[nobody]
+"""
+
+
+def topic_file(net, name, text):
+    path = net.folder / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+def under_rules(net):
+    """a, and b with rules that let a in."""
+    a = net.node("a")
+    path = topic_file(net, "rules", RULES % (a.identity.subnet, a.public_key))
+    b = net.node("b", [a.endpoint()], extra=["--topic-config", str(path)])
+    b.wait_route(a)
+    a.wait_route(b)
+    return a, b, path
+
+
+def taken(node, count):
+    got = set()
+    while len(got) < count:
+        m = node.take(10)
+        check(m is not None, f"only {sorted(got)} arrived")
+        got.add(m["payload"])
+    return got
+
+
+@needs_ours
+def test_file_rules(net):
+    a, b, _ = under_rules(net)
+    refused = [a.send(b, b"no", topic) for topic in (b"other", b"nobody", None, b"ok2")]
+    for topic in (b"ok", b"by.key", b"old"):
+        a.send(b, topic, topic)
+    check_equal(taken(b, 3), {b"ok", b"by.key", b"old"}, "what the rules let in")
+    time.sleep(0.5)
+    check(b.take() is None, "a refused message arrived")
+    check_equal({a.status(i) for i in refused}, {"pending"}, "status of the refused ones")
+
+
+@needs_ours
+def test_reply_passes(net):
+    a, b, _ = under_rules(net)
+    question = b.send(a, b"question", b"any")
+    check_equal(a.take(10)["payload"], b"question", "the question")
+    a.reply(question, b, b"answer")
+    a.reply("0011223344556677", b, b"to nothing")
+    check_equal(b.take(10)["payload"], b"answer", "the answer to what was asked")
+    time.sleep(0.5)
+    check(b.take() is None, "a reply to nothing arrived")
+
+
+@needs_ours
+def test_to_oneself(net):
+    _, b, path = under_rules(net)
+    r = b.post(b, b"self", b"other")
+    check_equal((r.status, "topic rules" in r.text), (403, True), "a refused message to oneself")
+    b.send(b, b"self", b"old")
+    check_equal(b.take(5)["payload"], b"self", "an allowed one")
+
+
+@needs_ours
+def test_hangup_reads_again(net):
+    a, b, path = under_rules(net)
+    early = a.send(b, b"early", b"other")
+    a.wait_status(early, ["aborted"], 10)  # a node of this program is told
+    path.write_text('default = "accept"\n')
+    b.process.send_signal(signal.SIGHUP)
+    wait_for("the refusal in the log", lambda: "the topic rules stay" in b.log_file.read_text())
+    check(f"{path}:1: " in b.log_file.read_text(), f"path and line in the log:\n{b.log_tail()}")
+    a.wait_status(a.send(b, b"early", b"other"), ["aborted"], 10)  # the old rules hold
+    path.write_text("[nobody]\n")
+    b.process.send_signal(signal.SIGHUP)
+    wait_for("the new rules", lambda: b.log_file.read_text().count("topic rules read") == 2)
+    late = a.send(b, b"late", b"other")
+    m = b.take(10)
+    check(m is not None and m["payload"] == b"late", "a message under the new rules did not come")
+    check_equal(m["id"], late, "id")
+
+
+@needs_ours
+def test_start_is_refused(net):
+    a = net.node("a", start=False)
+    for text, where in (('a = ["400::/7"]\ndefault = "accept"\n', ":2: "), ("[a]\nsubnets = [\"x\"]", ":2: "),
+                        ("[a\n", ":1:3: "), ("[a]\nforward_socket = 1979-05-27", ":2:18: "), (None, ": No such file")):
+        path = net.folder / "bad.toml"
+        path.unlink(missing_ok=True)
+        if text is not None:
+            path.write_text(text)
+        r = subprocess.run(a.command() + ["--topic-config", str(path)], cwd=a.folder, timeout=20,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check_equal(r.returncode, 1, f"exit status with {text!r}")
+        check(f"{path}{where}" in r.stdout, f"{path}{where} is not in:\n{r.stdout}")
