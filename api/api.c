@@ -331,6 +331,30 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
     case CALL_OUT_AGAIN:
         call_out_retry(a, q, m);
         break;
+    case CALL_TOPIC_DEFAULT:
+        call_topic_default(a, q);
+        break;
+    case CALL_TOPIC_DEFAULT_SET:
+        call_topic_default_set(a, q, r);
+        break;
+    case CALL_TOPICS:
+        call_topics(a, q);
+        break;
+    case CALL_TOPIC_ADD:
+        call_topic_add(a, q, r);
+        break;
+    case CALL_TOPIC_REMOVE:
+        call_topic_remove(a, q, m);
+        break;
+    case CALL_TOPIC_SOURCES:
+        call_topic_sources(a, q, m);
+        break;
+    case CALL_TOPIC_SOURCE_ADD:
+        call_topic_source_add(a, q, r, m);
+        break;
+    case CALL_TOPIC_SOURCE_REMOVE:
+        call_topic_source_remove(a, q, m);
+        break;
     }
 }
 

@@ -1,7 +1,7 @@
 /* calls.h - inside of api/: one request on its way through a call, and how it is answered.
  *
  * A call either answers with one of the answer_*() below or keeps the request with pending_add()
- * until the bus answers. Private to api.c, node_calls.c and message_calls.c. */
+ * until the bus answers. Private to api.c and *_calls.c. */
 #pragma once
 #include "api/api.h"
 #include "api/guard.h"
@@ -104,6 +104,16 @@ void call_send(struct api *a, const struct asked *q, const struct http_request *
 void call_reply(struct api *a, const struct asked *q, const struct http_request *r,
                 const struct match *m);
 void call_status(struct api *a, const struct asked *q, const struct match *m);
+void call_topic_default(struct api *a, const struct asked *q);
+void call_topic_default_set(struct api *a, const struct asked *q, const struct http_request *r);
+void call_topics(struct api *a, const struct asked *q);
+void call_topic_add(struct api *a, const struct asked *q, const struct http_request *r);
+void call_topic_remove(struct api *a, const struct asked *q, const struct match *m);
+void call_topic_sources(struct api *a, const struct asked *q, const struct match *m);
+void call_topic_source_add(struct api *a, const struct asked *q, const struct http_request *r,
+                           const struct match *m);
+void call_topic_source_remove(struct api *a, const struct asked *q, const struct match *m);
+
 void message_answer(struct api *a, const struct asked *q, enum pending_kind kind,
                     const struct bus_out *out);
 

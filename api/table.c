@@ -68,19 +68,55 @@ static const struct path paths[] = {
     {BUS "/inbox/", "seq", "/payload", "GET,HEAD", {{HTTP_GET, CALL_INBOX_PAYLOAD}}, 1},
     {BUS "/inbox/", "seq", "/requeue", "POST", {{HTTP_POST, CALL_INBOX_REQUEUE}}, 1},
     {API "/messages/status/", "id", "", "GET,HEAD", {{HTTP_GET, CALL_STATUS}}, 1},
+    {API "/messages/topics/default",
+     "",
+     "",
+     "GET,HEAD,PUT",
+     {{HTTP_GET, CALL_TOPIC_DEFAULT}, {HTTP_PUT, CALL_TOPIC_DEFAULT_SET}},
+     2},
+    {API "/messages/topics",
+     "",
+     "",
+     "GET,HEAD,POST",
+     {{HTTP_GET, CALL_TOPICS}, {HTTP_POST, CALL_TOPIC_ADD}},
+     2},
 };
 
-static int read_param(const struct path *p, const char *text, size_t len, struct match *ret)
-{
-    int rc = percent_decode(text, len, false, ret->param, PARAM_MAX, &ret->param_len);
+#define TOPIC API "/messages/topics/", "topic"
+/* What begins with a topic, which may be empty. */
+struct topic_path {
+    struct path path;   /* rest ends in a slash when a second parameter follows */
+    const char *second; /* its name, or "" */
+};
+static const struct topic_path topic_paths[] = {
+    {{TOPIC, "", "DELETE", {{HTTP_DELETE, CALL_TOPIC_REMOVE}}, 1}, ""},
+    {{TOPIC,
+      "/sources",
+      "GET,HEAD,POST",
+      {{HTTP_GET, CALL_TOPIC_SOURCES}, {HTTP_POST, CALL_TOPIC_SOURCE_ADD}},
+      2},
+     ""},
+    {{TOPIC, "/sources/", "DELETE", {{HTTP_DELETE, CALL_TOPIC_SOURCE_REMOVE}}, 1}, "subnet"},
+};
 
-    ret->param_name = p->param;
-    if (rc < 0 || !utf8_valid(ret->param, ret->param_len) ||
-        memchr(ret->param, '\0', ret->param_len))
+static int read_param(const char *name, const char *text, size_t len, struct match *ret,
+                      char out[static PARAM_MAX + 1], size_t *ret_len)
+{
+    int rc = percent_decode(text, len, false, out, PARAM_MAX, ret_len);
+
+    ret->param_name = name;
+    if (rc < 0 || !utf8_valid(out, *ret_len) || memchr(out, '\0', *ret_len))
         return ERR_INVAL;
-    ret->param[ret->param_len] = '\0';
+    out[*ret_len] = '\0';
     return OK;
 }
+
+/* A path, and where its parameters stand in what was sent. */
+struct found {
+    const struct path *path;
+    const char *param, *second, *second_name;
+    size_t param_len;
+};
 
 /* How long is the parameter in this path? 0: the path is another one. */
 static size_t param_len(const struct path *p, const char *path)
@@ -93,14 +129,54 @@ static size_t param_len(const struct path *p, const char *path)
     return strcmp(path + len + n, p->rest) == 0 ? n : 0;
 }
 
-static const struct path *find(const char *path)
+static bool fits_topic(const struct topic_path *p, const char *path, struct found *ret)
 {
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+    size_t len = strlen(p->path.text), n;
+    const char *rest = p->path.rest;
+
+    if (strncmp(path, p->path.text, len) != 0)
+        return false;
+    n = strcspn(path + len, "/");
+    if (strncmp(path + len + n, rest, strlen(rest)) != 0)
+        return false;
+    ret->param_len = n;
+    ret->second = path + len + n + strlen(rest);
+    ret->second_name = p->second;
+    if (!*p->second)
+        return *ret->second == '\0';
+    return *ret->second != '\0' && !strchr(ret->second, '/');
+}
+
+static bool find(const char *path, struct found *ret)
+{
+    *ret = (struct found){.second_name = ""};
+    for (size_t i = 0; i < ARRAY_LEN(paths) && !ret->path; i++) {
         const struct path *p = &paths[i];
-        if (*p->param ? param_len(p, path) > 0 : strcmp(path, p->text) == 0)
-            return p;
+        ret->param_len = *p->param ? param_len(p, path) : 0;
+        if (*p->param ? ret->param_len > 0 : strcmp(path, p->text) == 0)
+            ret->path = p;
     }
-    return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(topic_paths) && !ret->path; i++)
+        if (fits_topic(&topic_paths[i], path, ret))
+            ret->path = &topic_paths[i].path;
+    if (ret->path)
+        ret->param = path + strlen(ret->path->text);
+    return ret->path != NULL;
+}
+
+static int read_params(const struct found *f, struct match *ret)
+{
+    const char *name = f->path->param;
+    int rc = OK;
+
+    if (*name)
+        rc = read_param(name, f->param, f->param_len, ret, ret->param, &ret->param_len);
+    if (rc == OK && *f->second_name)
+        rc = read_param(f->second_name, f->second, strlen(f->second), ret, ret->second,
+                        &ret->second_len);
+    if (rc == OK)
+        ret->param_name = name;
+    return rc;
 }
 
 static const struct entry *find_method(const struct path *p, enum http_method method)
@@ -120,20 +196,20 @@ bool path_is_bus(const char *path)
 
 int table_match(enum http_method method, const char *path, struct match *ret)
 {
-    const struct path *p = find(path);
     const struct entry *e;
+    struct found f;
 
-    if (!p)
+    if (!find(path, &f))
         return ERR_NOENT;
-    ret->allow = p->allow;
+    ret->allow = f.path->allow;
     ret->param_name = "";
-    ret->param_len = 0;
-    ret->param[0] = '\0';
-    e = find_method(p, method);
+    ret->param_len = ret->second_len = 0;
+    ret->param[0] = ret->second[0] = '\0';
+    e = find_method(f.path, method);
     if (!e && method == HTTP_HEAD)
-        e = find_method(p, HTTP_GET);
+        e = find_method(f.path, HTTP_GET);
     if (!e)
         return ERR_UNSUPPORTED;
     ret->call = e->call;
-    return *p->param ? read_param(p, path + strlen(p->text), param_len(p, path), ret) : OK;
+    return read_params(&f, ret);
 }

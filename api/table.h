@@ -1,8 +1,9 @@
 /* table.h - which call a path and a method name.
  *
  * Paths are compared as they were sent: only a parameter is unescaped, one time, after the path was
- * split, so that "%2F" is how a slash inside a parameter is written. No trailing slash.
- * Protocol: docs/protocol/api.md, "HTTP rules" and "Calls". */
+ * split, so that "%2F" is how a slash inside a parameter is written. No trailing slash, except
+ * where a parameter may be empty: the topic of no bytes. Protocol: docs/protocol/api.md, "HTTP
+ * rules" and "Calls". */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,14 @@ enum call {
     CALL_OUT_GET,
     CALL_OUT_DELETE,
     CALL_OUT_AGAIN,
+    CALL_TOPIC_DEFAULT,
+    CALL_TOPIC_DEFAULT_SET,
+    CALL_TOPICS,
+    CALL_TOPIC_ADD,
+    CALL_TOPIC_REMOVE,
+    CALL_TOPIC_SOURCES,
+    CALL_TOPIC_SOURCE_ADD,
+    CALL_TOPIC_SOURCE_REMOVE,
 };
 
 #define PARAM_MAX 512 /* bytes, unescaped; longer ones are refused with 400 */
@@ -48,9 +57,11 @@ enum call {
 struct match {
     enum call call;
     const char *allow;      /* ERR_UNSUPPORTED: the methods that the path has */
-    const char *param_name; /* "" if the path has none */
+    const char *param_name; /* "" if the path has none; with ERR_INVAL the one that is wrong */
     char param[PARAM_MAX + 1];
     size_t param_len;
+    char second[PARAM_MAX + 1]; /* "" if the path has only one */
+    size_t second_len;
 };
 
 /* Is it a path of ours, where errors are told as problems (api/problem.h)? */

@@ -8,11 +8,13 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "bus/topic_rules.h"
 #include "tests/unit/unit.h"
 
 static struct {
     struct api *api;
     struct peers *peers;
+    struct topics *topics;
     struct rng rng;
     http_id next_id;
     /* the last answer, by http_answer() */
@@ -171,6 +173,12 @@ void bus_forget_client(struct bus *b, bus_client client)
     t.forgotten = client;
 }
 
+struct topics *bus_topics(struct bus *b)
+{
+    (void)b;
+    return t.topics;
+}
+
 int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey *ret)
 {
     (void)r;
@@ -304,6 +312,7 @@ static int setup(void **state)
     memset(&t, 0, sizeof(t));
     rng_init_seeded(&t.rng, 1);
     assert_int_equal(peers_new(&t.rng, &t.peers), OK);
+    assert_int_equal(topics_new(&t.rng, &t.topics), OK);
     assert_int_equal(hex_decode("8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f",
                                 64, c.self_key.b, KEY_BYTES),
                      OK);
@@ -317,6 +326,7 @@ static int teardown(void **state)
     (void)state;
     api_free(t.api);
     peers_free(t.peers);
+    topics_free(t.topics);
     return 0;
 }
 
@@ -426,6 +436,135 @@ static void test_routes(void **state)
     expect(200, "[{\"subnet\":\"400::/64\",\"expiration\":\"10\"}]");
 }
 
+static void test_topics(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/messages/topics/default", "");
+    expect(200, "{\"accept\":true}");
+    ask(HTTP_PUT, "/messages/topics/default", "{\"accept\":false}");
+    expect(204, "");
+    ask(HTTP_GET, "/messages/topics/default", "");
+    expect(200, "{\"accept\":false}");
+    ask(HTTP_GET, "/messages/topics", "");
+    expect(200, "[]");
+    ask(HTTP_POST, "/messages/topics", "[116,101,115,116]");
+    expect(201, "");
+    ask(HTTP_POST, "/messages/topics", "\"dGVzdA==\"");
+    expect(201, "");
+    ask(HTTP_GET, "/messages/topics", "");
+    expect(200, "[\"dGVzdA==\"]");
+    ask(HTTP_POST, "/messages/topics", "[]");
+    expect(201, "");
+    assert_int_equal(topics_count(t.topics), 2);
+    ask(HTTP_DELETE, "/messages/topics/", "");
+    expect(204, "");
+    ask(HTTP_DELETE, "/messages/topics/dGVzdA==", "");
+    expect(204, "");
+    ask(HTTP_DELETE, "/messages/topics/dGVzdA==", "");
+    expect(204, "");
+    assert_int_equal(topics_count(t.topics), 0);
+}
+
+static void test_topics_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *body;
+        unsigned status;
+        enum http_method method;
+    } v[] = {
+        {"/messages/topics/default", "{\"accept\":1}", 422, HTTP_PUT},
+        {"/messages/topics/default", "{}", 422, HTTP_PUT},
+        {"/messages/topics/default", "[true]", 422, HTTP_PUT},
+        {"/messages/topics/default", "", 400, HTTP_PUT},
+        {"/messages/topics", "[256]", 422, HTTP_POST},
+        {"/messages/topics", "[-1]", 422, HTTP_POST},
+        {"/messages/topics", "[1.5]", 422, HTTP_POST},
+        {"/messages/topics", "[1e300]", 422, HTTP_POST},
+        {"/messages/topics", "[\"a\"]", 422, HTTP_POST},
+        {"/messages/topics", "\"dGVzdA\"", 422, HTTP_POST},
+        {"/messages/topics", "5", 422, HTTP_POST},
+        {"/messages/topics/dGVzdA==/sources", "{}", 422, HTTP_POST},
+        {"/messages/topics/dGVzdA==/sources", "[\"400::/7\"]", 422, HTTP_POST},
+        {"/messages/topics/dGVzdA==/sources", "{\"subnet\":7}", 422, HTTP_POST},
+        {"/messages/topics/dGVzdA==/sources", "x", 400, HTTP_POST},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        ask(v[i].method, v[i].path, v[i].body);
+        if (t.status != v[i].status || !*t.body)
+            fail_msg("%s: %u %s", v[i].body, t.status, t.body);
+    }
+    ask_as(HTTP_PUT, "/messages/topics/default", "text/plain", "{\"accept\":true}");
+    assert_int_equal(t.status, 415);
+    ask(HTTP_DELETE, "/messages/topics/a", "");
+    expect(400, "");
+    ask(HTTP_GET, "/messages/topics/a/sources", "");
+    expect(400, "");
+    ask(HTTP_POST, "/messages/topics/a/sources", "{\"subnet\":\"400::/7\"}");
+    expect(400, "");
+    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources", "{\"subnet\":\"1.2.3.4/33\"}");
+    expect(400, "");
+    ask(HTTP_DELETE, "/messages/topics/dGVzdA==/sources/x", "");
+    expect(400, "");
+    assert_int_equal(topics_count(t.topics), 0);
+}
+
+static void test_topic_too_long(void **state)
+{
+    (void)state;
+    char body[1100] = "[";
+    for (size_t i = 0; i < 255; i++)
+        memcpy(body + 1 + 2 * i, "7,", 2);
+    memcpy(body + 1 + 2 * 255, "7]", 3);
+    ask(HTTP_POST, "/messages/topics", body);
+    expect(400, "a topic has at most 255 bytes");
+    memcpy(body + 2 * 255, "]", 2);
+    ask(HTTP_POST, "/messages/topics", body);
+    expect(201, "");
+    (void)snprintf(body, sizeof(body), "/messages/topics/");
+    for (size_t i = 0; i < 86; i++) /* 258 bytes */
+        strcat(body, "AAAA");
+    ask(HTTP_DELETE, body, "");
+    expect(400, "");
+    for (unsigned i = 0; topics_count(t.topics) < TOPICS_MAX; i++) {
+        struct topic name = {.len = 4};
+        memcpy(name.b, &i, 4);
+        assert_int_equal(topics_add(t.topics, &name), OK);
+    }
+    ask(HTTP_POST, "/messages/topics", "[1,2,3,4,5]");
+    expect(429, "too many topic rules: a limit is reached");
+}
+
+static void test_topic_sources(void **state)
+{
+    (void)state;
+    ask(HTTP_GET, "/messages/topics/dGVzdA==/sources", "");
+    expect(404, "");
+    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources", "{\"subnet\":\"10.1.2.3/24\"}");
+    expect(201, "");
+    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources", "{\"subnet\":\"::1\"}");
+    expect(201, "");
+    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources",
+        "{\"subnet\":\"1111111111111111111111111111111111111111111111111111111111111111\"}");
+    expect(201, "");
+    ask(HTTP_GET, "/messages/topics/dGVzdA==/sources", "");
+    expect(200, "[\"10.1.2.3/24\",\"::1/128\","
+                "\"1111111111111111111111111111111111111111111111111111111111111111\"]");
+    ask(HTTP_DELETE, "/messages/topics/dGVzdA==/sources/10.1.2.0%2F24", "");
+    expect(204, "");
+    ask(HTTP_DELETE, "/messages/topics/dGVzdA==/sources/10.1.2.0%2F24", "");
+    expect(204, "");
+    ask(HTTP_DELETE, "/messages/topics/bm8=/sources/::1", "");
+    expect(204, "");
+    ask(HTTP_DELETE,
+        "/messages/topics/dGVzdA==/sources/"
+        "1111111111111111111111111111111111111111111111111111111111111111",
+        "");
+    expect(204, "");
+    ask(HTTP_GET, "/messages/topics/dGVzdA==/sources", "");
+    expect(200, "[\"::1/128\"]");
+}
+
 static void test_packets(void **state)
 {
     (void)state;
@@ -487,11 +626,8 @@ static void test_send_refused(void **state)
     static const struct {
         int rc;
         unsigned status;
-    } v[] = {{ERR_LIMIT, 429},
-             {ERR_NOSPACE, 507},
-             {ERR_TOOBIG, 413},
-             {ERR_INVAL, 400},
-             {ERR_NOMEM, 503}};
+    } v[] = {{ERR_LIMIT, 429}, {ERR_NOSPACE, 507}, {ERR_TOOBIG, 413},
+             {ERR_INVAL, 400}, {ERR_PERM, 403},    {ERR_NOMEM, 503}};
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
         t.rc = v[i].rc;
         ask(HTTP_POST, "/messages", MESSAGE);
@@ -704,10 +840,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_info),          TEST(test_problems), TEST(test_peers), TEST(test_routes),
-        TEST(test_packets),       TEST(test_pubkey),   TEST(test_send),  TEST(test_send_refused),
-        TEST(test_send_and_wait), TEST(test_take),     TEST(test_reply), TEST(test_status),
-        TEST(test_gone),          TEST(test_guard),    TEST(test_cors),  TEST(test_stopping),
+        TEST(test_info),           TEST(test_problems),      TEST(test_peers),
+        TEST(test_routes),         TEST(test_packets),       TEST(test_pubkey),
+        TEST(test_send),           TEST(test_send_refused),  TEST(test_send_and_wait),
+        TEST(test_take),           TEST(test_reply),         TEST(test_status),
+        TEST(test_gone),           TEST(test_guard),         TEST(test_cors),
+        TEST(test_stopping),       TEST(test_topics),        TEST(test_topics_refused),
+        TEST(test_topic_too_long), TEST(test_topic_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,15 @@ static void test_calls(void **state)
         {HTTP_GET, "/bus/v1/inbox/17/payload", CALL_INBOX_PAYLOAD, "17"},
         {HTTP_HEAD, "/bus/v1/inbox/17/payload", CALL_INBOX_PAYLOAD, "17"},
         {HTTP_POST, "/bus/v1/inbox/1%2F7/requeue", CALL_INBOX_REQUEUE, "1/7"},
+        {HTTP_GET, "/api/v1/messages/topics/default", CALL_TOPIC_DEFAULT, ""},
+        {HTTP_PUT, "/api/v1/messages/topics/default", CALL_TOPIC_DEFAULT_SET, ""},
+        {HTTP_GET, "/api/v1/messages/topics", CALL_TOPICS, ""},
+        {HTTP_POST, "/api/v1/messages/topics", CALL_TOPIC_ADD, ""},
+        {HTTP_DELETE, "/api/v1/messages/topics/YQ==", CALL_TOPIC_REMOVE, "YQ=="},
+        {HTTP_DELETE, "/api/v1/messages/topics/", CALL_TOPIC_REMOVE, ""},
+        {HTTP_GET, "/api/v1/messages/topics/YQ%3D%3D/sources", CALL_TOPIC_SOURCES, "YQ=="},
+        {HTTP_HEAD, "/api/v1/messages/topics//sources", CALL_TOPIC_SOURCES, ""},
+        {HTTP_POST, "/api/v1/messages/topics/%2F%2F8=/sources", CALL_TOPIC_SOURCE_ADD, "//8="},
     };
     struct match m;
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -56,6 +65,27 @@ static void test_calls(void **state)
         assert_string_equal(m.param, v[i].param);
         assert_int_equal(m.param_len, strlen(v[i].param));
     }
+}
+
+static void test_two_params(void **state)
+{
+    (void)state;
+    struct match m;
+    const char *path = "/api/v1/messages/topics/YQ==/sources/400::%2F7";
+    assert_int_equal(table_match(HTTP_DELETE, path, &m), OK);
+    assert_int_equal(m.call, CALL_TOPIC_SOURCE_REMOVE);
+    assert_string_equal(m.param, "YQ==");
+    assert_string_equal(m.second, "400::/7");
+    assert_int_equal(m.second_len, 7);
+    assert_string_equal(m.param_name, "topic");
+    assert_int_equal(table_match(HTTP_DELETE, "/api/v1/messages/topics/YQ==/sources/%ff", &m),
+                     ERR_INVAL);
+    assert_string_equal(m.param_name, "subnet");
+    assert_int_equal(table_match(HTTP_DELETE, "/api/v1/messages/topics/%ff/sources/%ff", &m),
+                     ERR_INVAL);
+    assert_string_equal(m.param_name, "topic");
+    assert_int_equal(table_match(HTTP_GET, path, &m), ERR_UNSUPPORTED);
+    assert_string_equal(m.allow, "DELETE");
 }
 
 static void test_no_path(void **state)
@@ -86,7 +116,12 @@ static void test_no_path(void **state)
                                     "/bus/v1/admin",
                                     "/bus/v1/outbox/",
                                     "/bus/v1/outbox/~1/other",
-                                    "/api/v1/inbox"};
+                                    "/api/v1/inbox",
+                                    "/api/v1/messages/topics/YQ==/",
+                                    "/api/v1/messages/topics/YQ==/sourcesx",
+                                    "/api/v1/messages/topics/YQ==/sources/",
+                                    "/api/v1/messages/topics/YQ==/sources/a/b",
+                                    "/api/v1/messages/topics/YQ==/x"};
     struct match m;
     for (size_t i = 0; i < ARRAY_LEN(v); i++)
         assert_int_equal(table_match(HTTP_GET, v[i], &m), ERR_NOENT);
@@ -114,6 +149,9 @@ static void test_wrong_method(void **state)
         {HTTP_HEAD, "/api/v1/admin/peers/x", "DELETE"},
         {HTTP_PUT, "/api/v1/messages/reply/x", "POST"},
         {HTTP_DELETE, "/api/v1/messages/status/x", "GET,HEAD"},
+        {HTTP_DELETE, "/api/v1/messages/topics/default", "GET,HEAD,PUT"},
+        {HTTP_GET, "/api/v1/messages/topics/YQ==", "DELETE"},
+        {HTTP_PUT, "/api/v1/messages/topics/YQ==/sources", "GET,HEAD,POST"},
     };
     struct match m;
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -141,9 +179,9 @@ static void test_bad_param(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),     cmocka_unit_test(test_no_path),
-        cmocka_unit_test(test_surface),   cmocka_unit_test(test_wrong_method),
-        cmocka_unit_test(test_bad_param),
+        cmocka_unit_test(test_calls),      cmocka_unit_test(test_no_path),
+        cmocka_unit_test(test_surface),    cmocka_unit_test(test_wrong_method),
+        cmocka_unit_test(test_two_params), cmocka_unit_test(test_bad_param),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
