@@ -74,9 +74,9 @@ struct options {
     uint32_t update_workers;
     const char *tun_name, *peer_discovery_interface;
     struct listen_addr jsonrpc_addr;
-    unsigned unserved;     /* bits of enum unserved; command CMD_NODE only */
+    unsigned unserved;        /* bits of enum unserved; command CMD_NODE only */
     const char *topic_config; /* NULL: no rules */
-    const char *state_dir; /* NULL: by the rules of docs/protocol/api.md, "Paths" */
+    const char *state_dir;    /* NULL: by the rules of docs/protocol/api.md, "Paths" */
     /* commands */
     bool json, wait, force, raw, legacy, no_generate;
     bool has_timeout;

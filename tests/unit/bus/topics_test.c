@@ -1,6 +1,4 @@
 /* The table of topic rules, and what the bus does with it. */
-#include "bus/topic_rules.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +6,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "bus/asked.h"
+#include "bus/topic_rules.h"
 #include "tests/unit/bus/rig.h"
 #include "tests/unit/unit.h"
 
