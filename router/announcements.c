@@ -77,6 +77,11 @@ uint32_t announce_route(struct router *r, struct dest *d, uint32_t to, usec_t no
 }
 
 /* Under our own router id: nobody else speaks for the loss. */
+void announce_none(struct router *r, const struct subnet *s, const struct neighbour *to)
+{
+    send_update(r, to, s, r->seqno, METRIC_INFINITE, &r->self);
+}
+
 void announce_retraction(struct router *r, struct dest *d)
 {
     uint32_t to = d->told_to;
@@ -88,7 +93,7 @@ void announce_retraction(struct router *r, struct dest *d)
     list_foreach (pos, &r->neighbours) {
         const struct neighbour *nb = list_entry(pos, struct neighbour, node);
         if (to & neighbour_bit(nb))
-            send_update(r, nb, &d->subnet, r->seqno, METRIC_INFINITE, &r->self);
+            announce_none(r, &d->subnet, nb);
     }
 }
 

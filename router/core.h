@@ -323,6 +323,8 @@ uint32_t announce_route(struct router *r, struct dest *d, uint32_t to, usec_t no
 void announce_route_to(struct router *r, struct dest *d, struct neighbour *to, usec_t now);
 /* To those who were told a route. */
 void announce_retraction(struct router *r, struct dest *d);
+/* To one neighbour, about something that we have no route to. */
+void announce_none(struct router *r, const struct subnet *s, const struct neighbour *to);
 void dump_start(struct router *r, struct neighbour *to, usec_t now);
 void dump_continue(struct router *r, struct neighbour *to, usec_t now);
 void dump_stop(struct neighbour *to);

@@ -360,6 +360,8 @@ static void forward(struct router *r, struct dest *d, struct neighbour *from,
     struct neighbour *to = forward_target(r, d, from, e, now, &feasible);
     if (!to) {
         r->stats.seqno_unhandled++;
+        if (!d->selected)
+            announce_none(r, &d->subnet, from);
         return;
     }
     if (!bucket_take(&from->seqno_forwards, SEQNO_FORWARDS_PER_SEC, SEQNO_FORWARDS_BURST, now)) {
@@ -389,6 +391,8 @@ static bool can_answer(const struct router *r, const struct dest *d, const struc
            !seqno_lt(rt->seqno, q->seqno);
 }
 
+/* Who asks has a route over us. When ours has ended, unused and without a word, it is told so: all
+ * along the way the routes that lead nowhere go, and then who needs one searches. */
 void seqno_request_recv(struct router *r, struct neighbour *from, const struct tlv_seqno_request *q,
                         usec_t now)
 {
@@ -400,11 +404,15 @@ void seqno_request_recv(struct router *r, struct neighbour *from, const struct t
             r->stats.seqno_unhandled++;
         return;
     }
-    struct dest *d = NULL;
-    if (q->subnet.plen >= 64 && ip6_in_overlay(&q->subnet.net))
-        d = dest_find(r, &q->subnet);
+    if (q->subnet.plen < 64 || !ip6_in_overlay(&q->subnet.net) ||
+        ip6_same_node(&q->subnet.net, &r->own.net)) {
+        r->stats.seqno_unhandled++;
+        return;
+    }
+    struct dest *d = dest_find(r, &q->subnet);
     if (!d) {
         r->stats.seqno_unhandled++;
+        announce_none(r, &q->subnet, from);
         return;
     }
     dest_hold(d);

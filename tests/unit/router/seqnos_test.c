@@ -119,9 +119,38 @@ static void answer_rules(void **state)
     fx_seqno_request(&f, b, &again, 60, 64);
     fx_expect_update(&f, b, &fx_x, 1020, 3);
     fx_seqno_request(&f, a, &fx_x, 3, 64);
-    fx_seqno_request(&f, b, &fx_y, 1, 64); /* nothing known */
+    fx_expect_silence(&f);
+    assert_int_equal(fx_stats(&f).seqno_unhandled, 1);
+}
+
+/* Who asks for a newer seqno has a route over us. It is told when there is none. */
+static void asked_without_route(void **state)
+{
+    (void)state;
+    f.auto_ihu = true;
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y), own = fx_own(&f);
+    struct subnet wide = {.net = x.net, .plen = 32};
+    fx_seqno_request(&f, b, &fx_y, 1, 64); /* never heard of it */
+    fx_expect_retraction(&f, b, &y, 0);
+    fx_want(&f, b, &fx_x);
+    fx_update(&f, a, &fx_x, 10, 3);
+    fx_forget(&f);
+    fx_advance(&f, 1060 * USEC_SEC); /* it ended, unused; what was announced is remembered */
+    fx_forget(&f);
+    assert_false(fx_reachable(&f, &x));
+    fx_seqno_request(&f, b, &fx_x, 4, 64);
+    fx_expect_retraction(&f, b, &x, 0);
     fx_expect_silence(&f);
     assert_int_equal(fx_stats(&f).seqno_unhandled, 2);
+    struct tlv t = {.type = TLV_SEQNO_REQUEST, /* what is never announced is not retracted */
+                    .seqno_request = {.seqno = 1, .hop_count = 64, .router_id = fx_x}};
+    t.seqno_request.subnet = wide;
+    fx_tlv(&f, b, &t);
+    t.seqno_request.subnet = own;
+    fx_tlv(&f, b, &t);
+    fx_expect_silence(&f);
+    assert_int_equal(fx_stats(&f).seqno_unhandled, 4);
 }
 
 /* Repeated after 2, 4 and 8 s while packets wait and nothing is feasible; each time for one more,
@@ -175,7 +204,7 @@ static void bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(own_seqno),    T(hop_count), T(requesters), T(asker_becomes_next_hop),
-        T(answer_rules), T(repeats),   T(bounded)};
+        T(own_seqno),    T(hop_count),           T(requesters), T(asker_becomes_next_hop),
+        T(answer_rules), T(asked_without_route), T(repeats),    T(bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
