@@ -8,6 +8,7 @@
 #include "base/rng.h"
 
 #define CHECK_AFTER (2 * USEC_SEC)
+#define NOTE_AFTER  (5 * USEC_SEC) /* in the trace */
 
 struct pair {
     struct heap_node due;
@@ -63,6 +64,14 @@ static void ask(struct pairs *p, struct pair *x, bool probe)
         (struct says){.pair = (uint32_t)(x - p->v), .probe = probe, .asked = network_now(p->n)});
 }
 
+static void note(struct pairs *p, const struct pair *x, const char *what)
+{
+    char text[80], a[NETWORK_NAME_MAX], b[NETWORK_NAME_MAX];
+    (void)snprintf(text, sizeof(text), "%s and %s %s", network_name(x->a, a), network_name(x->b, b),
+                   what);
+    network_trace_note(p->n, text);
+}
+
 static void answered(struct pairs *p, struct pair *x, struct says s)
 {
     p->counts.answered += !s.probe;
@@ -70,6 +79,8 @@ static void answered(struct pairs *p, struct pair *x, struct says s)
         return;
     x->waiting = false;
     x->regained = network_now(p->n) - p->event;
+    if (x->regained > NOTE_AFTER)
+        note(p, x, "talk again");
     if (!x->cut_off)
         p->waiting--;
 }
@@ -302,7 +313,10 @@ struct pairs_result pairs_result(struct pairs *p)
         struct pair *x = &p->v[i];
         double s = (double)x->regained / (double)USEC_SEC;
         r.cut_off += x->cut_off;
-        r.unregained += x->waiting && !x->cut_off;
+        if (x->waiting && !x->cut_off) {
+            r.unregained++;
+            note(p, x, "did not talk again");
+        }
         r.broken += x->broken && !x->cut_off;
         if (!x->waiting && x->broken)
             times[len++] = s;
