@@ -52,6 +52,8 @@ enum problem problem_of_error(int rc)
     case ERR_INVAL:
     case ERR_MALFORMED:
         return PROBLEM_BAD_REQUEST;
+    case ERR_PERM:
+        return PROBLEM_FORBIDDEN;
     case ERR_NOENT:
         return PROBLEM_NOT_FOUND;
     case ERR_STATE:

@@ -69,6 +69,8 @@ def test_to_oneself(net):
     _, b, path = under_rules(net)
     r = b.post(b, b"self", b"other")
     check_equal((r.status, "topic rules" in r.text), (403, True), "a refused message to oneself")
+    r = b.api.call("POST", "/bus/v1/messages", {"dst": {"ip": b.ip}, "topicText": "other", "payload": ""})
+    check_equal((r.status, r.json()["code"]), (403, "forbidden"), "the same under /bus/v1")
     b.send(b, b"self", b"old")
     check_equal(b.take(5)["payload"], b"self", "an allowed one")
 
