@@ -53,7 +53,8 @@ static void test_by_error(void **state)
     assert_int_equal(problem_of_error(ERR_LIMIT), PROBLEM_TOO_MANY);
     assert_int_equal(problem_of_error(ERR_NOSPACE), PROBLEM_STORE_FULL);
     assert_int_equal(problem_of_error(ERR_IO), PROBLEM_STORE_FAILED);
-    assert_int_equal(problem_of_error(ERR_PERM), PROBLEM_INTERNAL);
+    assert_int_equal(problem_of_error(ERR_PERM), PROBLEM_FORBIDDEN);
+    assert_int_equal(problem_of_error(ERR_CRYPTO), PROBLEM_INTERNAL);
 }
 
 int main(void)
