@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Draws what `sim --json` reported, one run or a sweep by file, as one SVG.
+"""Draws what `sim --json` reported, one run or a sweep by file, as one SVG, or prints it as tables.
 
     tests/sim/plot.py RUNS.json... > docs/scaling.svg
+    tests/sim/plot.py --tables RUNS.json...
 
-Four panels over the number of nodes, one line for each topology (and event): how long broken pairs
-needed, control traffic when idle, resident memory by node, real time of the run. Both axes are
+Four panels over the number of nodes, one line for each topology and series: how long broken pairs
+needed, control traffic, resident memory by node, processor time of the run. Both axes are
 logarithmic. Runs that did not end are left out. Standard library only."""
 import json
 import math
@@ -13,11 +14,16 @@ import sys
 COLOURS = ["#1b6ca8", "#c8553d", "#2a7f4f", "#7b4fa3", "#8a6d1d", "#444444"]
 WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 40
+# title, and by the name of each series its value in a run
 PANELS = [
-    ("Worst exchange after an event, s", lambda r: r["after_event"]["worst_s"], True),
-    ("Control when idle, bytes/s by node", lambda r: r["control_idle_bytes_per_node_s"], False),
-    ("Resident memory, KiB by node", lambda r: r["rss_kib_per_node"], False),
-    ("Real time of the run, s", lambda r: r["wall_s"], True),
+    ("Worst exchange after an event, s",
+     {kind: lambda r, kind=kind: r["events"].get(kind, {}).get("broken", {}).get("worst_s", 0)
+      for kind in ("link-cut", "silent-cut", "node-death")}),
+    ("Control, bytes/s by node",
+     {what: lambda r, what=what: r["control_bytes_per_node_s"][what] for what in ("quiet", "late")}),
+    ("Resident memory, KiB by node",
+     {what: lambda r, what=what: r["kib_per_node"][what] for what in ("quiet", "max")}),
+    ("Processor time of the run, s", {"": lambda r: r["cpu_s"]}),
 ]
 
 
@@ -30,12 +36,13 @@ def load(paths):
     return [r for r in runs if r["end"] == "complete"]
 
 
-def lines(runs, value, by_event):
-    """name -> [(nodes, value)]; without the event, the mean of its runs."""
+def lines(runs, series):
+    """name -> [(nodes, value)]; the mean where there are several runs."""
     found = {}
     for r in runs:
-        name = r["topology"] + (", " + r["event"] if by_event else "")
-        found.setdefault(name, {}).setdefault(r["nodes"], []).append(value(r))
+        for what, value in series.items():
+            name = r["topology"] + (", " + what if what else "")
+            found.setdefault(name, {}).setdefault(r["nodes"], []).append(value(r))
     result = {}
     for name, points in sorted(found.items()):
         points = sorted((n, sum(v) / len(v)) for n, v in points.items() if sum(v) > 0)
@@ -87,15 +94,80 @@ def panel(title, found, x0, y0):
     return out + ["</g>"]
 
 
+def events(r, kind):
+    e = r["events"].get(kind)
+    if not e or e["broken"]["broken"] == 0:
+        return "-"
+    return f'{e["broken"]["median_s"]:.2f} / {e["broken"]["p99_s"]:.2f} / {e["broken"]["worst_s"]:.2f}'
+
+
+def not_regained(r):
+    return sum(e[side]["unregained"] for e in r["events"].values() for side in ("broken", "mended"))
+
+
+def rejoined(r):
+    return r["events"].get("node-death", {}).get("mended", {}).get("worst_s", 0)
+
+
+COLUMNS = [
+    [("Link cut s", lambda r: events(r, "link-cut")),
+     ("Link silent s", lambda r: events(r, "silent-cut")),
+     ("Node death s", lambda r: events(r, "node-death")),
+     ("Back after its restart s", lambda r: f"{rejoined(r):.2f}"),
+     ("Not regained", not_regained),
+     ("Loops seen / lasting", lambda r: f'{r["loops_seen"]} / {r["loops_lasting"]}'),
+     ("Stretch mean / p99 / worst",
+      lambda r: f'{r["stretch_mean"]:.3f} / {r["stretch_p99"]:.2f} / {r["stretch_worst"]:.2f}'),
+     ("Exchanges lost", lambda r: f'{r["asked"] - r["answered"]} of {r["asked"]:,}')],
+    [("Control B/s quiet / steady / in events / late",
+      lambda r: " / ".join(f'{r["control_bytes_per_node_s"][k]:.0f}'
+                           for k in ("quiet", "steady", "event", "late"))),
+     ("KiB by node: idle / quiet / most",
+      lambda r: " / ".join(f'{r["kib_per_node"][k]:.0f}' for k in ("idle", "quiet", "max"))),
+     ("Routes: mean / of one node", lambda r: f'{r["routes_per_node"]:.0f} / {r["routes_of_one"]:,}'),
+     ("Refused by limits", lambda r: r["limit_refusals"] + r["searches_refused"]),
+     ("MiB in all", lambda r: f'{r["rss_max_bytes"] / 2 ** 20:,.0f}'),
+     ("Simulated events", lambda r: f'{r["sim_events"]:,}'),
+     ("Processor s", lambda r: f'{r["cpu_s"]:.0f}'),
+     ("Real s", lambda r: f'{r["wall_s"]:.0f}')],
+    [("Hops mean / most", lambda r: f'{r["hops_mean"]:.1f} / {r["hops_max"]}'),
+     ("Pairs beyond 16 hops", lambda r: f'{r["share_beyond_reach"] * 100:.1f} %'),
+     ("Found", lambda r: f'{r["searches"]["found"]} of {r["searches"]["done"]}'),
+     ("Mean / worst ms",
+      lambda r: f'{r["searches"]["mean_s"] * 1000:.0f} / {r["searches"]["worst_s"] * 1000:.0f}'),
+     ("Requests", lambda r: f'{r["searches"]["requests"]:,.0f}'),
+     ("Updates", lambda r: f'{r["searches"]["updates"]:,.0f}'),
+     ("KB", lambda r: f'{r["searches"]["bytes"] / 1000:,.0f}'),
+     ("Bytes by link", lambda r: f'{r["searches"]["bytes"] / r["links"]:.0f}'),
+     ("Nodes asked", lambda r: f'{r["searches"]["share_asked"] * 100:.1f} %'),
+     ("Nodes with a route then", lambda r: f'{r["searches"]["share_holding"] * 100:.1f} %')],
+]
+
+
+def tables(runs):
+    for columns in COLUMNS:
+        columns = [("Topology", lambda r: r["topology"]), ("Nodes", lambda r: f'{r["nodes"]:,}'),
+                   ("Links", lambda r: f'{r["links"]:,}')] + columns
+        print("| " + " | ".join(name for name, _ in columns) + " |")
+        print("|" + "---|" * len(columns))
+        for r in runs:
+            print("| " + " | ".join(str(value(r)) for _, value in columns) + " |")
+        print()
+
+
 def main():
-    if len(sys.argv) < 2:
+    paths = [a for a in sys.argv[1:] if a != "--tables"]
+    if not paths:
         sys.exit(__doc__)
-    runs = load(sys.argv[1:])
+    runs = sorted(load(paths), key=lambda r: (r["nodes"], r["topology"]))
+    if "--tables" in sys.argv:
+        tables(runs)
+        return
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * WIDTH}" height="{2 * HEIGHT}" '
            'font-family="sans-serif" font-size="11">',
            '<rect width="100%" height="100%" fill="white"/>']
-    for i, (title, value, by_event) in enumerate(PANELS):
-        out += panel(title, lines(runs, value, by_event), i % 2 * WIDTH, i // 2 * HEIGHT)
+    for i, (title, series) in enumerate(PANELS):
+        out += panel(title, lines(runs, series), i % 2 * WIDTH, i // 2 * HEIGHT)
     print("\n".join(out + ["</svg>"]))
 
 
