@@ -82,7 +82,7 @@ def run_one(name, function, options):
         _child(function, work, output, options)
     status = None
     try:
-        status = _wait(child, started + limit)
+        status = _wait(child, started + limit, output)
     finally:
         _end_group(child, reaped=status is not None)
     seconds = time.monotonic() - started
@@ -141,14 +141,29 @@ def _orderly_end(net):
     return good
 
 
-def _wait(child, end):
-    """The exit status, or None after the time."""
+def _wait(child, end, output):
+    """The exit status, or None after the time. Lines that begin with `#~` are printed as they come."""
+    seen = 0
     while time.monotonic() < end:
         pid, status = os.waitpid(child, os.WNOHANG)
+        seen = _show_progress(output, seen)
         if pid:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
     return None
+
+
+def _show_progress(output, seen):
+    if not output.exists() or output.stat().st_size <= seen:
+        return seen
+    with open(output, "rb") as f:
+        f.seek(seen)
+        new = f.read()
+    lines, _, _ = new.rpartition(b"\n")
+    for line in lines.splitlines():
+        if line.startswith(b"#~"):
+            print(line.decode(errors="replace"), flush=True)
+    return seen + len(lines) + (1 if b"\n" in new else 0)
 
 
 def _end_group(child, reaped):

@@ -1,0 +1,26 @@
+"""The clients written in C (tests/load): from the build folder of the daemon under test, else compiled."""
+import contextlib
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from .binary import REPOSITORY, under_test
+
+SOURCES = {"campaign": ("campaign.c", "books.c", "daemon.c", "http_client.c")}
+FOLDER = REPOSITORY / "tests" / "load"
+
+
+@contextlib.contextmanager
+def program(name):
+    """The path of the program."""
+    build = under_test().parent
+    if (build / "build.ninja").exists() and f"build tests/load/{name}:" in (build / "build.ninja").read_text():
+        subprocess.run(["ninja", "-C", str(build), "--quiet", f"tests/load/{name}"], check=True)
+        yield build / "tests" / "load" / name
+        return
+    with tempfile.TemporaryDirectory(prefix="mycelium-load-") as folder:
+        out = pathlib.Path(folder) / name
+        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-o", str(out),
+                        *(str(FOLDER / s) for s in SOURCES[name])], check=True)
+        yield out
