@@ -24,6 +24,9 @@
     X(OUT_DROP_BODY, "DELETE FROM outbody WHERE seq=?")                                            \
     X(OUT_READ, "UPDATE outbox SET state=5 WHERE seq=(SELECT seq FROM outbox WHERE id=?1 AND "     \
                 "state=4 AND substr(dst,1,8)=?2 ORDER BY seq LIMIT 1)")                            \
+    X(OUT_PUT_FILE, "INSERT INTO outfile(seq,file) VALUES(?,?)")                                   \
+    X(OUT_DROP_FILE, "DELETE FROM outfile WHERE seq=?")                                            \
+    X(OUT_ACKED, "UPDATE outfile SET acked=?2 WHERE seq=?1")                                       \
     X(OUT_BODY, "SELECT body FROM outbody WHERE seq=?")                                            \
     X(OUT_FIND, "SELECT " OUT_COLUMNS " FROM outbox WHERE id=? ORDER BY seq DESC LIMIT 1")         \
     X(OUT_GET, "SELECT " OUT_COLUMNS " FROM outbox WHERE seq=?")                                   \
@@ -34,6 +37,8 @@
     X(IN_PART,                                                                                     \
       "INSERT OR REPLACE INTO inbox(" IN_COLUMNS ",body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
     X(IN_DROP, "DELETE FROM inbox WHERE seq=?")                                                    \
+    X(IN_PUT_FILE, "INSERT OR REPLACE INTO infile(seq,file) VALUES(?,?)")                          \
+    X(IN_DROP_FILE, "DELETE FROM infile WHERE seq=?")                                              \
     X(IN_BODY, "SELECT body FROM inbox WHERE seq=?")                                               \
     X(IN_STATE, "INSERT OR REPLACE INTO offered(seq,state,tries,offers,since_ms) "                 \
                 "SELECT ?1,?2,?3,?4,?5 WHERE EXISTS(SELECT 1 FROM inbox WHERE seq=?1)")            \

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "storage/spool.h"
 
 #define DB_NAME      "bus.db"
 #define LOCK_NAME    "lock"
@@ -99,8 +100,26 @@ static char *find_damaged(const char *path)
     return found;
 }
 
-/* Messages may wait in a file that was put aside, or in a log whose database is gone: starting
- * empty over them would lose them without a word, so a person has to say so. */
+/* Is there anything in the folder of large messages? */
+static bool has_files(const char *path)
+{
+    char *name = NULL;
+    bool found = false;
+    if (asprintf(&name, "%s/" SPOOL_FOLDER, path) < 0)
+        return false;
+    DIR *dir = opendir(name);
+    free(name);
+    struct dirent *e;
+    while (dir && !found && (e = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): as above */
+        found = e->d_name[0] != '.';
+    if (dir)
+        (void)closedir(dir); /* read only */
+    return found;
+}
+
+/* Messages may wait in a file that was put aside, in a log whose database is gone, or in the folder
+ * of large ones: starting empty over them would lose them without a word, so a person has to say
+ * so. */
 static int check_missing(const struct state_dir *d, struct why *w)
 {
     struct stat st;
@@ -122,6 +141,13 @@ static int check_missing(const struct state_dir *d, struct why *w)
                 "%s is missing, but its log %s is there; bring the database back, or move the log "
                 "to another directory to start with an empty store",
                 d->db, log);
+        rc = ERR_CORRUPT;
+    } else if (has_files(d->path)) {
+        why_set(w,
+                "%s is missing, but there are messages in %s/" SPOOL_FOLDER
+                "; bring the database back, or move that folder to another directory to start "
+                "with an empty store",
+                d->db, d->path);
         rc = ERR_CORRUPT;
     }
     free(damaged);

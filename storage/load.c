@@ -10,6 +10,7 @@ struct load {
     const struct store_visitor *v;
     sqlite3_stmt *body; /* of the table at hand, by seq */
     sqlite3_stmt *offered;
+    sqlite3_stmt *file;   /* of the table at hand, by seq; second column: acked */
     uint64_t budget_left; /* bytes of bodies */
 };
 
@@ -48,6 +49,25 @@ static int load_offered(struct load *l, struct store_in *in)
     return rc;
 }
 
+/* Where its payload is, if that is too large for a row. */
+static int load_file(struct load *l, uint64_t seq, uint64_t *ret, struct blob **ret_acked)
+{
+    struct row_wr w = row_wr_of(l->file);
+    row_put_u64(&w, seq);
+    int e = w.rc == SQLITE_OK ? sqlite3_step(l->file) : w.rc;
+    int rc = db_err(l->d, e);
+    if (e == SQLITE_ROW) {
+        struct row_rd r = row_rd_of(l->file);
+        *ret = row_u64(&r);
+        if (ret_acked)
+            rc = row_blob(&r, ret_acked);
+        if (rc == OK && r.bad)
+            rc = ERR_CORRUPT;
+    }
+    (void)sqlite3_reset(l->file); /* repeats e */
+    return rc;
+}
+
 /* Before its body is read: is there room? The first one that does not fit ends it for all, so that
  * what is in memory is the front of the queue. */
 static bool take_budget(struct load *l, uint64_t len)
@@ -70,10 +90,15 @@ static int visit_out(struct load *l, sqlite3_stmt *st)
     row_out(&r, &row);
     if (r.bad)
         return bad_row("outbox", row.seq);
-    int rc = take_budget(l, row.len) ? load_body(l, row.seq, &row.body) : OK;
+    int rc = OK;
+    if (row.len > STORE_BODY_MAX)
+        rc = load_file(l, row.seq, &row.file, &row.acked);
+    else if (take_budget(l, row.len))
+        rc = load_body(l, row.seq, &row.body);
     if (rc == OK)
         rc = l->v->out(l->v->ctx, &row);
     blob_unref(row.body);
+    blob_unref(row.acked);
     return rc;
 }
 
@@ -87,7 +112,9 @@ static int visit_in(struct load *l, sqlite3_stmt *st)
     bool part = row.state < STORE_IN_COMPLETE;
     if (rc == OK && !part)
         rc = load_offered(l, &row);
-    if (rc == OK && (part || take_budget(l, row.len)))
+    if (rc == OK && row.len > STORE_BODY_MAX)
+        rc = load_file(l, row.seq, &row.file, NULL);
+    else if (rc == OK && (part || take_budget(l, row.len)))
         rc = load_body(l, row.seq, &row.body);
     if (rc == OK)
         rc = l->v->in(l->v->ctx, &row);
@@ -114,13 +141,15 @@ static int visit_contact(struct load *l, sqlite3_stmt *st)
 
 /* `bound` is bound to the only parameter of sql, if it has one. */
 static int each(struct load *l, const char *sql, int64_t bound, const char *body_sql,
-                int (*visit)(struct load *l, sqlite3_stmt *st))
+                const char *file_sql, int (*visit)(struct load *l, sqlite3_stmt *st))
 {
     sqlite3_stmt *st = NULL;
-    l->body = NULL;
+    l->body = l->file = NULL;
     int rc = prepare(l->d, sql, &st);
     if (rc == OK && body_sql)
         rc = prepare(l->d, body_sql, &l->body);
+    if (rc == OK && file_sql)
+        rc = prepare(l->d, file_sql, &l->file);
     if (rc == OK && sqlite3_bind_parameter_count(st) == 1)
         rc = db_err(l->d, sqlite3_bind_int64(st, 1, bound));
     while (rc == OK) {
@@ -130,6 +159,7 @@ static int each(struct load *l, const char *sql, int64_t bound, const char *body
         rc = e == SQLITE_ROW ? visit(l, st) : db_err(l->d, e);
     }
     (void)sqlite3_finalize(l->body); /* the errors were taken from the steps */
+    (void)sqlite3_finalize(l->file);
     (void)sqlite3_finalize(st);
     return rc;
 }
@@ -139,22 +169,24 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
 {
     struct load l = {.d = &s->db, .v = v, .budget_left = body_budget};
     int rc = each(&l, "SELECT " OUT_COLUMNS " FROM outbox WHERE state<4 ORDER BY seq", 0,
-                  "SELECT body FROM outbody WHERE seq=?", visit_out);
+                  "SELECT body FROM outbody WHERE seq=?",
+                  "SELECT file,acked FROM outfile WHERE seq=?", visit_out);
     if (rc == OK)
         rc = prepare(&s->db, "SELECT state,tries,offers,since_ms FROM offered WHERE seq=?",
                      &l.offered);
     if (rc == OK)
         rc = each(&l, "SELECT " IN_COLUMNS " FROM inbox ORDER BY seq", 0,
-                  "SELECT body FROM inbox WHERE seq=?", visit_in);
+                  "SELECT body FROM inbox WHERE seq=?", "SELECT file FROM infile WHERE seq=?",
+                  visit_in);
     (void)sqlite3_finalize(l.offered); /* the errors were taken from the steps */
     if (rc == OK)
         rc = each(
             &l, "SELECT " SEEN_COLUMNS ",seq FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",
-            now_ms, NULL, visit_seen);
+            now_ms, NULL, NULL, visit_seen);
     if (rc == OK && v->contact)
         rc =
             each(&l, "SELECT " CONTACT_COLUMNS " FROM contacts ORDER BY used_ms DESC, node LIMIT ?",
-                 STORE_CONTACTS_MAX, NULL, visit_contact);
+                 STORE_CONTACTS_MAX, NULL, NULL, visit_contact);
     if (rc < 0)
         return rc;
     *ret_out_seq = s->out_seq;

@@ -51,12 +51,30 @@ static void run_seq(struct run *r, enum stmt n, uint64_t seq)
     run_step(r, &w);
 }
 
-static void run_in(struct run *r, enum stmt n)
+static void run_two(struct run *r, enum stmt n, uint64_t seq, uint64_t file)
 {
     struct row_wr w = run_bind(r, n);
-    row_put_in(&w, &r->op->in);
-    row_put_blob(&w, r->op->in.body);
+    row_put_u64(&w, seq);
+    row_put_u64(&w, file);
     run_step(r, &w);
+}
+
+static void run_in(struct run *r, enum stmt n)
+{
+    const struct store_in *in = &r->op->in;
+    struct row_wr w = run_bind(r, n);
+    row_put_in(&w, in);
+    row_put_blob(&w, in->body);
+    run_step(r, &w);
+    if (in->file != 0)
+        run_two(r, STMT_IN_PUT_FILE, in->seq, in->file);
+}
+
+/* The row and what else there is of it. */
+static void run_in_drop(struct run *r, uint64_t seq)
+{
+    run_seq(r, STMT_IN_DROP_FILE, seq);
+    run_seq(r, STMT_IN_DROP, seq);
 }
 
 /* Is a row with the idempotency key of the operation there? It goes to op->found. */
@@ -98,6 +116,8 @@ static int out_put(struct run *r)
         row_put_blob(&w, o->body);
         run_step(r, &w);
     }
+    if (o->file != 0 && o->state < STORE_OUT_FINAL)
+        run_two(r, STMT_OUT_PUT_FILE, o->seq, o->file);
     if (r->op->has_in)
         run_in(r, STMT_IN_PUT);
     return OK;
@@ -117,9 +137,20 @@ static int out_state(struct run *r)
     run_step(r, &w);
     if (run_changes(r) == 0)
         return ERR_NOENT;
-    if (o->state >= STORE_OUT_FINAL)
+    if (o->state >= STORE_OUT_FINAL) {
         run_seq(r, STMT_OUT_DROP_BODY, o->seq);
+        run_seq(r, STMT_OUT_DROP_FILE, o->seq);
+    }
     return OK;
+}
+
+static int out_acked(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_OUT_ACKED);
+    row_put_u64(&w, r->op->out.seq);
+    row_put_blob(&w, r->op->out.acked);
+    run_step(r, &w);
+    return run_changes(r) == 0 ? ERR_NOENT : OK;
 }
 
 static void out_read(struct run *r)
@@ -243,7 +274,7 @@ static void in_ready(struct run *r)
         run_step(r, &w);
     }
     if (op->part_seq != 0)
-        run_seq(r, STMT_IN_DROP, op->part_seq);
+        run_in_drop(r, op->part_seq);
 }
 
 static int in_take(struct run *r)
@@ -253,7 +284,7 @@ static int in_take(struct run *r)
         rc = read_body(r, STMT_IN_BODY, r->op->in.seq);
     if (rc < 0 || r->e != SQLITE_OK)
         return rc;
-    run_seq(r, STMT_IN_DROP, r->op->in.seq);
+    run_in_drop(r, r->op->in.seq);
     if (run_changes(r) == 0)
         return ERR_NOENT;
     run_seq(r, STMT_IN_FORGET, r->op->in.seq);
@@ -322,6 +353,8 @@ static int dispatch(struct run *r)
         return out_put(r);
     case STORE_OUT_STATE:
         return out_state(r);
+    case STORE_OUT_ACKED:
+        return out_acked(r);
     case STORE_OUT_READ:
         out_read(r);
         return OK;
@@ -344,7 +377,7 @@ static int dispatch(struct run *r)
     case STORE_IN_BODY:
         return read_body(r, STMT_IN_BODY, r->op->in.seq);
     case STORE_IN_DROP:
-        run_seq(r, STMT_IN_DROP, r->op->in.seq);
+        run_in_drop(r, r->op->in.seq);
         return OK;
     case STORE_SEEN_DROP:
         seen_drop(r);
@@ -409,7 +442,8 @@ bool op_adds(const struct store_op *op)
 size_t op_bytes(const struct store_op *op)
 {
     size_t n = sizeof(*op) + op->contacts_count * sizeof(*op->contacts);
-    const struct blob *const blobs[] = {op->out.body, op->in.body, op->in.got, op->keys};
+    const struct blob *const blobs[] = {op->out.body, op->out.acked, op->in.body, op->in.got,
+                                        op->keys};
     for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
         n += blobs[i] ? blobs[i]->len : 0;
     return n;

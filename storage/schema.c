@@ -18,6 +18,9 @@
  * loaded at the start and swept by age, so it is ordered by age and has no other index: inserts
  * come close to appending. seq is the inbox number under which the message came. reply is 1 for a
  * reply, plus 2 where the sender says when it may be forgotten.
+ * - outfile, infile (since version 6): the number of the file of the spool that has the payload,
+ * for messages too large for a row. Tables of their own: few messages have one, how far a transfer
+ * has come (acked) changes often, and a column behind the payload of inbox would be costly to read.
  * - contacts (since version 2): nodes that were reached lately and the neighbour that was their
  * next hop, both as /64. Small and seldom written: no index for the order of use.
  *
@@ -87,6 +90,9 @@ static const char *const step_sql[] = {
     "CREATE UNIQUE INDEX outbox_idem ON outbox(idem) WHERE idem IS NOT NULL",
 
     "ALTER TABLE outbox ADD COLUMN reason INTEGER NOT NULL DEFAULT 0",
+
+    "CREATE TABLE outfile(seq INTEGER PRIMARY KEY, file INTEGER NOT NULL, acked BLOB) STRICT;"
+    "CREATE TABLE infile(seq INTEGER PRIMARY KEY, file INTEGER NOT NULL) STRICT",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

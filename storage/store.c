@@ -28,6 +28,7 @@ void store_op_free(struct store_op *op)
     if (!op)
         return;
     blob_unref(op->out.body);
+    blob_unref(op->out.acked);
     blob_unref(op->in.body);
     blob_unref(op->in.got);
     blob_unref(op->body);

@@ -48,6 +48,7 @@
 struct store;
 
 #define STORE_TOPIC_MAX   255
+#define STORE_BODY_MAX    65536 /* longer payloads are in files of the spool */
 #define STORE_IDEM_MAX    64
 #define STORE_OUT_FINAL   4 /* lowest final state of an outgoing message */
 #define STORE_IN_COMPLETE 2 /* lowest state of an incoming message that is no PART any more */
@@ -69,6 +70,8 @@ struct store_out {
     uint8_t idem[STORE_IDEM_MAX]; /* unique key, given by the client */
     uint8_t idem_len;             /* 0: none */
     struct blob *body;            /* NULL: none */
+    uint64_t file;                /* its payload in the spool; 0: none, or final */
+    struct blob *acked;           /* with a file: how far its transfer has come */
 };
 struct store_in {
     uint64_t seq;
@@ -85,6 +88,7 @@ struct store_in {
     struct blob *body;
     struct blob *got; /* byte ranges of a PART */
     uint64_t chunks_seen;
+    uint64_t file; /* its payload in the spool, instead of body; 0: none */
     /* By STORE_IN_STATE; 0 before the first. Written by nothing else. */
     uint32_t tries, offers;
     int64_t since_ms;
@@ -114,7 +118,9 @@ struct store_seen_key {
 enum store_kind {
     STORE_OUT_PUT,   /* insert out; has_in: insert in too. A row with out.idem is there: nothing is
                         inserted, ERR_EXIST, -> found */
-    STORE_OUT_STATE, /* out.seq: state, final_ms, reason; a final state drops the body. ERR_NOENT */
+    STORE_OUT_STATE, /* out.seq: state, final_ms, reason; a final state drops the body, and the name
+                        of the file. ERR_NOENT */
+    STORE_OUT_ACKED, /* out.seq, which has a file: acked. ERR_NOENT */
     STORE_OUT_READ, /* state 4 -> 5 of the oldest such entry out.id to the /64 of out.dst, if any */
     STORE_OUT_BODY, /* -> body of out.seq. ERR_NOENT */
     STORE_OUT_FIND, /* -> out: newest entry with out.id, without body. ERR_NOENT */

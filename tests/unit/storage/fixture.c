@@ -126,6 +126,7 @@ static int add_out(void *ctx, const struct store_out *row)
     struct rows *r = ctx;
     assert(r->outs < ARRAY_LEN(r->out));
     r->out[r->outs] = *row;
+    (void)blob_ref(r->out[r->outs].acked);
     (void)blob_ref(r->out[r->outs++].body);
     return OK;
 }
@@ -166,8 +167,10 @@ int rows_load(struct rows *r, struct fixture *f, uint64_t budget, int64_t now_ms
 
 void rows_free(struct rows *r)
 {
-    for (size_t i = 0; i < r->outs; i++)
+    for (size_t i = 0; i < r->outs; i++) {
         blob_unref(r->out[i].body);
+        blob_unref(r->out[i].acked);
+    }
     for (size_t i = 0; i < r->ins; i++) {
         blob_unref(r->in[i].body);
         blob_unref(r->in[i].got);

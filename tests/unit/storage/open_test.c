@@ -405,6 +405,26 @@ static void test_log_without_database(void **state)
     assert_true(exists(wal));
 }
 
+static void test_files_without_database(void **state)
+{
+    struct ctx *c = *state;
+    char folder[5000], file[5100];
+    (void)snprintf(folder, sizeof(folder), "%s/spool", c->dir);
+    (void)snprintf(file, sizeof(file), "%s/00000000000000ff", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), OK); /* nothing in it */
+    fixture_close(&c->f);
+    assert_int_equal(unlink(c->db), 0);
+    int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(fixture_open(&c->f, c->dir, 1, NULL), ERR_CORRUPT);
+    assert_true(text_has(c, folder));
+    assert_true(exists(file));
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* Damage that shows while running: the group fails, nothing more is written, the next start sees
  * it. */
 static void test_damage_while_running(void **state)
@@ -461,6 +481,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_with_log, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_without_database, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_files_without_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_while_running, setup, teardown),
         cmocka_unit_test_setup_teardown(test_strange_row, setup, teardown),
     };

@@ -756,6 +756,117 @@ static void test_numbers_are_not_used_again(void **state)
     }
 }
 
+/* --- payloads in files -------------------------------------------------------------------- */
+
+#define LARGE (STORE_BODY_MAX + UINT64_C(1))
+
+static struct store_op *put_file(uint64_t seq, uint64_t file)
+{
+    struct store_op *op = put(seq, "");
+    blob_unref(op->out.body);
+    op->out.body = NULL;
+    op->out.len = LARGE;
+    op->out.file = file;
+    return op;
+}
+
+static struct store_op *in_file(enum store_kind kind, uint64_t seq, int state, uint64_t file)
+{
+    struct store_op *op = op_make(kind, seq);
+    op->in.seq = seq;
+    op->in.state = state;
+    op->in.len = LARGE;
+    op->in.file = file;
+    return op;
+}
+
+static void test_out_file(void **state)
+{
+    struct ctx *c = *state;
+    struct rows r;
+    assert_int_equal(fixture_do(&c->f, put_file(1, 77)), OK);
+    assert_int_equal(fixture_do(&c->f, put_file(2, INT64_MAX)), OK);
+    assert_int_equal(fixture_do(&c->f, put(3, "small")), OK);
+    struct store_op *op = op_make(STORE_OUT_ACKED, 0);
+    op->out.seq = 1;
+    op->out.acked = blob_text("progress");
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    op = op_make(STORE_OUT_ACKED, 0);
+    op->out.seq = 3; /* has no file */
+    assert_int_equal(fixture_do(&c->f, op), ERR_NOENT);
+    restart(c, &r, 1000, 0);
+    assert_int_equal(r.outs, 3);
+    assert_int_equal(r.out[0].file, 77);
+    assert_true(blob_is(r.out[0].acked, "progress"));
+    assert_null(r.out[0].body);
+    assert_int_equal(r.out[1].file, INT64_MAX);
+    assert_null(r.out[1].acked);
+    assert_int_equal(r.out[2].file, 0);
+    assert_true(blob_is(r.out[2].body, "small")); /* large ones took nothing of the budget */
+    rows_free(&r);
+    op = op_make(STORE_OUT_STATE, 0);
+    op->out.seq = 1;
+    op->out.state = 4;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    op = op_make(STORE_OUT_ACKED, 0); /* too late */
+    op->out.seq = 1;
+    assert_int_equal(fixture_do(&c->f, op), ERR_NOENT);
+}
+
+/* To this node itself: the name of the file goes from the one row to the other. */
+static void test_file_moves(void **state)
+{
+    struct ctx *c = *state;
+    struct rows r;
+    struct store_op *op = put_file(1, 77);
+    op->out.state = 4;
+    op->has_in = true;
+    op->in.seq = 1;
+    op->in.state = 2;
+    op->in.len = LARGE;
+    op->in.file = 77;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    op = op_make(STORE_OUT_ACKED, 0);
+    op->out.seq = 1;
+    assert_int_equal(fixture_do(&c->f, op), ERR_NOENT);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.outs, 0);
+    assert_int_equal(r.ins, 1);
+    assert_int_equal(r.in[0].file, 77);
+    rows_free(&r);
+}
+
+static void test_in_file(void **state)
+{
+    struct ctx *c = *state;
+    struct rows r;
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_PART, 1, 0, 5)), OK);
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_PART, 1, 1, 5)), OK); /* again */
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_PART, 2, 0, 6)), OK);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.ins, 2);
+    assert_int_equal(r.in[0].file, 5);
+    assert_int_equal(r.in[1].file, 6);
+    rows_free(&r);
+    struct store_op *op = in_file(STORE_IN_READY, 3, 2, 5);
+    op->part_seq = 1;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_DROP, 2, 0, 0)), OK);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.ins, 1);
+    assert_int_equal(r.in[0].seq, 3);
+    assert_int_equal(r.in[0].file, 5);
+    rows_free(&r);
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_TAKE, 3, 0, 0)), OK);
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_TAKE, 3, 0, 0)), ERR_NOENT);
+    /* A row of a large message without a name is one of before large ones: without payload. */
+    assert_int_equal(fixture_do(&c->f, in_file(STORE_IN_READY, 4, 2, 0)), OK);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.ins, 1);
+    assert_int_equal(r.in[0].file, 0);
+    rows_free(&r);
+}
+
 /* --- contacts ----------------------------------------------------------------------------- */
 
 /* n contacts from number `first` on, each used one ms after the one before. */
@@ -856,6 +967,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_visitor_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers_are_not_used_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_file_moves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_in_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_contacts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_contacts_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_commits, setup, teardown),
