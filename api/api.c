@@ -387,53 +387,81 @@ static void refuse(struct api *a, const struct asked *q, const struct guard_verd
                v->status == 401);
 }
 
+/* May it ask this? False, answered: no. */
+static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
+{
+    struct guard_verdict v = guard_check(&a->guard, r);
+    struct http_header allow = {"allow", NULL};
+    char text[96];
+
+    *q = (struct asked){.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
+    if (v.status) {
+        refuse(a, q, &v);
+        return false;
+    }
+    if (a->stopping) {
+        if (q->problems)
+            answer_problem(a, q, PROBLEM_NOT_READY, "stopping");
+        else
+            answer_text(a, q, 503, "stopping");
+        return false;
+    }
+    switch (table_match(r->method, r->path, m)) {
+    case OK:
+        return true;
+    case ERR_UNSUPPORTED:
+        allow.value = m->allow;
+        if (r->method == HTTP_OPTIONS && q->origin)
+            answer_preflight(a, q);
+        else if (q->problems)
+            answer_problem_with(a, q, PROBLEM_BAD_METHOD, NULL, &allow);
+        else
+            answer(a, q, 405, NULL, NULL, 0, &allow, 1);
+        return false;
+    case ERR_INVAL:
+        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m->param_name);
+        if (q->problems) /* not cut: the name is ours */
+            answer_problem(a, q, PROBLEM_BAD_REQUEST, text);
+        else
+            answer_text(a, q, 400, text);
+        return false;
+    default:
+        if (q->problems)
+            answer_problem(a, q, PROBLEM_NOT_FOUND, "no such path");
+        else
+            answer_empty(a, q, 404);
+        return false;
+    }
+}
+
+/* What can be refused by its head is refused before its body was sent. */
+static struct http_want on_head(void *ctx, const struct http_request *r)
+{
+    const struct http_want none = {.kind = HTTP_BODY_NONE};
+    struct api *a = ctx;
+    struct json_fault fault = {0};
+    struct asked q;
+    struct match m;
+
+    if (!admit(a, r, &q, &m))
+        return none;
+    if (call_wants_json(m.call) && !body_is_json(a, &q, r))
+        return none;
+    if (r->length == HTTP_LENGTH_UNKNOWN || r->length <= JSON_BODY_MAX)
+        return (struct http_want){HTTP_BODY_WHOLE, JSON_BODY_MAX};
+    (void)json_refuse(&fault, 413, JSON_TOO_LONG);
+    answer_fault(a, &q, &fault);
+    return none;
+}
+
 static void on_request(void *ctx, const struct http_request *r)
 {
     struct api *a = ctx;
-    struct guard_verdict v = guard_check(&a->guard, r);
-    struct asked q = {.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
-    struct http_header allow = {"allow", NULL};
+    struct asked q;
     struct match m;
-    char text[96];
 
-    if (v.status) {
-        refuse(a, &q, &v);
-        return;
-    }
-    if (a->stopping) {
-        if (q.problems)
-            answer_problem(a, &q, PROBLEM_NOT_READY, "stopping");
-        else
-            answer_text(a, &q, 503, "stopping");
-        return;
-    }
-    switch (table_match(r->method, r->path, &m)) {
-    case OK:
+    if (admit(a, r, &q, &m))
         dispatch(a, &q, r, &m);
-        break;
-    case ERR_UNSUPPORTED:
-        allow.value = m.allow;
-        if (r->method == HTTP_OPTIONS && q.origin)
-            answer_preflight(a, &q);
-        else if (q.problems)
-            answer_problem_with(a, &q, PROBLEM_BAD_METHOD, NULL, &allow);
-        else
-            answer(a, &q, 405, NULL, NULL, 0, &allow, 1);
-        break;
-    case ERR_INVAL:
-        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m.param_name);
-        if (q.problems) /* not cut: the name is ours */
-            answer_problem(a, &q, PROBLEM_BAD_REQUEST, text);
-        else
-            answer_text(a, &q, 400, text);
-        break;
-    default:
-        if (q.problems)
-            answer_problem(a, &q, PROBLEM_NOT_FOUND, "no such path");
-        else
-            answer_empty(a, &q, 404);
-        break;
-    }
 }
 
 static void on_gone(void *ctx, http_id id)
@@ -488,7 +516,7 @@ void api_free(struct api *a)
 
 struct http_handler api_handler(struct api *a)
 {
-    return (struct http_handler){.request = on_request, .gone = on_gone, .ctx = a};
+    return (struct http_handler){.head = on_head, .request = on_request, .gone = on_gone, .ctx = a};
 }
 
 void api_attach(struct api *a, struct http_server *s)
