@@ -43,7 +43,7 @@ static void answer(struct api *a, const struct asked *q, unsigned status, const 
         add_field(fields, &r.extra_count, "vary", "origin");
     }
     /* False: the client went away a moment ago, and nobody waits for this answer. */
-    (void)http_answer(a->server, q->id, &r);
+    (void)http_answer(q->metrics ? a->metrics_server : a->server, q->id, &r);
 }
 
 void answer_empty(struct api *a, const struct asked *q, unsigned status)
@@ -68,14 +68,37 @@ void answer_bytes(struct api *a, const struct asked *q, unsigned status, const v
     answer(a, q, status, "application/octet-stream", bytes, len, more, n_more);
 }
 
-void answer_out_with(struct api *a, const struct asked *q, unsigned status, struct json_out *o,
-                     const struct http_header *more)
+static void answer_built(struct api *a, const struct asked *q, unsigned status,
+                         const char *content_type, struct json_out *o,
+                         const struct http_header *more)
 {
     if (o->bad)
         answer_error(a, q, ERR_NOMEM);
     else
-        answer(a, q, status, "application/json", o->p, o->len, more, more != NULL);
+        answer(a, q, status, content_type, o->p, o->len, more, more != NULL);
     json_out_fini(o);
+}
+
+void answer_out_with(struct api *a, const struct asked *q, unsigned status, struct json_out *o,
+                     const struct http_header *more)
+{
+    answer_built(a, q, status, "application/json", o, more);
+}
+
+void answer_typed(struct api *a, const struct asked *q, unsigned status, const char *content_type,
+                  struct json_out *o)
+{
+    answer_built(a, q, status, content_type, o, NULL);
+}
+
+void answer_bad_method(struct api *a, const struct asked *q, const char *allow)
+{
+    const struct http_header field = {"allow", allow};
+
+    if (q->problems)
+        answer_problem_with(a, q, PROBLEM_BAD_METHOD, NULL, &field);
+    else
+        answer(a, q, 405, NULL, NULL, 0, &field, 1);
 }
 
 void answer_out(struct api *a, const struct asked *q, unsigned status, struct json_out *o)
@@ -387,81 +410,86 @@ static void refuse(struct api *a, const struct asked *q, const struct guard_verd
                v->status == 401);
 }
 
-/* May it ask this? False, answered: no. */
-static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
+static bool is_metrics(const struct http_request *r)
 {
-    struct guard_verdict v = guard_check(&a->guard, r);
-    struct http_header allow = {"allow", NULL};
-    char text[96];
-
-    *q = (struct asked){.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
-    if (v.status) {
-        refuse(a, q, &v);
-        return false;
-    }
-    if (a->stopping) {
-        if (q->problems)
-            answer_problem(a, q, PROBLEM_NOT_READY, "stopping");
-        else
-            answer_text(a, q, 503, "stopping");
-        return false;
-    }
-    switch (table_match(r->method, r->path, m)) {
-    case OK:
-        return true;
-    case ERR_UNSUPPORTED:
-        allow.value = m->allow;
-        if (r->method == HTTP_OPTIONS && q->origin)
-            answer_preflight(a, q);
-        else if (q->problems)
-            answer_problem_with(a, q, PROBLEM_BAD_METHOD, NULL, &allow);
-        else
-            answer(a, q, 405, NULL, NULL, 0, &allow, 1);
-        return false;
-    case ERR_INVAL:
-        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m->param_name);
-        if (q->problems) /* not cut: the name is ours */
-            answer_problem(a, q, PROBLEM_BAD_REQUEST, text);
-        else
-            answer_text(a, q, 400, text);
-        return false;
-    default:
-        if (q->problems)
-            answer_problem(a, q, PROBLEM_NOT_FOUND, "no such path");
-        else
-            answer_empty(a, q, 404);
-        return false;
-    }
+    return strcmp(r->path, "/metrics") == 0;
 }
 
-/* What can be refused by its head is refused before its body was sent. */
-static struct http_want on_head(void *ctx, const struct http_request *r)
+static void metrics_request(struct api *a, const struct asked *q, const struct http_request *r)
 {
-    const struct http_want none = {.kind = HTTP_BODY_NONE};
-    struct api *a = ctx;
-    struct json_fault fault = {0};
-    struct asked q;
-    struct match m;
-
-    if (!admit(a, r, &q, &m))
-        return none;
-    if (call_wants_json(m.call) && !body_is_json(a, &q, r))
-        return none;
-    if (r->length == HTTP_LENGTH_UNKNOWN || r->length <= JSON_BODY_MAX)
-        return (struct http_want){HTTP_BODY_WHOLE, JSON_BODY_MAX};
-    (void)json_refuse(&fault, 413, JSON_TOO_LONG);
-    answer_fault(a, &q, &fault);
-    return none;
+    if (r->method == HTTP_GET || r->method == HTTP_HEAD)
+        call_metrics(a, q);
+    else
+        answer_bad_method(a, q, "GET,HEAD");
 }
 
 static void on_request(void *ctx, const struct http_request *r)
 {
     struct api *a = ctx;
-    struct asked q;
+    struct guard_verdict v = guard_check(&a->guard, r);
+    struct asked q = {.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
     struct match m;
+    char text[96];
 
-    if (admit(a, r, &q, &m))
+    if (v.status) {
+        refuse(a, &q, &v);
+        return;
+    }
+    if (a->stopping) {
+        if (q.problems)
+            answer_problem(a, &q, PROBLEM_NOT_READY, "stopping");
+        else
+            answer_text(a, &q, 503, "stopping");
+        return;
+    }
+    if (a->conf.metrics_here && is_metrics(r)) {
+        metrics_request(a, &q, r);
+        return;
+    }
+    switch (table_match(r->method, r->path, &m)) {
+    case OK:
         dispatch(a, &q, r, &m);
+        break;
+    case ERR_UNSUPPORTED:
+        if (r->method == HTTP_OPTIONS && q.origin)
+            answer_preflight(a, &q);
+        else
+            answer_bad_method(a, &q, m.allow);
+        break;
+    case ERR_INVAL:
+        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m.param_name);
+        if (q.problems) /* not cut: the name is ours */
+            answer_problem(a, &q, PROBLEM_BAD_REQUEST, text);
+        else
+            answer_text(a, &q, 400, text);
+        break;
+    default:
+        if (q.problems)
+            answer_problem(a, &q, PROBLEM_NOT_FOUND, "no such path");
+        else
+            answer_empty(a, &q, 404);
+        break;
+    }
+}
+
+static void on_metrics_request(void *ctx, const struct http_request *r)
+{
+    struct api *a = ctx;
+    struct guard_verdict v = guard_check(&a->guard, r);
+    struct asked q = {.id = r->id, .origin = v.origin, .metrics = true};
+
+    if (v.status)
+        refuse(a, &q, &v);
+    else if (is_metrics(r))
+        metrics_request(a, &q, r);
+    else
+        answer_empty(a, &q, 404);
+}
+
+static void on_metrics_gone(void *ctx, http_id id)
+{
+    (void)ctx;
+    (void)id; /* nothing here waits */
 }
 
 static void on_gone(void *ctx, http_id id)
@@ -516,12 +544,22 @@ void api_free(struct api *a)
 
 struct http_handler api_handler(struct api *a)
 {
-    return (struct http_handler){.head = on_head, .request = on_request, .gone = on_gone, .ctx = a};
+    return (struct http_handler){.request = on_request, .gone = on_gone, .ctx = a};
 }
 
 void api_attach(struct api *a, struct http_server *s)
 {
     a->server = s;
+}
+
+struct http_handler api_metrics_handler(struct api *a)
+{
+    return (struct http_handler){.request = on_metrics_request, .gone = on_metrics_gone, .ctx = a};
+}
+
+void api_attach_metrics(struct api *a, struct http_server *s)
+{
+    a->metrics_server = s;
 }
 
 void api_stop(struct api *a)

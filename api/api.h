@@ -16,6 +16,7 @@
 #include "router/router.h"
 
 struct api;
+struct metrics;
 
 struct api_conf {
     struct bus *bus; /* all borrowed for the api's life */
@@ -27,6 +28,9 @@ struct api_conf {
     const char *const *origins;
     /* Work was put into a core: the glue drains it in this loop turn. */
     void (*kick)(void *ctx);
+    /* The numbers for /metrics, gathered now. */
+    void (*metrics)(void *ctx, struct metrics *ret);
+    bool metrics_here; /* /metrics is a path of the API too */
     void *ctx;
 };
 MUST_CHECK int api_new(const struct api_conf *c, struct api **ret);
@@ -35,6 +39,10 @@ void api_free(struct api *a);
 /* The handler to put into http_conf; then tell the api its server. */
 struct http_handler api_handler(struct api *a);
 void api_attach(struct api *a, struct http_server *s);
+
+/* The same for a listener that has /metrics and nothing else. */
+struct http_handler api_metrics_handler(struct api *a);
+void api_attach_metrics(struct api *a, struct http_server *s);
 
 /* BUS_OUT_ACCEPTED, _TAKEN and _STATUS whose client number is the api's. */
 void api_bus_answer(struct api *a, const struct bus_out *out);

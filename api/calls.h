@@ -34,6 +34,7 @@ struct asked {
     http_id id;
     const char *origin; /* allowed foreign origin, to be named in the answer; or NULL */
     bool problems;      /* a call of /bus/v1: refusals are problems, not texts */
+    bool metrics;       /* came in by the listener of the metrics */
 };
 
 /* What the answer will need besides. */
@@ -53,7 +54,7 @@ struct pending {
 struct api {
     struct api_conf conf;
     struct guard_conf guard;
-    struct http_server *server;
+    struct http_server *server, *metrics_server;
     struct hmap pending;  /* by http_id */
     struct json_out info; /* the answer to GET /admin: it never changes */
     struct api_stats stats;
@@ -80,6 +81,11 @@ void answer_bytes(struct api *a, const struct asked *q, unsigned status, const v
 void answer_problem_with(struct api *a, const struct asked *q, enum problem p, const char *detail,
                          const struct http_header *more);
 void answer_problem(struct api *a, const struct asked *q, enum problem p, const char *detail);
+/* Text of this type. */
+void answer_typed(struct api *a, const struct asked *q, unsigned status, const char *content_type,
+                  struct json_out *o);
+/* 405. */
+void answer_bad_method(struct api *a, const struct asked *q, const char *allow);
 /* 400 with "Invalid URL: Cannot parse ..." */
 void answer_bad_param(struct api *a, const struct asked *q, const struct match *m, const char *why);
 /* False, answered with 415: the body is not said to be JSON. */
@@ -92,6 +98,7 @@ void pending_drop(struct api *a, http_id id); /* fine when there is none */
 /* The bus was asked and said rc at once: waits on, or is answered. */
 void asked_bus(struct api *a, const struct asked *q, int rc);
 
+void call_metrics(struct api *a, const struct asked *q);
 void call_peers(struct api *a, const struct asked *q);
 void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r);
 void call_peer_delete(struct api *a, const struct asked *q, const struct match *m);

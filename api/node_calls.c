@@ -3,6 +3,7 @@
 
 #include "api/calls.h"
 #include "api/json_admin.h"
+#include "api/metrics.h"
 #include "base/err.h"
 
 /* What a visitor writes into. */
@@ -16,6 +17,17 @@ static void visit_peer(void *ctx, const struct peer_info *i)
     struct list_out *l = ctx;
 
     json_peer(&l->out, i, l->now);
+}
+
+void call_metrics(struct api *a, const struct asked *q)
+{
+    struct json_out o = {0};
+    struct metrics m = {0};
+
+    a->conf.metrics(a->conf.ctx, &m);
+    m.api = a->stats;
+    metrics_write(&m, &o);
+    answer_typed(a, q, 200, METRICS_CONTENT_TYPE, &o);
 }
 
 void call_peers(struct api *a, const struct asked *q)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/ip6.h"
 #include "base/pkt.h"
 #include "base/rng.h"
@@ -498,7 +499,9 @@ bool bus_next(struct bus *b, struct instant now, struct bus_out *ret); /* false:
 /* Counters since start and present sizes, for metrics and tests. */
 struct bus_stats {
     uint64_t accepted, delivered, read, aborted, cancelled, unknown, local;
-    uint64_t refused;              /* by the receiver's rules: counted in aborted too */
+    struct histogram delivery; /* from acceptance to its durable receipt, delivered ones */
+    uint64_t accepted_bytes, received_bytes; /* payloads */
+    uint64_t refused;                        /* by the receiver's rules: counted in aborted too */
     uint64_t replayed, key_reused; /* sends whose idem key was known: same content, other content */
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
     uint64_t refused_topic; /* INITs that the topic rules refused */

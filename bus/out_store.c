@@ -109,6 +109,13 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
     return true;
 }
 
+static void count_delivery(struct bus *b, const struct out_msg *m, usec_t now)
+{
+    b->stats.delivered++;
+    histogram_add(&b->stats.delivery,
+                  now - (m->deadline_at - (m->deadline_ms - m->created_ms) * USEC_MS));
+}
+
 /* The commit is there: the local message is in the inbox and its entry is final. */
 static void local_done(struct bus *b, struct out_msg *m, struct instant now)
 {
@@ -127,7 +134,7 @@ static void local_done(struct bus *b, struct out_msg *m, struct instant now)
             in_msg_unref(in);
     }
     b->stats.local++;
-    b->stats.delivered++;
+    count_delivery(b, m, now.mono);
     outbox_drop_body(b, m);
     outbox_free(b, m, now.mono);
 }
@@ -145,6 +152,7 @@ static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_re
         return;
     }
     b->stats.accepted++;
+    b->stats.accepted_bytes += m->len;
     if (!m->reply)
         asked_note(&b->asked, ip6_node(&m->dst), &m->id, now.mono);
     if (m->local) {
@@ -177,7 +185,8 @@ static void final_done(struct bus *b, struct out_msg *m, struct instant now)
 {
     enum out_state s = m->final;
     out_msg_set(m, s);
-    b->stats.delivered += s == OUT_RECEIVED || s == OUT_READ;
+    if (s == OUT_RECEIVED || s == OUT_READ)
+        count_delivery(b, m, now.mono);
     b->stats.read += s == OUT_READ;
     b->stats.aborted += s == OUT_ABORTED;
     b->stats.cancelled += s == OUT_CANCELLED;

@@ -89,6 +89,7 @@ static void complete(struct bus *b, struct part *p, struct instant now)
     part_acks_release(b, p, UINT64_MAX, now.mono);
     part_done_ack(b, p);
     b->stats.received++;
+    b->stats.received_bytes += p->len;
     struct bus_seen_row seen;
     seen_fill(p, &seen, now);
     seen.expire_ms = p->seen_ms; /* its name in the store */

@@ -5,6 +5,7 @@
  *   links_glue.c links <-> peers and router
  *   reroute_glue.c bus <-> router, where a route does not deliver
  *   store_glue.c bus <-> store, router <-> contacts <-> store
+ *   metrics_glue.c the numbers of all of them -> api
  * The cores never see each other; what they have to say to each other passes through here. */
 #pragma once
 #include <errno.h>
@@ -81,7 +82,7 @@ struct node {
     struct contacts *contacts;
     usec_t contacts_at; /* next refresh */
     struct api *api;
-    struct http_server *http;
+    struct http_server *http, *metrics_http;
 };
 
 /* Why a system call failed, where rc is ERR_IO and errno tells; else the text of rc. Thread-safe.
@@ -104,6 +105,13 @@ void links_log_state(const struct node *n);
 /* reroute_glue.c */
 void reroute_doubt(struct node *n, const struct ip6 *dst, struct instant now);
 void reroute_look(struct node *n, struct instant now); /* each turn */
+
+/* metrics_glue.c */
+void metrics_gather(void *ctx, struct metrics *ret); /* ctx: struct node */
+/* The listener of --metrics-api-address, where it is not that of the API; says why not. */
+MUST_CHECK int metrics_start(struct node *n);
+/* Is /metrics a path of the API's own listener? */
+bool metrics_on_api(const struct options *o);
 
 /* store_glue.c */
 MUST_CHECK int store_glue_load(struct node *n);

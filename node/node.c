@@ -20,6 +20,8 @@
 
 #define LOG_TARGET "node"
 
+/* 64 MiB of payload as base64, and what stands around it. */
+#define API_MAX_BODY ((size_t)90 * 1024 * 1024)
 /* Turns of the loop that closing handles may take before the process gives up on a clean end. */
 #define STOP_TURNS 200
 
@@ -365,15 +367,17 @@ static int start_api(struct node *n)
         .self_key = *identity_pubkey(n->identity),
         .start_wall_s = instant_now().wall_ms / 1000,
         .kick = api_kick,
+        .metrics = metrics_gather,
+        .metrics_here = metrics_on_api(n->options),
         .ctx = n,
     };
-    struct http_conf h = {.loop = &n->loop, .addr = a->host, .port = a->port};
-    int rc;
-    if (a->off) {
+    struct http_conf h = {
+        .loop = &n->loop, .addr = a->host, .port = a->port, .max_body = API_MAX_BODY};
+    int rc = api_new(&c, &n->api);
+    if (rc == OK && a->off) {
         log_info("API switched off", "%s", "");
         return OK;
     }
-    rc = api_new(&c, &n->api);
     if (rc == OK) {
         h.handler = api_handler(n->api);
         rc = http_server_new(&h, &n->http);
@@ -428,6 +432,8 @@ static int node_start(struct node *n)
         rc = links_start(n);
     if (rc == OK)
         rc = start_api(n);
+    if (rc == OK)
+        rc = metrics_start(n);
     if (rc != OK)
         return rc;
     self = identity_address(n->identity);
@@ -471,6 +477,8 @@ static void node_stop(struct node *n)
     }
     if (n->http)
         http_server_free(n->http);
+    if (n->metrics_http)
+        http_server_free(n->metrics_http);
     api_free(n->api);
     bus_free(n->bus);
     router_free(n->router);

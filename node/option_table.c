@@ -35,6 +35,9 @@ const struct option_def option_table[] = {
      "Where the node listens and where the commands look for it. `off`: the node has no API."},
     {"api-server-addr", 0, OPTION_ADDR, OPTION_HIDDEN, "ADDRESS",
      BEFORE | WHERE_ASKING | WHERE(CMD_INSPECT), false, AT(api_addr), "", NULL},
+    {"metrics-api-address", 0, OPTION_ADDR, OPTION_SERVED, "ADDRESS", BEFORE, false,
+     AT(metrics_addr), "Address of the metrics, GET /metrics for Prometheus [default: off]",
+     "The address of the HTTP API is allowed: then /metrics is one of its paths."},
     {"no-tun", 0, OPTION_FLAG, OPTION_SERVED, NULL, BEFORE, false, AT(no_tun),
      "Run without a tunnel interface",
      "Messages work without one. This release has none in any case."},
@@ -67,7 +70,6 @@ const struct option_def option_table[] = {
      "Threads for route updates; updates are quick enough on one", NULL},
 
     {"config-file", 'c', OPTION_PATH, OPTION_REFUSED, "FILE", WHERE_ANYWHERE, false, 0, "", NULL},
-    {"metrics-api-address", 0, OPTION_ADDR, OPTION_REFUSED, "ADDRESS", BEFORE, false, 0, "", NULL},
     {"cdn-cache", 0, OPTION_PATH, OPTION_REFUSED, "FOLDER", BEFORE, false, 0, "", NULL},
     {"enable-dns", 0, OPTION_FLAG, OPTION_REFUSED, NULL, BEFORE, false, 0, "", NULL},
     {"vsock-listen-port", 0, OPTION_U32, OPTION_REFUSED, "PORT", BEFORE, false, 0, "", NULL},

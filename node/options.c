@@ -498,6 +498,7 @@ static void options_default(struct options *o)
         .peer_discovery_port = 9650,
         .update_workers = 1,
         .api_addr = {.host = "127.0.0.1", .port = 8989},
+        .metrics_addr = {.off = true},
         .jsonrpc_addr = {.host = "127.0.0.1", .port = 8990},
     };
 }

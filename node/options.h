@@ -65,7 +65,7 @@ struct options {
     struct endpoint peers[OPTIONS_PEERS_MAX];
     size_t peers_count;
     uint16_t tcp_listen_port;
-    struct listen_addr api_addr;
+    struct listen_addr api_addr, metrics_addr; /* metrics: off unless given */
     bool no_tun;
     uint32_t firewall_mark; /* 0: none */
     /* taken and checked, without effect in this release */

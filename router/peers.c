@@ -177,6 +177,7 @@ static int entry_new(struct peers *p, const struct endpoint *e, enum peer_type t
     hmap_add(&p->by_endpoint, &x->by_endpoint, endpoint_hash(p, e));
     list_push_back(&p->all, &x->in_all);
     p->stats.entries++;
+    p->stats.added[type]++;
     if (type == PEER_INBOUND)
         p->inbound++;
     if (type == PEER_DISCOVERED)
@@ -413,6 +414,7 @@ void peers_dialled(struct peers *p, peer_entry e, bool ok, usec_t now)
         return;
     struct entry *x = s->entry;
     if (ok) {
+        p->stats.dials_up++;
         set_state(p, x, PEER_UP, now);
         set_deadline(p, x, PARKED);
         if (x->info.type == PEER_DISCOVERED)

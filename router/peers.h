@@ -29,6 +29,7 @@
 #define PEERS_DISCOVERED_TRIES 3
 
 enum peer_type { PEER_STATIC, PEER_INBOUND, PEER_DISCOVERED };
+#define PEER_TYPES (PEER_DISCOVERED + 1)
 
 enum peer_state {
     PEER_IDLE,    /* known, nothing open;     leaves by: dial, accepted link */
@@ -91,7 +92,8 @@ void peers_each(const struct peers *p, peer_visit *v, void *ctx); /* oldest entr
 
 /* Counters since the start, and how many entries there are now. */
 struct peers_stats {
-    uint64_t dials, dials_failed, dials_timed_out, accepted, taken_over, refused;
+    uint64_t added[PEER_TYPES]; /* by enum peer_type */
+    uint64_t dials, dials_up, dials_failed, dials_timed_out, accepted, taken_over, refused;
     uint32_t entries, up, discovered;
 };
 struct peers_stats peers_stats(const struct peers *p);

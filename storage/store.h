@@ -16,6 +16,7 @@
 
 #include "base/blob.h"
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/ip6.h"
 #include "base/macros.h"
 #include "base/mailbox.h"
@@ -228,7 +229,8 @@ void store_close(struct store *s);
 
 struct store_stats {
     uint64_t ops, commits, commit_failures, statement_failures, checkpoints;
-    uint64_t commit_usec_total, commit_usec_max, batch_max;
+    struct histogram commit; /* how long each took, from its first operation to the disk's word */
+    uint64_t commit_usec_max, batch_max;
     uint64_t queued; /* now */
     uint64_t wal_bytes;
     uint64_t reopens, checkpoint_failures;

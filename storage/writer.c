@@ -234,7 +234,7 @@ static void count(struct store *s, const struct batch *b, int rc, usec_t took)
     t->batch_max = MAX(t->batch_max, b->n);
     if (rc == OK) {
         t->commits++;
-        t->commit_usec_total += (uint64_t)took;
+        histogram_add(&t->commit, took);
         t->commit_usec_max = MAX(t->commit_usec_max, (uint64_t)took);
     } else {
         t->commit_failures++;

@@ -197,7 +197,7 @@ static void bench_ops(struct bench *b, const char *name, uint64_t window, uint64
     uint64_t commits = after.commits - before.commits;
     printf("%-22s window %4" PRIu64 "       %8.0f /s   %5.0f per commit, commit %5.0f us\n", name,
            window, rate(total, took), (double)total / (double)commits,
-           (double)(after.commit_usec_total - before.commit_usec_total) / (double)commits);
+           (double)(after.commit.usec - before.commit.usec) / (double)commits);
 }
 
 static void bench_store(const char *dir)

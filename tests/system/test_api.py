@@ -3,12 +3,15 @@ on purpose from a reference node, `by(net, ours, reference)` holds both answers.
 import base64
 import http.client
 import json
+import pathlib
+import re
 import socket
 import threading
 import time
 
 from lib import Skip, check, check_equal, limit, needs_ours, wait_for
 from lib.node import message_body
+from lib.ports import free_port
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -472,3 +475,45 @@ def test_request_in_pieces_and_pipelined(net):
         r = http.client.HTTPResponse(s)
         r.begin()
         check_equal((r.status, r.read()), (400, b"missing leading protocol identifier"), "a body in pieces")
+
+
+def metrics_of(node, port):
+    """name{labels} -> value, and the set of families."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    c.request("GET", "/metrics")
+    a = c.getresponse()
+    text = a.read().decode()
+    check_equal((a.status, a.getheader("content-type")), (200, TEXT), f"GET /metrics of {node.name}")
+    values, families = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            families.add(line.split()[2])
+        elif not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            values[name] = float(value)
+    return values, families
+
+
+@needs_ours
+def test_metrics(net):
+    port = free_port()
+    a = net.node("a", extra=["--metrics-api-address", f"127.0.0.1:{port}"])
+    b = net.node("b", peers=[a.endpoint()])
+    for i in range(20):
+        a.send(b, b"message %d" % i)
+    for i in range(20):
+        check(b.take(10) is not None, f"message {i} did not come")
+    wait_for("20 are read", lambda: metrics_of(a, port)[0]['mycelium_bus_sent_total{result="read"}'] == 20)
+    values, families = metrics_of(a, port)
+    check_equal(values["mycelium_bus_accepted_total"], 20, "accepted")
+    check_equal(values["mycelium_bus_delivery_seconds_count"], 20, "deliveries")
+    check(values["mycelium_store_commit_seconds_count"] > 0, "no commit was counted")
+    check(values['mycelium_router_packets_routed{verdict="local"}'] > 0, "no packet was counted")
+    check_equal(values["mycelium_peer_manager_peers_up"], 1, "peers that are up")
+    check(1 << 20 < values["process_resident_memory_bytes"] < 1 << 30, "resident memory")
+    check(0 <= time.time() - values["process_start_time_seconds"] < 120, "start of the process")
+    dashboard = (pathlib.Path(__file__).parents[2] / "packaging" / "grafana.json").read_text()
+    json.loads(dashboard)
+    for name in set(re.findall(r"(?:mycelium|process)_[a-z_]+", dashboard)):
+        check(name in families or name.removesuffix("_bucket") in families,
+              f"the dashboard shows {name}, which is not there")

@@ -434,16 +434,10 @@ static void test_usage_errors(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const lines[] = {"--metrics-api-address 127.0.0.1:1",
-                                        "--config-file f",
-                                        "-c f",
-                                        "inspect -c f",
-                                        "--vsock-listen-port 1",
-                                        "--cdn-cache d",
-                                        "--enable-dns",
-                                        "--network-name n",
-                                        "--network-key-file f",
-                                        "-d --enable-dns -t 5"};
+    static const char *const lines[] = {
+        "--config-file f",     "-c f",         "inspect -c f",     "--vsock-listen-port 1",
+        "--cdn-cache d",       "--enable-dns", "--network-name n", "--network-key-file f",
+        "-d --enable-dns -t 5"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         assert_int_equal(parse(lines[i]), 1);

@@ -1,0 +1,47 @@
+/* metrics_glue.c - the numbers of the running node, gathered for whoever asks. */
+#include <string.h>
+
+#include "api/metrics.h"
+#include "node/glue.h"
+#include "node/process.h"
+
+#define LOG_TARGET "node"
+
+void metrics_gather(void *ctx, struct metrics *ret)
+{
+    struct node *n = ctx;
+    router_stats(n->router, &ret->router);
+    ret->peers = peers_stats(n->peers);
+    bus_stats(n->bus, &ret->bus);
+    store_stats(n->store, &ret->store);
+    if (n->http)
+        http_stats(n->http, &ret->http);
+    process_usage(&ret->process);
+}
+
+bool metrics_on_api(const struct options *o)
+{
+    const struct listen_addr *m = &o->metrics_addr, *a = &o->api_addr;
+    return !m->off && !a->off && m->port == a->port && strcmp(m->host, a->host) == 0;
+}
+
+int metrics_start(struct node *n)
+{
+    const struct listen_addr *m = &n->options->metrics_addr;
+    struct http_conf h = {.loop = &n->loop,
+                          .addr = m->host,
+                          .port = m->port,
+                          .max_body = 0,
+                          .handler = api_metrics_handler(n->api)};
+    if (m->off || metrics_on_api(n->options))
+        return OK;
+    int rc = http_server_new(&h, &n->metrics_http);
+    if (rc != OK) {
+        log_error("cannot listen for the metrics", "addr=%s port=%u why=\"%s\"", m->host, m->port,
+                  errno_str(rc));
+        return rc;
+    }
+    api_attach_metrics(n->api, n->metrics_http);
+    log_info("metrics listening", "addr=%s port=%u", m->host, http_server_port(n->metrics_http));
+    return OK;
+}
