@@ -201,6 +201,15 @@ out:
     return rc;
 }
 
+uint64_t state_dir_log_bytes(const struct state_dir *d)
+{
+    struct stat st;
+    char path[4096];
+    int n = snprintf(path, sizeof(path), "%s-wal", d->db);
+    bool there = n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0;
+    return there ? (uint64_t)st.st_size : 0;
+}
+
 /* The database first: without it the log is not touched by anyone, while a database without its log
  * would open as if the last commits had never been. */
 void state_dir_set_aside(const struct state_dir *d, struct why *w)

@@ -2,6 +2,7 @@
  * Internal to storage/. */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/macros.h"
@@ -27,6 +28,8 @@ struct why {
 /* Makes the directory (0700) and an empty database file (0600) if they are missing, and locks. w
  * tells what is wrong. d is to be closed in any case. */
 MUST_CHECK int state_dir_open(struct state_dir *d, const char *path, struct why *w);
+/* Of the file of the log, as it is on disk; 0: none. */
+uint64_t state_dir_log_bytes(const struct state_dir *d);
 /* Renames the database and its log; w tells to what. The files must be closed. */
 void state_dir_set_aside(const struct state_dir *d, struct why *w);
 void state_dir_close(struct state_dir *d);

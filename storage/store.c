@@ -75,6 +75,24 @@ static int read_tops(struct store *s)
     return OK;
 }
 
+/* No harm if it fails, but a longer log. */
+static void shorten_log(struct store *s)
+{
+    uint64_t bytes = state_dir_log_bytes(&s->dir);
+    if (bytes <= s->pace.wal_open)
+        return;
+    (void)sqlite3_busy_timeout(s->db.h, CHECKPOINT_BUSY_MS); /* cannot fail on an open handle */
+    int e = sqlite3_wal_checkpoint_v2(s->db.h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int rc = db_err(&s->db, e);
+    (void)sqlite3_busy_timeout(s->db.h, WRITER_BUSY_MS); /* the same */
+    if (rc < 0)
+        log_warn("log not moved into the database", "path=%s why=\"%s\" detail=\"%s\"", s->dir.db,
+                 err_str(rc), db_err_text(&s->db));
+    else
+        log_info("log moved into the database", "path=%s bytes=%llu", s->dir.db,
+                 (unsigned long long)bytes);
+}
+
 /* Opens the file in its locked directory; why tells about a failure. */
 static int open_db(struct store *s, const struct store_conf *c)
 {
@@ -106,6 +124,8 @@ static int open_db(struct store *s, const struct store_conf *c)
         rc = db_prepare(&s->db);
     if (rc == OK)
         rc = read_tops(s);
+    if (rc == OK)
+        shorten_log(s);
     if (rc < 0)
         why_set(&why, "cannot open the database %s: %s (%s)", s->dir.db, err_str(rc),
                 db_err_text(&s->db));
@@ -116,7 +136,8 @@ static int open_db(struct store *s, const struct store_conf *c)
     return rc;
 }
 
-static const struct store_pace default_pace = {.wal_passive = STORE_WAL_PASSIVE,
+static const struct store_pace default_pace = {.wal_open = STORE_WAL_OPEN,
+                                               .wal_passive = STORE_WAL_PASSIVE,
                                                .wal_restart = STORE_WAL_RESTART,
                                                .free_bytes = STORE_FREE_BYTES,
                                                .checkpoint_usec = STORE_CHECKPOINT_USEC,

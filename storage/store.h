@@ -30,7 +30,10 @@
 #define STORE_WAL_PASSIVE     (32ull * 1024 * 1024)
 #define STORE_WAL_RESTART     (256ull * 1024 * 1024)
 #define STORE_CHECKPOINT_USEC (10 * USEC_SEC)
-#define STORE_IDLE_USEC       (10 * USEC_SEC)
+/* A log longer than this, as a crash leaves it, is moved before the start: every opening reads the
+ * whole log, and what a life that ends early moved is moved again by the next one. */
+#define STORE_WAL_OPEN  (8ull * 1024 * 1024)
+#define STORE_IDLE_USEC (10 * USEC_SEC)
 /* Rows of each table that one STORE_SWEEP removes. */
 #define STORE_SWEEP_ROWS 1000
 /* Entries of the outbox that one STORE_OUT_LIST looks at. */
@@ -180,7 +183,7 @@ void store_op_free(struct store_op *op);             /* with all blobs in it; NU
 
 /* The numbers above, for tests that cannot wait for them. */
 struct store_pace {
-    uint64_t wal_passive, wal_restart, free_bytes;
+    uint64_t wal_open, wal_passive, wal_restart, free_bytes;
     usec_t checkpoint_usec, idle_usec;
 };
 

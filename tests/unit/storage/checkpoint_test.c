@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../unit.h"
@@ -126,6 +127,58 @@ static void test_idle(void **state)
     free(dir);
 }
 
+static const struct store_pace no_checkpoints = {.wal_open = 100000,
+                                                 .wal_passive = 1ull << 40,
+                                                 .wal_restart = 1ull << 40,
+                                                 .checkpoint_usec = 3600 * USEC_SEC,
+                                                 .idle_usec = 3600 * USEC_SEC};
+
+/* 50 rows by a process that ends without closing. Returns the length of the log. */
+static uint64_t crash_with_a_log(const char *dir)
+{
+    struct fixture f;
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (fixture_open(&f, dir, 1, &no_checkpoints) < 0)
+            _exit(1);
+        fixture_start(&f);
+        for (uint64_t i = 1; i <= 50; i++)
+            if (fixture_do(&f, put(i, 10000)) < 0)
+                _exit(2);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    return size_of(dir, "bus.db-wal");
+}
+
+/* The next start begins with a short log, and all is there. A log that is short enough stays. */
+static void test_opening_after_a_crash(void **state)
+{
+    (void)state;
+    struct rows *r = calloc(1, sizeof(*r));
+    assert_non_null(r);
+    for (int moved = 0; moved < 2; moved++) {
+        struct fixture f;
+        struct store_pace pace = no_checkpoints;
+        char *dir = dir_new(true);
+        uint64_t left = crash_with_a_log(dir);
+        assert_true(left > 500000);
+        pace.wal_open = moved ? left - 1 : left;
+        assert_int_equal(fixture_open(&f, dir, 1, &pace), OK);
+        assert_int_equal(size_of(dir, "bus.db-wal"), moved ? 0 : left);
+        assert_int_equal(rows_load(r, &f, UINT64_MAX, 0), OK);
+        assert_int_equal(r->outs, 50);
+        rows_free(r);
+        fixture_close(&f);
+        dir_remove(dir);
+        free(dir);
+    }
+    free(r);
+}
+
 int main(void)
 {
     log_nothing();
@@ -133,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_passive),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_opening_after_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
