@@ -36,6 +36,7 @@ class Node:
         self.jsonrpc_port = free_port()
         self.peers, self.extra = list(peers), list(extra)
         self.space = space or contextlib.nullcontext()
+        self.environment = {}  # more variables for the daemon
         self.api = Api("127.0.0.1", self.api_port, self.space)
         self.process = None
         self.starts = 0
@@ -69,7 +70,7 @@ class Node:
         check(not self.running(), f"{self.name} runs already")
         self.starts += 1
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MYCELIUM_")}
-        environment.update(NO_COLOR="1", HOME=str(self.folder))
+        environment.update(NO_COLOR="1", HOME=str(self.folder), **self.environment)
         environment.pop("RUST_LOG", None)
         with open(self.log_file, "ab") as log, self.space:
             log.write(f"--- start {self.starts}\n".encode())
