@@ -9,9 +9,11 @@
  * The first daemon is a, the second b; PORT is that of the API, LOG a file for the output. A kill
  * comes after a random number of answers, so that it falls into work and not into waiting, and
  * sometimes while the daemon starts. The program starts it again after a random pause. Prints
- * a line of progress every ten seconds on stderr and one JSON object at the end. Exit 0: the books
- * are in order; 1: they are not; 2: usage, or a daemon that ended by itself. */
+ * a line of progress every ten seconds on stderr and one JSON object at the end. At the limit, and
+ * at SIGTERM, it stops sending and killing and lets everything arrive. Exit 0: the books are in
+ * order and complete; 1: they are not; 2: usage, or a daemon that ended by itself. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +77,16 @@ struct campaign {
     uint64_t work, kill_at_work; /* answers that meant something */
     uint32_t done_kills, early_kills;
     bool draining;
+    bool stopped; /* by the limit or a signal: no more is sent, no more kills */
 };
+
+static volatile sig_atomic_t asked_to_stop;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    asked_to_stop = 1;
+}
 
 static int64_t now_ms(void)
 {
@@ -416,6 +427,15 @@ static void progress(struct campaign *m, int64_t now)
         b->twice, b->foreign, b->damaged);
 }
 
+/* What is under way is finished. */
+static void stop(struct campaign *m)
+{
+    m->stopped = true;
+    m->kills = m->done_kills;
+    for (int i = 0; i < 2; i++)
+        m->d[i].next_number = m->books.count;
+}
+
 /* Until all is sent, killed and delivered, and nothing more comes for a while. */
 static void run(struct campaign *m)
 {
@@ -433,12 +453,12 @@ static void run(struct campaign *m)
         for (uint32_t i = 0; i < m->n_clients; i++)
             client_step(m, &m->c[i], now);
         progress(m, now);
+        if (!m->stopped && (now >= end || asked_to_stop))
+            stop(m);
         if (m->work != last_work) {
             last_work = m->work;
             last_work_at = now;
         }
-        if (now >= end)
-            return;
         if (sending(m) || m->done_kills < m->kills)
             continue;
         m->draining = true;
@@ -457,18 +477,19 @@ static bool report(const struct campaign *m)
     const struct books *b = &m->books;
     struct missing left = books_missing(b);
     bool good = left.leased == 0 && left.popped <= b->cut_pops && b->twice == 0 &&
-                b->foreign == 0 && b->damaged == 0 && b->lost_acks == 0 &&
-                b->accepted + b->maybe == b->count && m->done_kills == m->kills;
+                b->foreign == 0 && b->damaged == 0 && b->lost_acks == 0;
+    bool complete = b->accepted + b->maybe == b->count && !m->stopped;
     printf(
         "{\"count\":%u,\"accepted\":%u,\"maybe\":%u,\"replayed\":%u,\"delivered\":%u,\"kills\":%u,"
         "\"killsOfA\":%u,\"killsOfB\":%u,\"early\":%u,\"lost\":%u,\"lostPops\":%u,\"cutPops\":%u,"
         "\"twice\":%u,\"repeats\":%u,\"foreign\":%u,\"damaged\":%u,\"lostAcks\":%u,\"unmarked\":%u,"
-        "\"seconds\":%.1f,\"good\":%s}\n",
+        "\"seconds\":%.1f,\"complete\":%s,\"good\":%s}\n",
         b->count, b->accepted, b->maybe, b->replayed, b->delivered, m->done_kills,
         m->d[0].daemon.kills, m->d[1].daemon.kills, m->early_kills, left.leased, left.popped,
         b->cut_pops, b->twice, b->repeats, b->foreign, b->damaged, b->lost_acks, b->unmarked,
-        (double)(now_ms() - m->started) / 1000, good ? "true" : "false");
-    return good;
+        (double)(now_ms() - m->started) / 1000, complete ? "true" : "false",
+        good ? "true" : "false");
+    return good && complete;
 }
 
 static void usage(void)
@@ -566,6 +587,8 @@ int main(int argc, char **argv)
     static struct campaign m = {.senders = 8, .takers = 3, .limit_s = 86400};
     parse(argc, argv, &m);
     m.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    (void)signal(SIGTERM, on_signal);
+    (void)signal(SIGINT, on_signal);
     clients_make(&m);
     run(&m);
     bool good = report(&m);
