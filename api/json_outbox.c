@@ -51,6 +51,8 @@ static const char *reason_str(enum out_reason r)
         return "refused";
     case OUT_REASON_LOST:
         return "lost";
+    case OUT_REASON_TOO_LARGE:
+        return "too-large";
     }
     return "";
 }

@@ -97,8 +97,8 @@ void bus_free(struct bus *b)
         client_end_all(b);
         outbox_fini(b);
         parts_fini(b);
-        ops_owners_free(b);
         inbox_fini(b);
+        ops_owners_free(b);
     }
     leases_fini(b);
     calls_fini(&b->calls);
@@ -320,9 +320,20 @@ void bus_note(struct bus *b, enum bus_store_kind kind, uint64_t seq, const struc
     op_want(&b->ops, &note->op);
 }
 
+void bus_file_drop(struct bus *b, uint64_t file)
+{
+    static const struct msg_id none;
+    if (file != 0) /* no memory for the note: the next start removes it */
+        bus_note(b, BUS_STORE_FILE_DROP, file, &none, &b->self);
+}
+
 static void note_fill(const struct note *n, struct bus_store_op *op)
 {
     op->kind = n->kind;
+    if (n->kind == BUS_STORE_FILE_DROP) {
+        op->file.number = n->seq;
+        return;
+    }
     op->in.seq = n->seq;
     op->in.id = op->out.id = n->id;
     op->in.dst = op->out.dst = n->dst;

@@ -29,7 +29,7 @@ struct topics;
 /* Everything that a remote or a client can make grow, with the reaction at the limit. */
 struct bus_limits {
     uint32_t out_messages_node; /* live, per destination node (100,000): ERR_LIMIT to the client */
-    uint64_t out_bytes_node;    /* (1 GiB): ERR_LIMIT */
+    uint64_t out_bytes_node;    /* (4 GiB): ERR_LIMIT */
     uint32_t out_messages; /* live, in all; some 500 bytes of memory each (200,000): ERR_LIMIT */
     uint64_t out_bytes;    /* all live payloads (10 GiB): ERR_NOSPACE */
     uint32_t out_transfers_node; /* started at a time, per node (256): waits in QUEUED */
@@ -38,26 +38,39 @@ struct bus_limits {
                                     read back from the store when their turn comes. As much again
                                     for transfers that wait without a slot: others keep theirs */
     uint32_t in_parts_node;      /* incomplete, per source node (256): INIT not answered */
-    uint64_t in_parts_bytes; /* announced bytes of all incomplete messages (64 MiB): not answered */
+    uint64_t in_parts_bytes; /* announced bytes of all incomplete messages in memory (64 MiB): not
+                                answered */
     uint32_t in_messages;    /* complete and there, in all; some 500 bytes of memory each (200,000):
                                 INIT not answered */
     uint64_t in_bytes;       /* (10 GiB): INIT not answered */
     uint32_t in_topic_messages; /* ready or on lease, per topic without limits of its own
                                    (100,000): INIT not answered */
-    uint64_t in_topic_bytes;    /* (1 GiB): INIT not answered */
+    uint64_t in_topic_bytes;    /* (4 GiB): INIT not answered */
     uint32_t topics;            /* with limits of their own (4096): ERR_LIMIT */
     uint32_t tries;             /* leases of a message that may fail (5): then it is dead */
     uint32_t dead_messages;     /* (10,000): the oldest dead one goes */
     int64_t dead_keep_ms;       /* (7 days): then it goes */
     int64_t lease_default_ms;   /* (30,000) */
     uint64_t in_cache_bytes;    /* payloads of these kept in memory (16 MiB) */
-    uint32_t seen;          /* remembered ids of received messages, some 150 bytes of memory each
-                               (1,000,000): not answered */
-    uint32_t init_per_sec;  /* per source node (20,000, burst the same): not answered */
-    uint32_t waiters;       /* clients waiting for a message or a reply (4096): ERR_LIMIT */
-    int64_t ttl_default_ms; /* 300,000 */
-    int64_t ttl_max_ms;     /* 30 days: ERR_INVAL */
-    int64_t status_keep_ms; /* finished entries, from creation (600,000) */
+    uint32_t seen;         /* remembered ids of received messages, some 150 bytes of memory each
+                              (1,000,000): not answered */
+    uint32_t init_per_sec; /* per source node (20,000, burst the same): not answered */
+    uint32_t waiters;      /* clients waiting for a message or a reply (4096): ERR_LIMIT */
+    /* Large messages, whose payload is in a file. */
+    uint64_t len_max;        /* (1 GiB), at most MSG_LEN_CEILING: ERR_TOOBIG; INIT refused */
+    uint64_t len_plain_max;  /* (64 MiB) towards nodes of other programs, which need more than twice
+                                of it in memory: ERR_TOOBIG, or OUT_REASON_TOO_LARGE once it is known
+                                what the node is; unless the client forces it */
+    uint32_t out_files_node; /* transfers of them at a time, per node (4): waits in QUEUED */
+    uint64_t out_read_bytes; /* of files, read ahead of their turn (16 MiB): waits */
+    uint32_t in_files_plain; /* incomplete ones, per node of another program (4): not answered */
+    uint64_t in_files_node;  /* announced bytes of incomplete ones, per source node (2 GiB): INIT
+                                not answered */
+    uint64_t in_files_bytes; /* of all (4 GiB): not answered */
+    uint64_t in_write_bytes; /* came and is not written yet (16 MiB): comes again */
+    int64_t ttl_default_ms;  /* 300,000 */
+    int64_t ttl_max_ms;      /* 30 days: ERR_INVAL */
+    int64_t status_keep_ms;  /* finished entries, from creation (600,000) */
 };
 void bus_limits_default(struct bus_limits *l);
 
@@ -80,6 +93,7 @@ struct bus_out_row {
     bool reply;
     enum out_state state;
     enum out_policy policy;
+    bool forced;  /* struct bus_send, force */
     uint8_t prio; /* below OUT_PRIOS */
     struct idem_key idem;
     enum out_reason reason;
@@ -88,6 +102,9 @@ struct bus_out_row {
     uint8_t sum[MSG_SUM_BYTES];
     struct topic topic;
     struct blob *body; /* borrowed; may be NULL when loading: read later with BUS_STORE_OUT_BODY */
+    uint64_t file;     /* instead of body, above MSG_LEN_MAX; 0 when loading: it is not there */
+    const uint8_t *acked; /* with a file: how far its transfer has come; borrowed */
+    size_t acked_len;
 };
 struct bus_in_row {
     uint64_t
@@ -104,8 +121,9 @@ struct bus_in_row {
     struct topic topic;
     struct blob *body;  /* borrowed; PART: the bytes up to the last one that came, holes undefined;
                            READY may be NULL */
+    uint64_t file;      /* instead of body, above MSG_LEN_MAX; 0 when loading: it is not there */
     const uint8_t *got; /* PART: per chunk index a pair (offset u32, end u32) big endian of what is
-                           there, 0 0 where nothing is */
+                           there, 0 0 where nothing is; with a file: ranges, see bus/ranges.h */
     size_t got_len;
     uint64_t chunks_seen; /* PART: highest chunk index seen + 1 */
     /* Complete: leases that failed since it was last requeued, and given out in all; since when it
@@ -143,8 +161,11 @@ struct bus_send {
     struct ip6 dst;     /* inside 400::/7, else ERR_INVAL; own /64: delivered here */
     struct topic topic; /* of a reply: ignored */
     struct blob
-        *payload;   /* borrowed (the bus takes its own reference); ERR_TOOBIG above MSG_LEN_MAX */
-    int64_t ttl_ms; /* 0: default */
+        *payload; /* borrowed (the bus takes its own reference); ERR_TOOBIG above MSG_LEN_MAX */
+    struct msg_file file; /* instead, above MSG_LEN_MAX: durable already. With OK it is the bus's,
+                             which removes it when the message is gone, or was a repeated one */
+    bool force;           /* above limits.len_plain_max, whatever the receiver is */
+    int64_t ttl_ms;       /* 0: default */
     enum out_policy policy;
     uint8_t prio; /* ERR_INVAL from OUT_PRIOS on */
     /* The same key with the same content: what came of the first one is told, and nothing is sent.
@@ -377,6 +398,15 @@ enum bus_store_kind {
                            in.since_ms */
     BUS_STORE_SWEEP, /* remove finished out rows created before wall `before_ms`, seen rows expired
                       */
+    BUS_STORE_OUT_ACKED, /* out.seq, which has a file, gets out.acked */
+    /* Files of large messages, all of them about `file`. Done in the order of their coming, each
+       kind as its namesake in storage/spool.h. */
+    BUS_STORE_FILE_CREATE,
+    BUS_STORE_FILE_WRITE,
+    BUS_STORE_FILE_SYNC,
+    BUS_STORE_FILE_READ, /* -> body */
+    BUS_STORE_FILE_SUM,  /* -> hashed, sum */
+    BUS_STORE_FILE_DROP,
 };
 
 /* One row of seen. */
@@ -399,6 +429,10 @@ struct bus_store_op {
     const struct bus_seen_key *keys;
     size_t n_keys;
     struct bus_out_filter filter; /* OUT_LIST */
+    struct {
+        uint64_t number, offset, len, solid;
+        struct blob *data; /* WRITE */
+    } file;
 };
 
 struct bus_store_result {
@@ -411,6 +445,8 @@ struct bus_store_result {
     const struct bus_out_row *rows; /* OUT_LIST: n_rows of them, borrowed */
     size_t n_rows;
     uint64_t next_before; /* OUT_LIST: where to go on; 0: that was all */
+    uint64_t hashed;      /* FILE_SUM: less than its len: ask again */
+    const uint8_t *sum;   /* FILE_SUM: borrowed */
 };
 void bus_stored(struct bus *b, const struct bus_store_result *res, struct instant now);
 
@@ -441,10 +477,12 @@ struct bus_message {
     uint8_t src_key[MSG_KEY_BYTES];
     struct topic topic;
     struct blob *payload; /* lends until the next bus_next() */
+    uint64_t file; /* instead, of `len` bytes; 0: none. It is there until the next bus_next(): who
+                      pins it at once may read it to its end, whatever becomes of the message */
     bool reply;
     int64_t recv_ms;
     /* On lease */
-    uint64_t len; /* payload NULL: longer than asked for */
+    uint64_t len; /* payload NULL and no file: longer than asked for */
     struct bus_token token;
     uint32_t redelivered; /* how often it was given out before */
     int64_t lease_ms;     /* end of the lease, wall */
@@ -488,7 +526,8 @@ struct bus_out {
     const struct bus_message *messages; /* FETCHED: lends n_messages */
     size_t n_messages;
     struct bus_settled settled; /* SETTLED: lends */
-    struct blob *body;          /* BODY: lends */
+    struct blob *body;          /* BODY: lends; or */
+    uint64_t file, file_len;    /* as in struct bus_message */
 };
 /* `room(ctx, dst)`: may message packets for dst be queued now? Asked before each packet of a
  * payload; after a no, nothing more for that node comes out until bus_unblocked(). */
@@ -515,7 +554,11 @@ struct bus_stats {
     uint64_t store_errors;
     uint64_t doubts, rerouted; /* routes doubted; other paths taken while packets were under way */
     uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;
-    uint64_t store_flying; /* operations that the store has not answered */
+    uint64_t store_flying;                   /* operations that the store has not answered */
+    uint64_t in_files, in_files_bytes;       /* of in_parts: large ones, announced */
+    uint64_t in_write_bytes, out_read_bytes; /* of large ones, in memory */
+    uint64_t in_write_full;                  /* chunks not taken because of limits.in_write_bytes */
+    uint64_t out_too_large;                  /* ended with OUT_REASON_TOO_LARGE */
     uint64_t in_parts, in_parts_bytes, in_bytes, in_cached_bytes, seen, waiters;
     uint64_t in_ready, in_leased, in_dead; /* in_bytes counts all three */
     uint64_t leased, redelivered, acked, nacked, lease_ends, died, requeued;

@@ -33,8 +33,8 @@
 /* A store operation whose result interests nobody but the counters. */
 struct note {
     struct op op;
-    enum bus_store_kind kind; /* IN_DROP, OUT_READ */
-    uint64_t seq;
+    enum bus_store_kind kind; /* IN_DROP, OUT_READ, FILE_DROP */
+    uint64_t seq;             /* FILE_DROP: number of the file */
     struct msg_id id;
     struct ip6 dst;
 };
@@ -92,6 +92,8 @@ bool bus_admits(struct bus *b, const struct ip6 *src, const uint8_t src_key[stat
                 const struct msg_id *id, bool reply, const uint8_t *topic, size_t topic_len);
 /* Takes pkt (NULL: no memory when it was built; counted as not sent). */
 void bus_control(struct bus *b, const struct ip6 *src, const struct ip6 *dst, struct pkt *pkt);
+/* No row names this file any more, or none ever will. */
+void bus_file_drop(struct bus *b, uint64_t file);
 /* Asks the store for something whose result nobody waits for. */
 void bus_note(struct bus *b, enum bus_store_kind kind, uint64_t seq, const struct msg_id *id,
               const struct ip6 *dst);

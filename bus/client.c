@@ -55,7 +55,14 @@ static int send_check(struct bus *b, const struct bus_send *m)
         return ERR_INVAL;
     if (m->prio >= OUT_PRIOS || m->idem.len > IDEM_KEY_MAX)
         return ERR_INVAL;
-    if (m->payload && m->payload->len > MSG_LEN_MAX)
+    if (m->payload && (m->payload->len > MSG_LEN_MAX || m->file.number != 0))
+        return m->file.number != 0 ? ERR_INVAL : ERR_TOOBIG;
+    if (m->file.number != 0 && m->file.len <= MSG_LEN_MAX)
+        return ERR_INVAL; /* belongs into a row */
+    if (m->file.len > MIN(b->limits.len_max, MSG_LEN_CEILING))
+        return ERR_TOOBIG;
+    if (m->file.len > b->limits.len_plain_max && !m->force && !bus_is_self(b, &m->dst) &&
+        kin_get(&b->kins, ip6_node(&m->dst), b->next_at.mono) == KIN_PLAIN)
         return ERR_TOOBIG;
     const uint8_t *topic = m->topic.b;
     size_t topic_len = m->reply ? 0 : m->topic.len; /* a reply has none */
@@ -139,14 +146,22 @@ int bus_inbox_body(struct bus *b, uint64_t seq, bus_client client, struct instan
         return rc;
     m->refs++;
     c->msg = m;
-    if (m->payload) {
-        c->body = blob_ref(m->payload);
-        c->last_due = true;
-        call_due(&b->calls, c);
-    } else {
-        op_want(&b->ops, &c->op);
-    }
+    call_body(b, c);
     return OK;
+}
+
+void call_body(struct bus *b, struct call *c)
+{
+    const struct in_msg *m = c->msg;
+    if (in_msg_unread(m)) {
+        op_want(&b->ops, &c->op);
+        return;
+    }
+    c->body = blob_ref(m->payload);
+    if (!c->body && m->file == 0)
+        c->rc = ERR_NOENT; /* lost: its file was not there at the start */
+    c->last_due = true;
+    call_due(&b->calls, c);
 }
 
 void bus_forget_client(struct bus *b, bus_client client)
@@ -248,6 +263,7 @@ void client_message(const struct in_msg *m, struct blob *body, struct bus_messag
     r->topic.len = m->topic_len;
     memcpy(r->topic.b, m->topic, m->topic_len);
     r->payload = body;
+    r->file = m->file;
     r->len = m->len;
     r->reply = m->reply;
     r->recv_ms = m->recv_ms;
@@ -283,6 +299,8 @@ static void answer_fill(struct bus *b, struct call *c, struct bus_out *ret)
     case CALL_BODY:
         ret->kind = BUS_OUT_BODY;
         ret->body = c->rc == OK ? c->body : NULL;
+        ret->file = c->rc == OK ? c->msg->file : 0;
+        ret->file_len = c->msg->len;
         break;
     case CALL_SEND:
     case CALL_TAKE:

@@ -10,6 +10,9 @@ MUST_CHECK int call_begin(struct bus *b, bus_client client, enum call_kind kind,
 /* What clients see of m; body is lent, and may be NULL. */
 void client_message(const struct in_msg *m, struct blob *body, struct bus_message *ret);
 
+/* The payload of c->msg is what it waits for: at hand, in a file, or to be read. */
+void call_body(struct bus *b, struct call *c);
+
 bool client_fill(struct call *c, struct bus_store_op *op);
 void client_stored(struct bus *b, struct call *c, const struct bus_store_result *res,
                    struct instant now);

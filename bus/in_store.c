@@ -18,7 +18,7 @@ bool inbox_fill(struct bus *b, struct in_msg *m, struct bus_store_op *op)
     if (m->going) {
         m->flying = IN_OP_TAKE;
         op->kind = BUS_STORE_IN_TAKE;
-        op->want_body = m->taker && m->payload == NULL;
+        op->want_body = m->taker && in_msg_unread(m);
         return true;
     }
     if (m->version == m->stored_version)
@@ -53,7 +53,7 @@ static void take_stored(struct bus *b, struct in_msg *m, const struct bus_store_
     int rc = res->rc;
     if (rc == OK && !m->payload && res->body)
         m->payload = blob_ref(res->body);
-    if (rc == OK && call && (!m->payload || m->payload->len != m->len))
+    if (rc == OK && call && m->file == 0 && (!m->payload || m->payload->len != m->len))
         rc = ERR_CORRUPT; /* the row went, but its payload was not what it said */
     m->taker = NULL;
     if (call) {
@@ -72,6 +72,7 @@ static void take_stored(struct bus *b, struct in_msg *m, const struct bus_store_
     }
     if (m->acked || (call && rc == OK))
         tell_sender(b, m, now);
+    m->gone = true;
     inbox_remove(b, m);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/client.h"
 #include "bus/filter.h"
 #include "bus/leases.h"
 #include "bus/timer.h"
@@ -48,7 +49,7 @@ void in_msg_release(struct in_msg *m)
     m->refs--;
 }
 
-void in_msg_unref(struct in_msg *m)
+void in_msg_unref(struct bus *b, struct in_msg *m)
 {
     if (!m)
         return;
@@ -56,6 +57,8 @@ void in_msg_unref(struct in_msg *m)
     if (--m->refs > 0)
         return;
     assert(!list_linked(&m->all) && !m->op.flying && !m->tq && list_empty(&m->waiting));
+    if (m->gone && m->file != 0)
+        bus_file_drop(b, m->file);
     blob_unref(m->payload);
     free(m);
 }
@@ -200,14 +203,7 @@ static void hand_over(struct bus *b, struct call *call, struct in_msg *m)
     m->refs++;
     call->msg = m;
     if (call->kind == CALL_TAKE && call->peek) {
-        if (m->payload)
-            call->body = blob_ref(m->payload);
-        if (call->body) {
-            call->last_due = true;
-            call_due(&b->calls, call);
-        } else {
-            op_want(&b->ops, &call->op);
-        }
+        call_body(b, call);
         return;
     }
     m->taker = call;
@@ -347,7 +343,7 @@ int inbox_add(struct bus *b, struct in_msg *m, struct instant now)
 
 int inbox_load(struct bus *b, const struct bus_in_row *row, struct instant now)
 {
-    if (row->len > MSG_LEN_MAX)
+    if (row->len > MSG_LEN_CEILING)
         return ERR_CORRUPT;
     struct in_msg *m = in_msg_new(row->topic.b, row->topic.len);
     if (!m)
@@ -363,16 +359,18 @@ int inbox_load(struct bus *b, const struct bus_in_row *row, struct instant now)
     m->tries = row->tries;
     m->offers = m->generation = row->offers;
     m->since_ms = row->since_ms;
+    m->file = row->file;
     if (row->body && row->body->len == m->len)
         m->payload = blob_ref(row->body);
     int rc = enter(b, m);
     if (rc < 0) {
-        in_msg_unref(m);
+        in_msg_unref(b, m);
         return rc;
     }
     /* A lease does not outlive the bus that gave it. */
     bool failed = row->state == IN_LEASED && ++m->tries > b->limits.tries;
-    if (failed) {
+    bool lost = m->len > MSG_LEN_MAX && m->file == 0 && row->state != IN_DEAD;
+    if (failed || lost) { /* lost: nobody could be given it */
         inbox_die(b, m, now);
     } else if (row->state == IN_DEAD) {
         m->state = IN_DEAD;
@@ -405,7 +403,7 @@ void inbox_remove(struct bus *b, struct in_msg *m)
     m->tq = NULL;
     q->refs--;
     topic_settle(b, q);
-    in_msg_unref(m);
+    in_msg_unref(b, m);
 }
 
 void inbox_go(struct bus *b, struct in_msg *m)
@@ -438,7 +436,7 @@ void inbox_forget(struct bus *b, struct call *call, struct instant now)
     struct in_msg *m = call->msg;
     call->msg = NULL;
     if (!m->going || m->taker != call) { /* a peek, or an answer that is ready */
-        in_msg_unref(m);
+        in_msg_unref(b, m);
         return;
     }
     m->taker = NULL;

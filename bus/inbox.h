@@ -65,6 +65,8 @@ struct in_msg {
     int64_t recv_ms;
     uint32_t len;
     struct blob *payload; /* NULL: in the store only */
+    uint64_t file;        /* instead, of a large one; 0: none */
+    bool gone;            /* its row is not there any more: the file goes with the last reference */
     uint8_t topic_len;
     uint8_t topic[];
 };
@@ -88,8 +90,8 @@ void inbox_fini(struct bus *b);
 
 /* A message with one reference, in no queue. NULL: no memory. */
 struct in_msg *in_msg_new(const uint8_t *topic, uint8_t topic_len);
-void in_msg_unref(struct in_msg *m);   /* NULL is fine */
-void in_msg_release(struct in_msg *m); /* one of several references */
+void in_msg_unref(struct bus *b, struct in_msg *m); /* NULL is fine */
+void in_msg_release(struct in_msg *m);              /* one of several references */
 
 /* Takes m, which is durable: goes to who waits for it, or into the queues. ERR_NOMEM: m is still
  * the caller's (and durable: it will be there after a restart). */
@@ -108,6 +110,11 @@ void inbox_leave(struct bus *b, struct call *call);
 void inbox_forget(struct bus *b, struct call *call, struct instant now);
 
 struct in_msg *inbox_find(const struct bus *b, uint64_t seq); /* lends; NULL */
+/* Must its payload be read from the store before it is handed over? */
+static inline bool in_msg_unread(const struct in_msg *m)
+{
+    return !m->payload && m->len <= MSG_LEN_MAX;
+}
 static inline bool in_msg_queued(const struct in_msg *m)
 {
     return m->state == IN_READY && list_linked(&m->all);

@@ -199,7 +199,7 @@ int fetch_new(struct bus *b, const struct bus_fetch *f, struct fetch **ret)
 /* Is there room for m in the answer? The first one comes in any case. */
 static bool fits(const struct fetch *f, const struct in_msg *m)
 {
-    return f->n < f->cap && f->n < f->max && (f->n == 0 || m->len <= f->bytes_left);
+    return f->n < f->cap && f->n < f->max && (f->n == 0 || m->file != 0 || m->len <= f->bytes_left);
 }
 
 void fetch_give(struct bus *b, struct call *call, struct in_msg *m)
@@ -219,10 +219,10 @@ void fetch_give(struct bus *b, struct call *call, struct in_msg *m)
     m->refs++;
     *i = (struct fetch_item){.call = call, .m = m, .generation = m->generation};
     i->op.owner = OP_FETCH;
-    if (m->len <= f->bytes_left) {
+    if (m->file == 0 && m->len <= f->bytes_left) { /* a file is no part of the answer */
         f->bytes_left -= m->len;
         i->body = blob_ref(m->payload);
-        if (!i->body) {
+        if (in_msg_unread(m)) {
             f->reading++;
             op_want(&b->ops, &i->op);
         }
@@ -395,7 +395,7 @@ void fetch_end(struct bus *b, struct call *call)
             inbox_offer(b, i->m);
         }
         blob_unref(i->body);
-        in_msg_unref(i->m);
+        in_msg_unref(b, i->m);
     }
     fetch_free(b, f);
     call->fetch = NULL;

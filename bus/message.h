@@ -11,8 +11,17 @@
 #define MSG_TOPIC_MAX 255
 #define MSG_SUM_BYTES 32 /* BLAKE3 of the payload */
 #define MSG_KEY_BYTES 32
-/* Largest payload that is kept in a database row and in memory. Larger ones are refused (413). */
+/* Largest payload that is kept in a database row and in memory. Larger ones are in a file. */
 #define MSG_LEN_MAX 65536u
+/* A setting may let so much through: lengths fit 32 bits with room for sums of two. */
+#define MSG_LEN_CEILING (UINT32_C(2) << 30)
+
+/* A payload above MSG_LEN_MAX: a file that the store knows by its number. */
+struct msg_file {
+    uint64_t number; /* 0: none */
+    uint64_t len;
+    uint8_t sum[MSG_SUM_BYTES]; /* BLAKE3 of it */
+};
 
 struct msg_id {
     uint8_t b[MSG_ID_BYTES]; /* random, opaque; shown as 16 hex digits */
@@ -64,6 +73,7 @@ enum out_reason {
     OUT_REASON_CANCELLED = 2, /* CANCELLED */
     OUT_REASON_REFUSED = 4,   /* REFUSED */
     OUT_REASON_LOST = 3,      /* ABORTED: its payload was not in the store any more */
+    OUT_REASON_TOO_LARGE = 5, /* ABORTED: for a receiver of another program, and not forced */
 };
 
 enum out_policy { OUT_AT_LEAST_ONCE = 0, OUT_AT_MOST_ONCE = 1 };

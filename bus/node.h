@@ -33,7 +33,7 @@ struct out_msg;
 
 /* Small messages and large ones wait in lines of their own and take turns, so that a small one does
  * not wait for all that is before it. */
-enum line_kind { LINE_SMALL, LINE_LARGE, LINES };
+enum line_kind { LINE_SMALL, LINE_LARGE, LINE_FILE, LINES };
 
 struct line {
     struct list queue[OUT_PRIOS]; /* waiting, by priority, in order of acceptance */

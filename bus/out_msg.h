@@ -75,6 +75,7 @@ struct out_msg {
     uint32_t len;
     bool reply, loaded, local;
     bool accepted; /* durable */
+    bool forced;   /* however large it is for its receiver */
     bool shared;   /* others with its (node, id) ended lately: answers to them may still come */
     bool indexed;  /* in by_id */
     bool queued;   /* in the queue of its line or, prepped, in its prep */
@@ -88,6 +89,7 @@ struct out_msg {
     int64_t created_ms, deadline_ms, final_ms; /* wall */
     usec_t deadline_at;
     struct blob *body; /* NULL: only in the store */
+    uint64_t file;     /* instead: where the payload is; 0: none */
     enum out_kept kept;
 
     /* The transfer; see send_transfer.c. */
@@ -129,12 +131,20 @@ struct out_msg {
 
 static inline enum line_kind out_line_kind(const struct out_msg *m)
 {
+    if (m->len > MSG_LEN_MAX)
+        return LINE_FILE;
     return m->len <= OUT_SMALL_MAX ? LINE_SMALL : LINE_LARGE;
 }
 
 static inline struct line *out_line(const struct out_msg *m)
 {
     return &m->node->lines[out_line_kind(m)];
+}
+
+/* What its payload takes of the memory for payloads. */
+static inline uint64_t out_msg_memory(const struct out_msg *m)
+{
+    return m->file != 0 ? 0 : m->len;
 }
 
 static inline const uint8_t *out_msg_idem(const struct out_msg *m)

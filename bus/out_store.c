@@ -19,6 +19,7 @@ void outbox_row(const struct out_msg *m, struct bus_out_row *r)
     r->reply = m->reply;
     r->state = OUT_QUEUED;
     r->policy = m->policy;
+    r->forced = m->forced;
     r->prio = m->prio;
     r->idem.len = m->idem_len;
     memcpy(r->idem.b, out_msg_idem(m), m->idem_len);
@@ -76,6 +77,7 @@ static void local_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op
     memcpy(in->sum, m->sum, sizeof(in->sum));
     in->topic = op->out.topic;
     in->body = m->body;
+    in->file = m->file; /* moves: its number goes from the one row to the other */
     m->local_seq = in->seq;
 }
 
@@ -89,6 +91,7 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
         m->store_flying = OUT_STORE_PUT;
         op->kind = BUS_STORE_OUT_PUT;
         op->out.body = m->body;
+        op->out.file = m->file;
         if (m->local)
             local_fill(b, m, op);
     } else if (want & OUT_STORE_FINAL) {
@@ -130,8 +133,9 @@ static void local_done(struct bus *b, struct out_msg *m, struct instant now)
         in->recv_ms = m->created_ms;
         in->len = m->len;
         in->payload = blob_ref(m->body);
+        in->file = m->file;
         if (inbox_add(b, in, now) != OK)
-            in_msg_unref(in);
+            in_msg_unref(b, in);
     }
     b->stats.local++;
     count_delivery(b, m, now.mono);
@@ -147,6 +151,7 @@ static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_re
         out_msg_set(m, OUT_RECEIVED); /* by the same commit */
     idem_answer(b, m, res, now);
     if (!m->accepted) {
+        bus_file_drop(b, m->file);
         outbox_drop_body(b, m);
         outbox_free(b, m, now.mono);
         return;
@@ -174,8 +179,7 @@ static void body_done(struct bus *b, struct out_msg *m, const struct bus_store_r
         m->body = blob_ref(res->body);
         node_ready(&b->nodes, m->node);
     } else if (res->rc == ERR_NOENT || (res->rc == OK && !whole)) {
-        m->reason = OUT_REASON_LOST;
-        outbox_finish(b, m, OUT_ABORTED, now);
+        outbox_lost(b, m, now);
     } else if (res->rc != OK) {
         outbox_postpone(b, m, now);
     }
@@ -204,6 +208,7 @@ static void final_done(struct bus *b, struct out_msg *m, struct instant now)
         b->stats.sent_abort++;
     }
     out_calls_answer(b, m, OK);
+    bus_file_drop(b, m->file);
     outbox_free(b, m, now.mono);
 }
 

@@ -185,9 +185,9 @@ static void step_aside(struct bus *b, struct out_msg *m, usec_t now)
 static void body_uncount(struct bus *b, struct out_msg *m)
 {
     if (m->kept == OUT_KEPT_CACHE)
-        b->out.kept_bytes -= m->len;
+        b->out.kept_bytes -= out_msg_memory(m);
     else if (m->kept == OUT_KEPT_READ)
-        b->out.read_bytes -= m->len;
+        b->out.read_bytes -= out_msg_memory(m);
     m->kept = OUT_KEPT_NOT;
 }
 
@@ -202,12 +202,12 @@ void outbox_drop_body(struct bus *b, struct out_msg *m)
 void outbox_keep_body(struct bus *b, struct out_msg *m)
 {
     bool soon = m->node->reachable && out_line(m)->waiting == 0;
-    if (!soon && b->out.kept_bytes + m->len > b->limits.out_cache_bytes) {
+    if (!soon && b->out.kept_bytes + out_msg_memory(m) > b->limits.out_cache_bytes) {
         outbox_drop_body(b, m);
         return;
     }
     m->kept = OUT_KEPT_CACHE;
-    b->out.kept_bytes += m->len;
+    b->out.kept_bytes += out_msg_memory(m);
 }
 
 /* Moves the first waiting messages of a priority to `prep` and has missing payloads read. */
@@ -218,13 +218,13 @@ static void read_ahead(struct bus *b, struct line *l, int prio)
         if (!m)
             return;
         bool room = b->out.read_bytes + m->len <= b->limits.out_cache_bytes;
-        if (!m->body && !room && l->n_prep[prio] > 0)
+        if (!m->body && m->file == 0 && !room && l->n_prep[prio] > 0)
             return; /* always one, so that every node gets on */
         list_del(&m->link);
         list_push_back(&l->prep[prio], &m->link);
         l->n_prep[prio]++;
         m->prepped = true;
-        if (m->body)
+        if (m->body || m->file != 0)
             continue;
         m->kept = OUT_KEPT_READ;
         b->out.read_bytes += m->len;
@@ -253,7 +253,7 @@ struct out_msg *outbox_next(struct bus *b, struct line *l)
             read_ahead(b, l, prio);
         struct out_msg *m = list_first(&l->prep[prio], struct out_msg, link);
         if (m) /* a lower one does not overtake it while its payload is read */
-            return m->body ? m : NULL;
+            return m->body || m->file != 0 ? m : NULL;
     }
     return NULL;
 }
@@ -381,14 +381,17 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
 {
     const struct topic none = {.len = 0};
     struct out_msg *m = out_msg_new(s->reply ? &none : &s->topic, &s->idem);
-    struct blob *body = s->payload ? blob_ref(s->payload) : blob_new(0);
-    if (!m || !body) {
+    bool large = s->file.number != 0;
+    struct blob *body = s->payload || large ? blob_ref(s->payload) : blob_new(0);
+    if (!m || (!body && !large)) {
         out_msg_free(m);
         blob_unref(body);
         return NULL;
     }
     m->body = body;
-    m->len = body->len;
+    m->file = s->file.number;
+    m->forced = s->force;
+    m->len = large ? (uint32_t)s->file.len : body->len;
     m->src = b->self;
     m->dst = s->dst;
     m->reply = s->reply;
@@ -399,7 +402,10 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
     m->created_ms = now.wall_ms;
     m->deadline_ms = now.wall_ms + ttl_ms;
     m->deadline_at = now.mono + ttl_ms * USEC_MS;
-    blake3(body->data, body->len, m->sum);
+    if (large)
+        memcpy(m->sum, s->file.sum, sizeof(m->sum));
+    else
+        blake3(body->data, body->len, m->sum);
     if (s->reply)
         m->id = s->reply_to;
     else
@@ -415,8 +421,9 @@ int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, stru
         return ERR_LIMIT;
     const struct topic none = {.len = 0};
     int rc = OK;
+    uint64_t len = s->payload ? s->payload->len : s->file.len;
     if (!first)
-        rc = check_limits(b, n, s->reply ? &none : &s->topic, s->payload ? s->payload->len : 0);
+        rc = check_limits(b, n, s->reply ? &none : &s->topic, len);
     if (rc < 0)
         return rc;
     struct out_msg *m = msg_make(b, s, now);
@@ -424,6 +431,7 @@ int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, stru
         return ERR_NOMEM;
     if (first) {
         idem_again(b, first, m, call, now);
+        bus_file_drop(b, m->file);
         out_msg_free(m);
         return OK;
     }
@@ -443,9 +451,9 @@ int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, stru
 
 int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now)
 {
-    if (out_state_final(row->state) || row->len > MSG_LEN_MAX)
+    if (out_state_final(row->state))
         return OK; /* nothing to do for it */
-    if (row->prio >= OUT_PRIOS || row->idem.len > IDEM_KEY_MAX)
+    if (row->len > MSG_LEN_CEILING || row->prio >= OUT_PRIOS || row->idem.len > IDEM_KEY_MAX)
         return ERR_CORRUPT;
     struct node *n = node_get(&b->nodes, &row->dst, now.mono);
     struct out_msg *m = n ? out_msg_new(&row->topic, &row->idem) : NULL;
@@ -478,10 +486,14 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
         m->body = blob_ref(row->body);
         outbox_keep_body(b, m);
     }
+    m->file = row->file;
+    m->forced = row->forced;
     b->out_seq = MAX(b->out_seq, m->seq);
     if (!m->reply)
         asked_note(&b->asked, n->key, &m->id, now.mono);
     outbox_line_up(b, m, now.mono);
+    if (m->len > MSG_LEN_MAX && m->file == 0)
+        outbox_lost(b, m, now);
     return OK;
 }
 
@@ -517,6 +529,12 @@ void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struc
     timer_set(&b->out.timers, &m->timer, TIMER_IDLE);
     timer_set(&b->out.deadlines, &m->deadline, TIMER_IDLE);
     op_want(&b->ops, &m->op);
+}
+
+void outbox_lost(struct bus *b, struct out_msg *m, struct instant now)
+{
+    m->reason = OUT_REASON_LOST;
+    outbox_finish(b, m, OUT_ABORTED, now);
 }
 
 void outbox_retry(struct bus *b, struct out_msg *m, struct instant now)

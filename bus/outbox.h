@@ -59,6 +59,8 @@ void outbox_started(struct bus *b, struct out_msg *m);
 void outbox_postpone(struct bus *b, struct out_msg *m, struct instant now);
 /* The end, as far as the network is concerned: state is final. */
 void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struct instant now);
+/* The same: its payload is not in the store any more. */
+void outbox_lost(struct bus *b, struct out_msg *m, struct instant now);
 /* Of (node, id), with the secret of the index. */
 uint64_t outbox_key_hash(const struct bus *b, uint64_t node, const struct msg_id *id);
 

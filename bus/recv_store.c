@@ -108,7 +108,7 @@ static void complete(struct bus *b, struct part *p, struct instant now)
         m->len = p->len;
         m->payload = blob_ref(p->body);
         if (inbox_add(b, m, now) != OK)
-            in_msg_unref(m); /* no memory: it is in the store, and comes with the next start */
+            in_msg_unref(b, m); /* no memory: it is in the store, and comes with the next start */
     }
     part_free(b, p, now.mono);
 }

@@ -101,12 +101,12 @@ static void slot_free(struct bus *b, struct out_msg *m)
 
 void send_slot_end(struct bus *b, struct out_msg *m)
 {
-    if (!m->slot || b->out.late_bytes + m->len > b->limits.out_cache_bytes)
+    if (!m->slot || b->out.late_bytes + out_msg_memory(m) > b->limits.out_cache_bytes)
         return;
     list_del(&m->link);
     list_push_back(&m->node->late, &m->link);
     m->late = true;
-    b->out.late_bytes += m->len;
+    b->out.late_bytes += out_msg_memory(m);
     slot_free(b, m);
 }
 
@@ -174,7 +174,7 @@ void send_stop(struct bus *b, struct out_msg *m)
     list_del(&m->send);
     list_del(&m->link);
     if (m->late)
-        b->out.late_bytes -= m->len;
+        b->out.late_bytes -= out_msg_memory(m);
     m->late = false;
     if (m->slot)
         slot_free(b, m);

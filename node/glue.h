@@ -4,7 +4,7 @@
  *   node.c       start, stop, the pump that drains the cores
  *   links_glue.c links <-> peers and router
  *   reroute_glue.c bus <-> router, where a route does not deliver
- *   store_glue.c bus <-> store, router <-> contacts <-> store
+ *   store_glue.c bus <-> store and spool, router <-> contacts <-> store
  *   metrics_glue.c the numbers of all of them -> api
  * The cores never see each other; what they have to say to each other passes through here. */
 #pragma once
@@ -29,6 +29,7 @@
 #include "router/link/tcp.h"
 #include "router/peers.h"
 #include "router/router.h"
+#include "storage/spool.h"
 #include "storage/store.h"
 
 /* Outputs applied in one turn of the loop before sockets get their turn again. */
@@ -76,7 +77,8 @@ struct node {
     size_t longest_queue; /* bytes that one link had to write at once, at most */
     struct bus *bus;
     struct store *store;
-    struct mailbox results;
+    struct spool *spool;
+    struct mailbox results, spooled; /* of the store, of the spool */
     struct reroute_watch watch[REROUTE_WATCHED];
     size_t watched;
     struct contacts *contacts;
@@ -117,5 +119,8 @@ bool metrics_on_api(const struct options *o);
 MUST_CHECK int store_glue_load(struct node *n);
 void store_glue_submit(struct node *n, const struct bus_store_op *op);
 void store_glue_results(struct node *n);
+/* struct spool_op, user */
+#define SPOOL_FOR_BUS 0
+void spool_glue_results(struct node *n);
 /* The routes in use become contacts, and what changed goes to the store. */
 void store_glue_contacts(struct node *n, struct instant now);

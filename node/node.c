@@ -165,6 +165,7 @@ static void on_pump(uv_prepare_t *h)
 
 static void on_stored(uv_async_t *h)
 {
+    spool_glue_results(h->data); /* a file is there before the row that names it */
     store_glue_results(h->data);
 }
 
@@ -188,6 +189,8 @@ static void log_state(struct node *n)
     struct bus_stats b;
     struct store_stats s;
     struct contacts_stats c;
+    struct spool_stats f;
+    spool_stats(n->spool, &f);
     router_stats(n->router, &r);
     bus_stats(n->bus, &b);
     store_stats(n->store, &s);
@@ -236,6 +239,15 @@ static void log_state(struct node *n)
              "ops=%" PRIu64 " commits=%" PRIu64 " queued=%" PRIu64 " failures=%" PRIu64
              " wal_bytes=%" PRIu64,
              s.ops, s.commits, s.queued, s.commit_failures, s.wal_bytes);
+    log_info("large messages",
+             "files=%" PRIu64 " written=%" PRIu64 " read=%" PRIu64 " syncs=%" PRIu64
+             " sync_usec_max=%" PRIu64 " coming=%" PRIu64 " coming_bytes=%" PRIu64
+             " write_bytes=%" PRIu64 " read_bytes=%" PRIu64 " write_full=%" PRIu64
+             " too_large=%" PRIu64 " failures=%" PRIu64 " refused_full=%" PRIu64
+             " refused_busy=%" PRIu64,
+             f.files, f.written, f.read, f.syncs, f.sync_usec_max, b.in_files, b.in_files_bytes,
+             b.in_write_bytes, b.out_read_bytes, b.in_write_full, b.out_too_large, f.failures,
+             f.refused_full, f.refused_busy);
     log_info("contacts",
              "known=%" PRIu64 " asked=%" PRIu64 " written=%" PRIu64 " failed=%" PRIu64
              " ignored=%" PRIu64 " evicted=%" PRIu64,
@@ -317,7 +329,16 @@ static int start_store(struct node *n)
                   text ? text : err_str(rc));
         return rc;
     }
+    struct spool_conf spool = {.dir = dir, .results = &n->spooled};
+    rc = spool_open(&spool, &n->spool);
+    if (rc != OK) {
+        log_error("cannot open the folder of large messages", "dir=%s why=\"%s\"", dir,
+                  errno_str(rc));
+        return rc;
+    }
     rc = store_glue_load(n);
+    if (rc == OK)
+        rc = spool_start(n->spool);
     if (rc == OK)
         rc = store_start(n->store);
     if (rc != OK)
@@ -414,7 +435,8 @@ static int start_loop(struct node *n)
         start_signal(n, &n->sighup, on_hangup, SIGHUP) != OK ||
         start_signal(n, &n->sigusr1, on_state_signal, SIGUSR1) != OK)
         return ERR_IO;
-    return mailbox_init(&n->results, wake_for_results, n);
+    int rc = mailbox_init(&n->spooled, wake_for_results, n);
+    return rc == OK ? mailbox_init(&n->results, wake_for_results, n) : rc;
 }
 
 static int node_start(struct node *n)
@@ -463,7 +485,10 @@ static void node_stop(struct node *n)
     if (n->tcp)
         links_stop(n);
     if (n->store) {
+        spool_close(n->spool);
+        n->spool = NULL;
         store_close(n->store);
+        spool_glue_results(n);
         store_glue_results(n); /* answers for clients that still wait */
         struct bus_out b;
         while (bus_next(n->bus, instant_now(), &b)) {
@@ -526,6 +551,8 @@ int node_run(const struct options *o)
     hmap_fini(&n->links);
     if (n->results.tail)
         mailbox_fini(&n->results);
+    if (n->spooled.tail)
+        mailbox_fini(&n->spooled);
     free(n);
     return rc == OK ? 0 : 1;
 }

@@ -11,11 +11,14 @@
 
 #define LOG_TARGET "store"
 
+/* In column `policy`: struct bus_out_row, forced. */
+#define POLICY_FORCED 16
+
 static_assert(MSG_TOPIC_MAX == STORE_TOPIC_MAX, "topics of the bus and of the store");
 static_assert(IDEM_KEY_MAX == STORE_IDEM_MAX, "keys of the bus and of the store");
 static_assert(BUS_TOKEN_KEY == STORE_SECRET, "the secret of the store is the key of the tokens");
 
-static void out_to_store(const struct bus_out_row *r, struct store_out *s)
+static int out_to_store(const struct bus_out_row *r, struct store_out *s)
 {
     s->seq = r->seq;
     memcpy(s->id, r->id.b, sizeof(s->id));
@@ -23,7 +26,7 @@ static void out_to_store(const struct bus_out_row *r, struct store_out *s)
     s->dst = r->dst;
     s->reply = r->reply;
     s->state = (int)r->state;
-    s->policy = (int)r->policy;
+    s->policy = (int)r->policy | (r->forced ? POLICY_FORCED : 0);
     s->prio = r->prio;
     s->reason = (int)r->reason;
     s->idem_len = r->idem.len;
@@ -36,6 +39,11 @@ static void out_to_store(const struct bus_out_row *r, struct store_out *s)
     s->topic_len = r->topic.len;
     memcpy(s->topic, r->topic.b, r->topic.len);
     s->body = blob_ref(r->body);
+    s->file = r->file;
+    if (r->acked_len == 0)
+        return OK;
+    s->acked = blob_copy(r->acked, r->acked_len);
+    return s->acked ? OK : ERR_NOMEM;
 }
 
 static void out_from_store(const struct store_out *s, struct bus_out_row *r)
@@ -47,11 +55,15 @@ static void out_from_store(const struct store_out *s, struct bus_out_row *r)
     r->dst = s->dst;
     r->reply = s->reply;
     r->state = (enum out_state)s->state;
-    r->policy = (enum out_policy)s->policy;
+    r->policy = (enum out_policy)(s->policy & ~POLICY_FORCED);
+    r->forced = s->policy & POLICY_FORCED;
     r->prio = s->prio;
     r->reason = (enum out_reason)s->reason;
     r->idem.len = s->idem_len;
     memcpy(r->idem.b, s->idem, s->idem_len);
+    r->file = s->file;
+    r->acked = s->acked ? s->acked->data : NULL;
+    r->acked_len = s->acked ? s->acked->len : 0;
     r->created_ms = s->created_ms;
     r->deadline_ms = s->deadline_ms;
     r->final_ms = s->final_ms;
@@ -82,6 +94,7 @@ static int in_to_store(const struct bus_in_row *r, struct store_in *s)
     s->offers = r->offers;
     s->since_ms = r->since_ms;
     s->body = blob_ref(r->body);
+    s->file = r->file;
     if (r->got_len > 0) {
         s->got = blob_copy(r->got, r->got_len);
         if (!s->got)
@@ -111,6 +124,7 @@ static void in_from_store(const struct store_in *s, struct bus_in_row *r)
     r->offers = s->offers;
     r->since_ms = s->since_ms;
     r->body = s->body;
+    r->file = s->file;
     r->got = s->got ? s->got->data : NULL;
     r->got_len = s->got ? s->got->len : 0;
 }
@@ -153,6 +167,8 @@ static int load_out(void *ctx, const struct store_out *row)
     struct node *n = ctx;
     struct bus_out_row r;
     out_from_store(row, &r);
+    if (r.file != 0 && !spool_claim(n->spool, r.file, r.len))
+        r.file = 0;
     return bus_load_out(n->bus, &r, instant_now());
 }
 
@@ -161,6 +177,9 @@ static int load_in(void *ctx, const struct store_in *row)
     struct node *n = ctx;
     struct bus_in_row r;
     in_from_store(row, &r);
+    uint64_t len = r.state >= IN_READY ? r.len : 0;
+    if (r.file != 0 && !spool_claim(n->spool, r.file, len))
+        r.file = 0;
     return bus_load_in(n->bus, &r, instant_now());
 }
 
@@ -252,12 +271,80 @@ static enum store_kind kind_of(enum bus_store_kind k)
         return STORE_IN_STATE;
     case BUS_STORE_SWEEP:
         return STORE_SWEEP;
+    case BUS_STORE_OUT_ACKED:
+        return STORE_OUT_ACKED;
+    case BUS_STORE_FILE_CREATE:
+    case BUS_STORE_FILE_WRITE:
+    case BUS_STORE_FILE_SYNC:
+    case BUS_STORE_FILE_READ:
+    case BUS_STORE_FILE_SUM:
+    case BUS_STORE_FILE_DROP:
+        break; /* the spool's */
     }
     return STORE_SWEEP; /* not reached: every kind is above */
 }
 
+/* False: not one of the spool. */
+static bool spool_kind_of(enum bus_store_kind k, enum spool_kind *ret)
+{
+    static const struct {
+        enum bus_store_kind bus;
+        enum spool_kind spool;
+    } same[] = {{BUS_STORE_FILE_CREATE, SPOOL_CREATE}, {BUS_STORE_FILE_WRITE, SPOOL_WRITE},
+                {BUS_STORE_FILE_SYNC, SPOOL_SYNC},     {BUS_STORE_FILE_READ, SPOOL_READ},
+                {BUS_STORE_FILE_SUM, SPOOL_SUM},       {BUS_STORE_FILE_DROP, SPOOL_DROP}};
+    for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+        if (same[i].bus == k) {
+            *ret = same[i].spool;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void failed_at_once(struct node *n, uint64_t tag, int rc)
+{
+    struct bus_store_result res = {.tag = tag, .rc = rc};
+    bus_stored(n->bus, &res, instant_now());
+}
+
+static void spool_glue_submit(struct node *n, const struct bus_store_op *op, enum spool_kind kind)
+{
+    struct spool_op *s = spool_op_new(kind, op->file.number);
+    if (!s) {
+        failed_at_once(n, op->tag, ERR_NOMEM);
+        return;
+    }
+    s->user = SPOOL_FOR_BUS;
+    s->tag = op->tag;
+    s->offset = op->file.offset;
+    s->len = op->file.len;
+    s->solid = op->file.solid;
+    s->data = blob_ref(op->file.data);
+    spool_submit(n->spool, s);
+}
+
+void spool_glue_results(struct node *n)
+{
+    struct mail *m = mailbox_take_all(&n->spooled);
+    struct instant now = instant_now();
+    for (struct mail *next; m; m = next) {
+        struct spool_op *s = container_of(m, struct spool_op, mail);
+        next = m->next;
+        struct bus_store_result res = {
+            .tag = s->tag, .rc = s->rc, .body = s->data, .hashed = s->hashed, .sum = s->sum};
+        bus_stored(n->bus, &res, now);
+        spool_op_free(s);
+    }
+}
+
 void store_glue_submit(struct node *n, const struct bus_store_op *op)
 {
+    enum spool_kind kind;
+    if (spool_kind_of(op->kind, &kind)) {
+        spool_glue_submit(n, op, kind);
+        return;
+    }
     struct store_op *s = store_op_new(kind_of(op->kind));
     int rc = s ? OK : ERR_NOMEM;
     if (rc == OK) {
@@ -268,17 +355,17 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
         s->now_ms = op->now_ms;
         s->has_in = op->has_in;
         s->has_seen = op->kind == BUS_STORE_IN_READY;
-        out_to_store(&op->out, &s->out);
-        rc = in_to_store(&op->in, &s->in);
+        rc = out_to_store(&op->out, &s->out);
+        if (rc == OK)
+            rc = in_to_store(&op->in, &s->in);
         if (rc == OK)
             rc = keys_to_store(op, s);
         seen_to_store(&op->seen, &s->seen);
         list_to_store(&op->filter, &s->list);
     }
     if (rc != OK) {
-        struct bus_store_result res = {.tag = op->tag, .rc = rc};
         store_op_free(s);
-        bus_stored(n->bus, &res, instant_now());
+        failed_at_once(n, op->tag, rc);
         return;
     }
     store_submit(n->store, s);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "bus/ranges.h"
+#include "tests/unit/bus/fake_spool.h"
 
 void fake_store_init(struct fake_store *s)
 {
@@ -101,6 +103,7 @@ static void op_free(struct fake_op *o)
     blob_unref(o->in_body);
     blob_unref(o->res.body);
     free(o->got);
+    free(o->acked);
     free(o->keys);
     free(o->rows);
     free(o);
@@ -123,6 +126,10 @@ void fake_store_add(struct fake_store *s, const struct bus_store_op *op, usec_t 
         o->got = malloc(op->in.got_len);
         memcpy(o->got, op->in.got, op->in.got_len);
     }
+    if (op->out.acked_len > 0) {
+        o->acked = malloc(op->out.acked_len);
+        memcpy(o->acked, op->out.acked, op->out.acked_len);
+    }
     if (op->n_keys > 0) {
         o->keys = calloc(op->n_keys, sizeof(*o->keys));
         memcpy(o->keys, op->keys, op->n_keys * sizeof(*o->keys));
@@ -143,8 +150,28 @@ usec_t fake_store_deadline(const struct fake_store *s)
                                    : list_entry(s->waiting.next, struct fake_op, link)->commit_at;
 }
 
+/* A row never names a file, or bytes of it, that are not on disk. */
+static void check_file(const struct fake_store *s, uint64_t number, uint64_t len, bool whole,
+                       const uint8_t *got, size_t got_len)
+{
+    assert((number != 0) == (len > MSG_LEN_MAX));
+    if (number == 0)
+        return;
+    const struct fake_file *f = fake_file_find(s->spool, number);
+    assert(f);
+    assert(!whole || fake_file_durable(f, 0, len));
+    struct ranges r = {.v = NULL};
+    assert(ranges_decode(&r, got, whole ? 0 : got_len, (uint32_t)len) == OK);
+    assert(whole || r.n == got_len / RANGES_ENTRY);
+    for (uint32_t i = 0; i < r.n; i++)
+        assert(fake_file_durable(f, r.v[i].offset, r.v[i].end));
+    ranges_fini(&r);
+}
+
 static void in_put(struct fake_store *s, struct fake_op *o)
 {
+    check_file(s, o->op.in.file, o->op.in.len, o->op.in.state >= IN_READY, o->got,
+               o->op.in.got_len);
     struct fake_in *i = in_by_seq(s, &o->op.in.id, o->op.in.seq);
     if (i) {
         assert(o->op.in.state < IN_READY && i->row.state < IN_READY);
@@ -180,6 +207,7 @@ static void out_put(struct fake_store *s, struct fake_op *o)
 {
     assert(o->op.out.seq > s->out_seq);
     s->out_seq = o->op.out.seq;
+    check_file(s, o->op.out.file, o->op.out.len, true, NULL, 0);
     struct fake_out *r = calloc(1, sizeof(*r));
     r->row = o->op.out;
     r->body = blob_ref(o->out_body);
@@ -273,6 +301,7 @@ static void apply(struct fake_store *s, struct fake_op *o)
         if (out_state_final(op->out.state)) {
             blob_unref(out->body);
             out->body = NULL;
+            out->row.file = 0;
         }
         break;
     case BUS_STORE_OUT_READ:
@@ -351,6 +380,24 @@ static void apply(struct fake_store *s, struct fake_op *o)
         o->res.more = s->sweeps_full > 0;
         s->sweeps_full -= s->sweeps_full > 0;
         break;
+    case BUS_STORE_OUT_ACKED:
+        out = out_by_seq(s, &op->out.id, op->out.seq);
+        assert(out && out->row.file != 0);
+        free(out->acked);
+        out->acked = o->acked;
+        o->acked = NULL;
+        out->row.acked = out->acked;
+        out->row.acked_len = op->out.acked_len;
+        s->acked_writes++;
+        break;
+    case BUS_STORE_FILE_CREATE:
+    case BUS_STORE_FILE_WRITE:
+    case BUS_STORE_FILE_SYNC:
+    case BUS_STORE_FILE_READ:
+    case BUS_STORE_FILE_SUM:
+    case BUS_STORE_FILE_DROP:
+        assert(false); /* the spool's */
+        break;
     }
 }
 
@@ -388,6 +435,7 @@ void fake_store_fini(struct fake_store *s)
         for (struct hnode *h = s->out.slots[i], *n; h; h = n) {
             n = h->next;
             blob_unref(container_of(h, struct fake_out, by_id)->body);
+            free(container_of(h, struct fake_out, by_id)->acked);
             free(container_of(h, struct fake_out, by_id));
         }
     for (size_t i = 0; i <= s->in.mask; i++)
@@ -431,6 +479,12 @@ static int by_in_seq(const void *a, const void *b)
     return (*x)->row.seq < (*y)->row.seq ? -1 : 1;
 }
 
+/* As at a start: the number, if its file is there. */
+static uint64_t claim(const struct fake_store *s, uint64_t number)
+{
+    return number != 0 && fake_file_find(s->spool, number) ? number : 0;
+}
+
 void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
 {
     struct fake_out **out = calloc(s->out.count + 1, sizeof(struct fake_out *));
@@ -441,8 +495,11 @@ void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
             if (!out_state_final(container_of(h, struct fake_out, by_id)->row.state))
                 out[n++] = container_of(h, struct fake_out, by_id);
     qsort(out, n, sizeof(struct fake_out *), by_out_seq);
-    for (size_t i = 0; i < n; i++)
-        assert(bus_load_out(b, &out[i]->row, now) == OK);
+    for (size_t i = 0; i < n; i++) {
+        struct bus_out_row row = out[i]->row;
+        row.file = claim(s, row.file);
+        assert(bus_load_out(b, &row, now) == OK);
+    }
     n = 0;
     for (size_t i = 0; i <= s->in.mask; i++)
         for (struct hnode *h = s->in.slots[i]; h; h = h->next)
@@ -452,6 +509,7 @@ void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
         struct bus_in_row row = in[i]->row;
         if (row.state >= IN_READY)
             row.body = NULL;
+        row.file = claim(s, row.file);
         assert(bus_load_in(b, &row, now) == OK);
     }
     for (size_t i = 0; i <= s->seen.mask; i++)
@@ -469,4 +527,31 @@ size_t fake_ready_count(const struct fake_store *s)
         for (struct hnode *h = s->in.slots[i]; h; h = h->next)
             n += container_of(h, struct fake_in, by_id)->row.state >= IN_READY;
     return n;
+}
+
+/* Is there a row that names it? */
+bool fake_file_named(const struct fake_store *s, uint64_t number)
+{
+    for (size_t i = 0; i <= s->out.mask; i++)
+        for (struct hnode *h = s->out.slots[i]; h; h = h->next)
+            if (container_of(h, struct fake_out, by_id)->row.file == number)
+                return true;
+    for (size_t i = 0; i <= s->in.mask; i++)
+        for (struct hnode *h = s->in.slots[i]; h; h = h->next)
+            if (container_of(h, struct fake_in, by_id)->row.file == number)
+                return true;
+    return false;
+}
+
+void fake_store_orphans(struct fake_store *s)
+{
+    list_foreach_safe (l, &s->spool->files) {
+        struct bus_store_op op = {.kind = BUS_STORE_FILE_DROP};
+        op.file.number = list_entry(l, struct fake_file, link)->number;
+        if (fake_file_named(s, op.file.number))
+            continue;
+        fake_spool_add(s->spool, &op, 0);
+    }
+    fake_spool_run(s->spool, USEC_NEVER);
+    fake_spool_crash(s->spool, false); /* nobody waits for the results */
 }

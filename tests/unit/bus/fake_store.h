@@ -14,6 +14,7 @@ struct fake_out {
     struct hnode by_id;
     struct bus_out_row row;
     struct blob *body;
+    uint8_t *acked;
 };
 struct fake_in {
     struct hnode by_id;
@@ -29,7 +30,7 @@ struct fake_op {
     struct list link;
     struct bus_store_op op;
     struct blob *out_body, *in_body;
-    uint8_t *got;
+    uint8_t *got, *acked;
     struct bus_seen_key *keys;
     usec_t commit_at;
     struct bus_out_row *rows;
@@ -46,6 +47,8 @@ struct fake_store {
     size_t sweeps;
     size_t sweeps_full; /* this many sweeps leave rows for another one */
     uint64_t out_seq, in_seq;
+    struct fake_spool *spool; /* the rows that name files are checked against it */
+    size_t acked_writes;
     struct rng rng; /* for the maps only */
 };
 
@@ -65,4 +68,7 @@ struct fake_out *fake_out_find(const struct fake_store *s, const struct msg_id *
 struct fake_in *fake_in_find(const struct fake_store *s, const struct msg_id *id, uint64_t node,
                              bool ready);
 bool fake_seen_has(const struct fake_store *s, const struct msg_id *id, uint64_t node);
+bool fake_file_named(const struct fake_store *s, uint64_t number); /* by a row */
+/* Files that no row names go, as at a start. */
+void fake_store_orphans(struct fake_store *s);
 size_t fake_ready_count(const struct fake_store *s);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blake3.h"
 #include "base/err.h"
 #include "tests/unit/unit.h"
 
@@ -22,6 +23,8 @@ void rig_init(struct rig *r, uint64_t seed)
         memset(n->key, (int)i + 1, sizeof(n->key));
         bus_limits_default(&n->limits);
         fake_store_init(&n->store);
+        fake_spool_init(&n->spool);
+        n->store.spool = &n->spool;
         n->commit_min = 1 * USEC_MS;
         n->commit_max = 3 * USEC_MS;
     }
@@ -40,6 +43,7 @@ void rig_start(struct rig *r, unsigned node)
     assert_int_equal(bus_new(&c, rig_instant(r), &n->bus), OK);
     bus_load_key(n->bus, n->key); /* the store's, over all starts */
     fake_store_load(&n->store, n->bus, rig_instant(r));
+    fake_store_orphans(&n->store);
 }
 
 void rig_crash(struct rig *r, unsigned node)
@@ -48,6 +52,7 @@ void rig_crash(struct rig *r, unsigned node)
     bus_free(n->bus);
     n->bus = NULL;
     fake_store_crash(&n->store, (size_t)rng_below(&r->rng, 8));
+    fake_spool_crash(&n->spool, n->power_cuts);
 }
 
 static void packets_free(struct list *l)
@@ -67,6 +72,7 @@ void rig_fini(struct rig *r)
         struct rig_node *n = &r->node[i];
         bus_free(n->bus);
         fake_store_fini(&n->store);
+        fake_spool_fini(&n->spool);
         for (size_t k = 0; k < n->n_answers; k++) {
             struct rig_answer *a = &n->answers[k];
             blob_unref(a->payload);
@@ -256,9 +262,20 @@ static void record(struct rig *r, struct rig_node *n, const struct bus_out *out)
         a->topic = out->message->topic;
         a->seq = out->message->seq;
         a->payload = blob_ref(out->message->payload);
+        a->file = out->message->file;
+        a->len = out->message->len;
     }
     if (out->body)
         a->payload = blob_ref(out->body);
+    if (out->kind == BUS_OUT_BODY && out->file != 0) {
+        a->file = out->file;
+        a->len = out->file_len;
+    }
+    if (a->file != 0) { /* who pins it now can read it */
+        struct fake_file *f = fake_file_find(&n->spool, a->file);
+        assert_non_null(f);
+        assert_true(f->size >= a->len);
+    }
     if (out->n_messages > 0) {
         a->n = out->n_messages;
         a->messages = calloc(a->n, sizeof(*a->messages));
@@ -305,7 +322,10 @@ void rig_drain(struct rig *r, unsigned node)
         case BUS_OUT_STORE: {
             usec_t spread = n->commit_max - n->commit_min;
             usec_t took = n->commit_min + (usec_t)rng_below(&r->rng, (uint64_t)spread + 1);
-            fake_store_add(&n->store, out.store, r->now + took);
+            if (out.store->kind >= BUS_STORE_FILE_CREATE)
+                fake_spool_add(&n->spool, out.store, r->now);
+            else
+                fake_store_add(&n->store, out.store, r->now + took);
             break;
         }
         case BUS_OUT_ACCEPTED:
@@ -344,6 +364,7 @@ static usec_t next_event(struct rig *r)
         if (!r->node[i].bus)
             continue;
         t = MIN(t, fake_store_deadline(&r->node[i].store));
+        t = MIN(t, fake_spool_deadline(&r->node[i].spool));
         t = MIN(t, bus_deadline(r->node[i].bus));
     }
     return t;
@@ -357,6 +378,9 @@ static void step(struct rig *r)
         struct bus_store_result res;
         if (!n->bus)
             continue;
+        fake_spool_run(&n->spool, r->now);
+        while (fake_spool_result(&n->spool, &res))
+            bus_stored(n->bus, &res, rig_instant(r));
         fake_store_commit(&n->store, r->now);
         while (fake_store_result(&n->store, &res))
             bus_stored(n->bus, &res, rig_instant(r));
@@ -402,6 +426,25 @@ bus_client rig_send(struct rig *r, unsigned from, const struct ip6 *dst, struct 
     bus_client c = rig_send_ex(r, from, &s);
     blob_unref(payload);
     return c;
+}
+
+bus_client rig_send_file(struct rig *r, unsigned from, const struct ip6 *dst, uint64_t len,
+                         enum out_policy policy)
+{
+    struct rig_node *n = &r->node[from];
+    struct bus_send s = {.dst = *dst, .policy = policy, .ttl_ms = 3600 * 1000, .force = true};
+    uint8_t *bytes = malloc(len);
+    uint64_t state = rng_u64(&r->rng) | 1;
+    assert_non_null(bytes);
+    for (uint64_t i = 0; i < len; i++) {
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+        bytes[i] = (uint8_t)(state >> 56);
+    }
+    s.file.number = (rng_u64(&r->rng) & INT64_MAX) | 1;
+    s.file.len = len;
+    blake3(bytes, len, s.file.sum);
+    fake_file_make(&n->spool, s.file.number, bytes, len);
+    return rig_send_ex(r, from, &s);
 }
 
 bus_client rig_take_ex(struct rig *r, unsigned node, const struct bus_take *t)

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/clock.h"
 #include "bus/codec.h"
+#include "tests/unit/bus/fake_spool.h"
 #include "tests/unit/bus/fake_store.h"
 
 #define RIG_NODES 3
@@ -17,6 +18,7 @@ struct rig_answer {
     struct ip6 src, dst;
     struct topic topic;
     struct blob *payload;
+    uint64_t file, len; /* instead, of a large message */
     uint64_t seq;
     struct bus_status_info status; /* STATUS, ACCEPTED */
     bool replayed;
@@ -41,10 +43,12 @@ struct rig_packet {
 struct rig_node {
     struct bus *bus; /* NULL: crashed */
     struct fake_store store;
+    struct fake_spool spool;
     struct ip6 addr;
     uint8_t key[MSG_KEY_BYTES];
     struct bus_limits limits;
     bool plain;       /* as if it was of another program */
+    bool power_cuts;  /* rig_crash() is one, else a kill -9 */
     bool memory_acks; /* its CHUNK ACKs without a trailer are not checked either */
     struct rig_answer *answers;
     size_t n_answers, cap_answers;
@@ -106,3 +110,6 @@ void rig_inject(struct rig *r, unsigned to, const struct ip6 *src, const void *b
 struct rig_packet *rig_log_pop(struct rig *r);
 struct blob *rig_pattern(size_t len); /* byte i = 7 i + 3 */
 struct blob *rig_random(struct rig *r, size_t len);
+/* A large message: a durable file of so many random bytes, sent. */
+bus_client rig_send_file(struct rig *r, unsigned from, const struct ip6 *dst, uint64_t len,
+                         enum out_policy policy);
