@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -142,6 +143,30 @@ static int decode_tail(const uint8_t *in, size_t len, size_t at, uint8_t out[3],
     return OK;
 }
 
+/* len characters, a multiple of 4, none of them padding. */
+static int decode_groups(const uint8_t *in, size_t len, uint8_t *out, size_t cap, size_t *ret_len,
+                         struct b64_error *err)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i += 4) {
+        uint32_t v = 0;
+        for (size_t k = 0; k < 4; k++) {
+            uint8_t m = b64_value(in[i + k]);
+            if (m == BAD)
+                return fail(err, B64_SYMBOL, i + k, in[i + k]);
+            v = v << 6 | m;
+        }
+        if (cap - n < 3)
+            return ERR_TOOBIG;
+        out[n++] = (uint8_t)(v >> 16);
+        out[n++] = (uint8_t)(v >> 8);
+        out[n++] = (uint8_t)v;
+    }
+    *ret_len = n;
+    return OK;
+}
+
 int b64_decode(const char *text, size_t text_len, void *ret, size_t cap, size_t *ret_len,
                struct b64_error *err)
 {
@@ -162,21 +187,10 @@ int b64_decode(const char *text, size_t text_len, void *ret, size_t cap, size_t 
         return fail(err, B64_SYMBOL, text_len - 1, last);
 
     size_t at = (text_len - 1) / 4 * 4; /* where the last 1 to 4 characters begin */
-    for (size_t i = 0; i < at; i += 4) {
-        uint32_t v = 0;
-        for (size_t k = 0; k < 4; k++) {
-            uint8_t m = b64_value(in[i + k]);
-            if (m == BAD)
-                return fail(err, B64_SYMBOL, i + k, in[i + k]);
-            v = v << 6 | m;
-        }
-        if (cap - len < 3)
-            return ERR_TOOBIG;
-        out[len++] = (uint8_t)(v >> 16);
-        out[len++] = (uint8_t)(v >> 8);
-        out[len++] = (uint8_t)v;
-    }
-    int rc = decode_tail(in, text_len, at, tail, &tail_len, err);
+    int rc = decode_groups(in, at, out, cap, &len, err);
+    if (rc < 0)
+        return rc;
+    rc = decode_tail(in, text_len, at, tail, &tail_len, err);
     if (rc < 0)
         return rc;
     if (cap - len < tail_len)
@@ -185,6 +199,44 @@ int b64_decode(const char *text, size_t text_len, void *ret, size_t cap, size_t 
         out[len + i] = tail[i];
     *ret_len = len + tail_len;
     return OK;
+}
+
+static int fail_in(const struct b64_in *b, struct b64_error *err)
+{
+    err->offset += b->at;
+    return ERR_INVAL;
+}
+
+int b64_in_feed(struct b64_in *b, const char *text, size_t text_len, uint8_t *ret, size_t *ret_len,
+                struct b64_error *err)
+{
+    size_t have = b->tail_len, len = 0, n = 0, groups;
+
+    if (have > 0 && have + text_len > 4) { /* the group in between: the tail is none after all */
+        size_t take = 4 - have;
+        memcpy(b->tail + have, text, take);
+        if (decode_groups((const uint8_t *)b->tail, 4, ret, 3, &len, err) < 0)
+            return fail_in(b, err);
+        b->at += 4;
+        b->tail_len = have = 0;
+        text += take;
+        text_len -= take;
+    }
+    groups = have > 0 || text_len == 0 ? 0 : (text_len - 1) / 4 * 4;
+    if (decode_groups((const uint8_t *)text, groups, ret + len, text_len, &n, err) < 0)
+        return fail_in(b, err);
+    b->at += groups;
+    memcpy(b->tail + have, text + groups, text_len - groups);
+    b->tail_len = have + text_len - groups;
+    *ret_len = len + n;
+    return OK;
+}
+
+int b64_in_end(struct b64_in *b, uint8_t ret[static 3], size_t *ret_len, struct b64_error *err)
+{
+    if (b64_decode(b->tail, b->tail_len, ret, 3, ret_len, err) == OK)
+        return OK;
+    return err->fault == B64_PADDING ? ERR_INVAL : fail_in(b, err);
 }
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */

@@ -34,5 +34,18 @@ struct b64_error {
 MUST_CHECK int b64_decode(const char *text, size_t text_len, void *ret, size_t cap, size_t *ret_len,
                           struct b64_error *err);
 
+/* The same for a text that comes in pieces. Faults have the offset from the beginning of all. */
+struct b64_in {
+    uint64_t at;  /* characters before those of the tail */
+    char tail[4]; /* the last 0 to 4 of what came: padding may only be there */
+    size_t tail_len;
+};
+/* ret: room for text_len + 3 bytes. The same b zeroed begins anew. ERR_INVAL with *err filled. */
+MUST_CHECK int b64_in_feed(struct b64_in *b, const char *text, size_t text_len, uint8_t *ret,
+                           size_t *ret_len, struct b64_error *err);
+/* There is no more text: the last bytes, at most 3. */
+MUST_CHECK int b64_in_end(struct b64_in *b, uint8_t ret[static 3], size_t *ret_len,
+                          struct b64_error *err);
+
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool utf8_valid(const char *text, size_t len);

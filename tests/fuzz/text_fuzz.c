@@ -31,6 +31,31 @@ static void check_b64(const char *text, size_t len)
     free(again);
 }
 
+/* In pieces: the same bytes, or refused too. */
+static void check_b64_in(const char *text, size_t len, size_t step)
+{
+    struct b64_in in = {0};
+    struct b64_error err;
+    size_t whole_len = 0, got = 0, n = 0;
+    uint8_t *whole = malloc(len + 3), *bytes = malloc(len + 6);
+    int whole_rc, rc = OK;
+    if (!whole || !bytes)
+        abort();
+    whole_rc = b64_decode(text, len, whole, len, &whole_len, NULL);
+    for (size_t at = 0; rc == OK && at < len; at += step) {
+        size_t piece = step < len - at ? step : len - at;
+        rc = b64_in_feed(&in, text + at, piece, bytes + got, &n, &err);
+        got += rc == OK ? n : 0;
+    }
+    if (rc == OK)
+        rc = b64_in_end(&in, bytes + got, &n, &err);
+    assert(rc == whole_rc);
+    if (rc == OK)
+        assert(got + n == whole_len && memcmp(bytes, whole, whole_len) == 0);
+    free(whole);
+    free(bytes);
+}
+
 static void check_hex(const char *text, size_t len)
 {
     uint8_t *bytes = malloc(len / 2 + 1), *back = malloc(len / 2 + 1);
@@ -64,6 +89,8 @@ static void check_ip6(const char *text, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     check_b64((const char *)data, size);
+    for (size_t step = 1; step < 12; step += 2)
+        check_b64_in((const char *)data, size, step);
     check_hex((const char *)data, size);
     check_ip6((const char *)data, size);
     return 0;

@@ -162,6 +162,44 @@ static void test_b64_faults(void **state)
 }
 
 /* Every length, every cut of the text, and every size of the output. */
+/* In pieces of any length: the same bytes, the same faults. */
+static void test_b64_pieces(void **state)
+{
+    (void)state;
+    static const char *const v[] = {
+        "",       "Zg==",       "Zm8=",     "Zm9v",      "Zm9vYg==", "Zm9vYmFyZm9vYmFy",
+        "A_==",   "AB==",       "AAA",      "AA",        "A",        "====",
+        "AA=A",   "AA==AAAA",   "AAAAAA==", "AAAAAAAA=", "AAAA\n",   "AAAA_AAA",
+        "dGVzdA", "AAAAAAAB=A",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        size_t len = strlen(v[i]), want_len = 0;
+        uint8_t want[32], got[64];
+        struct b64_error want_err, err;
+        int want_rc = b64_decode(v[i], len, want, sizeof(want), &want_len, &want_err);
+        for (size_t step = 1; step <= len + 1; step++) {
+            struct b64_in in = {0};
+            size_t got_len = 0, n;
+            int rc = OK;
+            for (size_t at = 0; rc == OK && at < len; at += step) {
+                rc = b64_in_feed(&in, v[i] + at, MIN(step, len - at), got + got_len, &n, &err);
+                got_len += rc == OK ? n : 0;
+            }
+            if (rc == OK)
+                rc = b64_in_end(&in, got + got_len, &n, &err);
+            assert_int_equal(rc, want_rc);
+            if (rc < 0) {
+                assert_int_equal(err.fault, want_err.fault);
+                assert_int_equal(err.offset, want_err.offset);
+                assert_int_equal(err.symbol, want_err.symbol);
+                continue;
+            }
+            assert_int_equal(got_len + n, want_len);
+            assert_memory_equal(got, want, want_len);
+        }
+    }
+}
+
 static void test_b64_lengths(void **state)
 {
     (void)state;
@@ -238,10 +276,10 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hex),         cmocka_unit_test(test_decimal),
-        cmocka_unit_test(test_b64_rfc4648), cmocka_unit_test(test_b64_faults),
-        cmocka_unit_test(test_b64_lengths), cmocka_unit_test(test_b64_canonical),
-        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_hex),           cmocka_unit_test(test_decimal),
+        cmocka_unit_test(test_b64_rfc4648),   cmocka_unit_test(test_b64_faults),
+        cmocka_unit_test(test_b64_pieces),    cmocka_unit_test(test_b64_lengths),
+        cmocka_unit_test(test_b64_canonical), cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
