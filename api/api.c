@@ -423,53 +423,89 @@ static void metrics_request(struct api *a, const struct asked *q, const struct h
         answer_bad_method(a, q, "GET,HEAD");
 }
 
+/* False, answered: no call, or not one that it may make. */
+static bool find_call(struct api *a, const struct http_request *r, const struct asked *q,
+                      struct match *m)
+{
+    char text[96];
+
+    switch (table_match(r->method, r->path, m)) {
+    case OK:
+        return true;
+    case ERR_UNSUPPORTED:
+        if (r->method == HTTP_OPTIONS && q->origin)
+            answer_preflight(a, q);
+        else
+            answer_bad_method(a, q, m->allow);
+        return false;
+    case ERR_INVAL:
+        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m->param_name);
+        if (q->problems) /* not cut: the name is ours */
+            answer_problem(a, q, PROBLEM_BAD_REQUEST, text);
+        else
+            answer_text(a, q, 400, text);
+        return false;
+    default:
+        if (q->problems)
+            answer_problem(a, q, PROBLEM_NOT_FOUND, "no such path");
+        else
+            answer_empty(a, q, 404);
+        return false;
+    }
+}
+
+/* Which call is it, and may it be made? False, answered: no. */
+static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
+{
+    struct guard_verdict v = guard_check(&a->guard, r);
+
+    *q = (struct asked){.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
+    if (v.status) {
+        refuse(a, q, &v);
+        return false;
+    }
+    if (a->stopping) {
+        if (q->problems)
+            answer_problem(a, q, PROBLEM_NOT_READY, "stopping");
+        else
+            answer_text(a, q, 503, "stopping");
+        return false;
+    }
+    if (a->conf.metrics_here && is_metrics(r)) {
+        metrics_request(a, q, r);
+        return false;
+    }
+    return find_call(a, r, q, m);
+}
+
+/* What can be refused by its head is refused before its body was sent. */
+static struct http_want on_head(void *ctx, const struct http_request *r)
+{
+    const struct http_want none = {.kind = HTTP_BODY_NONE};
+    struct api *a = ctx;
+    struct json_fault fault = {0};
+    struct asked q;
+    struct match m;
+
+    if (!admit(a, r, &q, &m))
+        return none;
+    if (call_wants_json(m.call) && !body_is_json(a, &q, r))
+        return none;
+    if (r->length == HTTP_LENGTH_UNKNOWN || r->length <= JSON_BODY_MAX)
+        return (struct http_want){HTTP_BODY_WHOLE, JSON_BODY_MAX};
+    (void)json_refuse(&fault, 413, JSON_TOO_LONG);
+    answer_fault(a, &q, &fault);
+    return none;
+}
+
 static void on_request(void *ctx, const struct http_request *r)
 {
     struct api *a = ctx;
-    struct guard_verdict v = guard_check(&a->guard, r);
-    struct asked q = {.id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
+    struct asked q;
     struct match m;
-    char text[96];
 
-    if (v.status) {
-        refuse(a, &q, &v);
-        return;
-    }
-    if (a->stopping) {
-        if (q.problems)
-            answer_problem(a, &q, PROBLEM_NOT_READY, "stopping");
-        else
-            answer_text(a, &q, 503, "stopping");
-        return;
-    }
-    if (a->conf.metrics_here && is_metrics(r)) {
-        metrics_request(a, &q, r);
-        return;
-    }
-    switch (table_match(r->method, r->path, &m)) {
-    case OK:
+    if (admit(a, r, &q, &m))
         dispatch(a, &q, r, &m);
-        break;
-    case ERR_UNSUPPORTED:
-        if (r->method == HTTP_OPTIONS && q.origin)
-            answer_preflight(a, &q);
-        else
-            answer_bad_method(a, &q, m.allow);
-        break;
-    case ERR_INVAL:
-        (void)snprintf(text, sizeof(text), "Invalid URL: Invalid UTF-8 in `%s`", m.param_name);
-        if (q.problems) /* not cut: the name is ours */
-            answer_problem(a, &q, PROBLEM_BAD_REQUEST, text);
-        else
-            answer_text(a, &q, 400, text);
-        break;
-    default:
-        if (q.problems)
-            answer_problem(a, &q, PROBLEM_NOT_FOUND, "no such path");
-        else
-            answer_empty(a, &q, 404);
-        break;
-    }
 }
 
 static void on_metrics_request(void *ctx, const struct http_request *r)
@@ -544,7 +580,7 @@ void api_free(struct api *a)
 
 struct http_handler api_handler(struct api *a)
 {
-    return (struct http_handler){.request = on_request, .gone = on_gone, .ctx = a};
+    return (struct http_handler){.head = on_head, .request = on_request, .gone = on_gone, .ctx = a};
 }
 
 void api_attach(struct api *a, struct http_server *s)

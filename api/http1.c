@@ -1,5 +1,6 @@
 #include "api/http1.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,9 @@
 
 static const char text_body[] = "Failed to buffer the request body: length limit exceeded";
 
-void http1_init(struct http1 *p, size_t max_body, struct http1_pool *pool)
+void http1_init(struct http1 *p, struct http1_pool *pool)
 {
     memset(p, 0, sizeof(*p));
-    p->max_body = max_body;
     p->pool = pool;
 }
 
@@ -42,6 +42,8 @@ void http1_next(struct http1 *p)
     p->state = HTTP1_HEAD;
     p->head_len = p->line_start = 0;
     p->lines = p->small = 0;
+    p->body_read = 0;
+    p->mode = HTTP1_COLLECT;
 }
 
 bool http1_begun(const struct http1 *p)
@@ -60,6 +62,10 @@ static enum http1_event refuse(struct http1 *p, unsigned status, const char *tex
 
 static enum http1_event whole(struct http1 *p)
 {
+    if (p->mode == HTTP1_DISCARD) {
+        http1_next(p);
+        return HTTP1_MORE;
+    }
     if (p->store)
         p->body = p->store;
     p->state = HTTP1_DONE;
@@ -96,15 +102,21 @@ static enum http1_event head_done(struct http1 *p)
     p->small = 0;
     p->digits = p->ext = p->saw_cr = false;
     p->left = p->req.length;
-    if (p->req.chunked)
-        p->state = HTTP1_CHUNK_SIZE;
-    else if (p->req.length > p->max_body)
-        return refuse(p, 413, text_body);
-    else if (p->req.length > 0)
-        p->state = HTTP1_BODY;
-    else
+    if (!p->req.chunked && p->req.length == 0)
         return whole(p);
-    return p->req.expect ? HTTP1_CONTINUE : HTTP1_MORE;
+    p->state = HTTP1_ASKED;
+    return HTTP1_BODY_NEXT;
+}
+
+enum http1_event http1_body(struct http1 *p, enum http1_mode mode, uint64_t max)
+{
+    assert(p->state == HTTP1_ASKED);
+    if (p->req.length > max)
+        return refuse(p, 413, text_body);
+    p->mode = mode;
+    p->max_body = max;
+    p->state = p->req.chunked ? HTTP1_CHUNK_SIZE : HTTP1_BODY;
+    return HTTP1_MORE;
 }
 
 /* One line, or the beginning of one. HTTP1_MORE also when the head has become whole. */
@@ -139,7 +151,7 @@ static enum http1_event feed_head(struct http1 *p, const uint8_t *in, size_t len
 
 /* --- body ------------------------------------------------------------------------------------ */
 
-/* Appends to the body; the caller has compared with max_body. */
+/* Appends to the body; it stays below max_body. */
 static bool body_append(struct http1 *p, const uint8_t *bytes, size_t n)
 {
     if (p->store_cap - p->body_len < n) {
@@ -150,7 +162,7 @@ static bool body_append(struct http1 *p, const uint8_t *bytes, size_t n)
 
         if (want > room)
             return false;
-        cap = MAX(MIN(cap, MIN(p->max_body, room)), want);
+        cap = MAX((size_t)MIN((uint64_t)cap, MIN(p->max_body, room)), want);
         grown = realloc(p->store, cap);
         if (!grown)
             return false;
@@ -166,22 +178,23 @@ static bool body_append(struct http1 *p, const uint8_t *bytes, size_t n)
 static enum http1_event feed_data(struct http1 *p, const uint8_t *in, size_t len, size_t *used)
 {
     size_t n = len < p->left ? len : (size_t)p->left;
+    enum http1_event e = p->mode == HTTP1_STREAM ? HTTP1_PIECE : HTTP1_MORE;
 
     *used = n;
-    if (p->state == HTTP1_BODY && p->body_len == 0 && n == p->left) {
-        p->body = in; /* all of it lies in the input: no copy */
-        p->body_len = n;
-        return whole(p);
-    }
-    if (!body_append(p, in, n))
-        return refuse(p, 503, "too many request bodies under way");
     p->left -= n;
+    p->body_read += n;
+    if (p->mode == HTTP1_STREAM || (p->state == HTTP1_BODY && p->body_read == n && p->left == 0)) {
+        p->body = in; /* no copy */
+        p->body_len = n;
+    } else if (p->mode == HTTP1_COLLECT && !body_append(p, in, n)) {
+        return refuse(p, 503, "too many request bodies under way");
+    }
     if (p->left > 0)
-        return HTTP1_MORE;
+        return e;
     if (p->state == HTTP1_BODY)
         return whole(p);
     p->state = HTTP1_CHUNK_END;
-    return HTTP1_MORE;
+    return e;
 }
 
 static enum http1_event chunk_size_done(struct http1 *p)
@@ -189,6 +202,8 @@ static enum http1_event chunk_size_done(struct http1 *p)
     p->small = 0;
     p->line_len = 0;
     p->saw_cr = false;
+    if (p->mode == HTTP1_STREAM)
+        p->body_len = 0; /* the piece before was taken */
     p->state = p->left > 0 ? HTTP1_CHUNK_DATA : HTTP1_TRAILER;
     return HTTP1_MORE;
 }
@@ -210,7 +225,7 @@ static enum http1_event feed_size(struct http1 *p, uint8_t c)
     } else if (digit >= 0) {
         p->left = p->left * 16 + (uint64_t)digit;
         p->digits = true;
-        if (p->left > p->max_body - p->body_len)
+        if (p->left > p->max_body - p->body_read)
             return refuse(p, 413, text_body);
     } else if (p->digits && (c == ';' || c == ' ' || c == '\t')) {
         p->ext = true;
@@ -281,6 +296,7 @@ enum http1_event http1_feed(struct http1 *p, const uint8_t *in, size_t len, size
         case HTTP1_TRAILER:
             e = feed_trailer(p, in[at]);
             break;
+        case HTTP1_ASKED:
         case HTTP1_DONE:
         case HTTP1_FAILED:
             *ret_used = at;

@@ -1,17 +1,21 @@
 /* http1.h - HTTP/1.0 and 1.1 requests out of a stream of bytes, and the head of an answer.
  *
- * A core: bytes in, whole requests out, one after the other (pipelining). No socket, no clock.
+ * A core: bytes in, requests out, one after the other (pipelining). No socket, no clock.
  * Own reader, because the paths have to arrive as they were sent (an escaped slash is not a slash
  * here) and every refusal has its own status. What is not clear is refused: two lengths, a length
  * beside chunks, folded lines, spaces before a colon, bare line ends inside a line.
  *
  *     while (len > 0) {
  *         e = http1_feed(&p, in, len, &used); in += used; len -= used;
+ *         if (e == HTTP1_BODY_NEXT) e = http1_body(&p, collect, stream or discard it, max);
+ *         if (e == HTTP1_PIECE) { take(p.body, p.body_len); }
  *         if (e == HTTP1_REQUEST) { handle(&p); http1_next(&p); }
  *         if (e == HTTP1_REFUSED) { answer p.status, p.text; close; }
  *     }
  *
- * Bodies grow with the bytes that came, never by an announced length.
+ * Whoever uses it sees the head before the body and says what is to become of it. Bodies that are
+ * collected grow with the bytes that came, never by an announced length; streamed ones are not
+ * held at all.
  * Protocol: docs/protocol/api.md, "HTTP rules". */
 #pragma once
 #include <stdbool.h>
@@ -32,14 +36,23 @@ struct http1_pool {
 };
 
 enum http1_event {
-    HTTP1_MORE,     /* everything was taken, nothing is whole yet */
-    HTTP1_CONTINUE, /* the client waits for "100 Continue" before its body: send it, go on */
-    HTTP1_REQUEST,  /* p->req and p->body until http1_next() (a body may lie in the input) */
-    HTTP1_REFUSED,  /* p->status, p->text; answer and close */
+    HTTP1_MORE,      /* everything was taken, nothing is whole yet */
+    HTTP1_BODY_NEXT, /* p->req; a body follows: http1_body() before the next bytes */
+    HTTP1_PIECE,     /* streamed: p->body, in the input */
+    HTTP1_REQUEST,   /* p->req and p->body until http1_next() (a body may lie in the input).
+                        Streamed: p->body is the last piece, which may have no bytes */
+    HTTP1_REFUSED,   /* p->status, p->text; answer and close */
+};
+
+enum http1_mode {
+    HTTP1_COLLECT, /* HTTP1_REQUEST once it is whole */
+    HTTP1_STREAM,  /* HTTP1_PIECE.., HTTP1_REQUEST */
+    HTTP1_DISCARD, /* read over; then the next request, without an event */
 };
 
 enum http1_state {
     HTTP1_HEAD,       /* leaves by: empty line */
+    HTTP1_ASKED,      /* a body follows; leaves by: http1_body() */
     HTTP1_BODY,       /* counted; leaves by: last byte */
     HTTP1_CHUNK_SIZE, /* a size line; leaves by: its end */
     HTTP1_CHUNK_DATA, /* leaves by: last byte of the chunk */
@@ -64,7 +77,8 @@ struct http1_head {
 struct http1 {
     enum http1_state state;
     struct http1_head req;
-    const uint8_t *body; /* REQUEST: body_len bytes */
+    enum http1_mode mode;
+    const uint8_t *body; /* REQUEST, PIECE: body_len bytes */
     size_t body_len;
     unsigned status;  /* REFUSED */
     const char *text; /* REFUSED: may be NULL (empty body) */
@@ -78,14 +92,18 @@ struct http1 {
     size_t line_len; /* of a trailer line */
     bool digits, ext, saw_cr;
     uint8_t *store;
-    size_t store_cap, max_body;
+    size_t store_cap;
+    uint64_t max_body, body_read; /* body_read: bytes of the body so far, in whatever mode */
     struct http1_pool *pool;
 };
 
-void http1_init(struct http1 *p, size_t max_body, struct http1_pool *pool); /* pool: borrowed */
+void http1_init(struct http1 *p, struct http1_pool *pool); /* borrows pool */
 void http1_fini(struct http1 *p);
 
 enum http1_event http1_feed(struct http1 *p, const uint8_t *in, size_t len, size_t *ret_used);
+/* Behind BODY_NEXT. MORE, or REFUSED: announced longer than max. One that is longer without having
+ * said so is refused when it passes max. */
+MUST_CHECK enum http1_event http1_body(struct http1 *p, enum http1_mode mode, uint64_t max);
 /* Behind REQUEST: ready for the next one. Frees the body. */
 void http1_next(struct http1 *p);
 /* Has a request begun that is not whole? */

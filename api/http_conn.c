@@ -1,5 +1,6 @@
 #include "api/http_conn.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,11 +44,32 @@ static const char *date_now(struct http_server *s)
     return s->date;
 }
 
+/* Borrows bytes, which need no room in front of them. */
+static bool conn_write(struct http_conn *c, const void *bytes, size_t len)
+{
+    struct http_server *s = c->server;
+    uint8_t *mem = NULL, *at = s->out + OUT_HEADROOM;
+    bool ok;
+
+    if (c == s->gathering && !gathered_write(s))
+        return false;
+    if (len > OUT_BYTES || s->out_used > 0) {
+        mem = malloc(OUT_HEADROOM + len);
+        if (!mem)
+            return false;
+        at = mem + OUT_HEADROOM;
+    }
+    memcpy(at, bytes, len);
+    ok = carrier_write(c, at, len);
+    free(mem);
+    return ok;
+}
+
 static bool conn_send(struct http_conn *c, const struct http_response *r, bool close)
 {
     struct http_server *s = c->server;
     size_t cap = http1_answer_cap(r);
-    size_t body = r->content_type && !c->head_only ? r->body_len : 0;
+    size_t body = r->content_type && r->body && !c->head_only ? r->body_len : 0;
     size_t used = s->out_used;
     uint8_t *mem = NULL, *at = s->out + OUT_HEADROOM + used;
     size_t len;
@@ -92,9 +114,10 @@ static void conn_arm(struct http_conn *c)
     if (c->linger) {
         if (c->phase != PHASE_LINGER)
             conn_phase(c, PHASE_LINGER, l->linger_ms, now);
-    } else if (carrier_blocked(c)) {
+    } else if (carrier_blocked(c) || (c->answering && !c->asked)) {
         conn_phase(c, PHASE_WRITE, l->body_ms, now);
-    } else if (c->open) {
+        c->taken = carrier_taken(c);
+    } else if (c->open && (!c->taking || c->paused)) {
         c->phase = PHASE_OPEN;
         c->deadline = USEC_NEVER;
     } else if (!http1_begun(&c->in)) {
@@ -106,8 +129,19 @@ static void conn_arm(struct http_conn *c)
     }
 }
 
-/* An answer to what is no request. Reads on for a while behind it, because closing with unread
- * bytes would take the answer away from the client again. */
+/* Behind the last answer of the connection reads on for a while, because closing with unread bytes
+ * would take the answer away from the client again. */
+static bool conn_linger(struct http_conn *c)
+{
+    c->linger = true;
+    carrier_want_writable(c);
+    if (!c->reading_off)
+        return true;
+    c->reading_off = false;
+    return carrier_reading(c, true);
+}
+
+/* An answer to what is no request. */
 static bool conn_refuse(struct http_conn *c, unsigned status, const char *text)
 {
     const struct http_header retry = {"retry-after", "1"};
@@ -121,9 +155,7 @@ static bool conn_refuse(struct http_conn *c, unsigned status, const char *text)
     };
 
     c->head_only = c->old = false;
-    c->linger = true;
-    carrier_want_writable(c);
-    return conn_send(c, &r, true);
+    return conn_linger(c) && conn_send(c, &r, true);
 }
 
 static void count_refusal(struct http_server *s, unsigned status)
@@ -134,13 +166,21 @@ static void count_refusal(struct http_server *s, unsigned status)
         s->stats.refused_header++;
 }
 
-/* Takes the request that p->in has put together to the handler. */
-static void conn_request(struct http_conn *c)
+/* --- requests -------------------------------------------------------------------------------- */
+
+/* A request goes to the handler: it is open from here on. */
+static struct http_request conn_open(struct http_conn *c)
 {
     struct http_server *s = c->server;
     const struct http1_head *h = &c->in.req;
-    struct http_request r = {
-        .id = ++s->seq << SLOT_BITS | c->slot,
+
+    c->open = ++s->seq << SLOT_BITS | c->slot;
+    c->head_only = h->method == HTTP_HEAD;
+    c->keep_alive = h->keep_alive;
+    c->old = h->old;
+    s->stats.open_requests++;
+    return (struct http_request){
+        .id = c->open,
         .method = h->method,
         .path = h->path,
         .query = h->query,
@@ -157,18 +197,111 @@ static void conn_request(struct http_conn *c)
         .loopback = c->loopback,
         .local_addr = c->local_addr,
         .local_port = c->local_port,
-        .body = c->in.body,
-        .body_len = c->in.body_len,
+        .length = h->chunked ? HTTP_LENGTH_UNKNOWN : h->length,
     };
+}
 
-    c->open = r.id;
-    c->head_only = h->method == HTTP_HEAD;
-    c->keep_alive = h->keep_alive;
-    c->old = h->old;
+/* The handler has nothing open any more. */
+static void conn_shut(struct http_conn *c)
+{
+    c->open = 0;
+    c->taking = c->paused = c->answering = false;
+    c->server->stats.open_requests--;
+}
+
+/* Takes the request that c->in has put together to the handler. */
+static void conn_request(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    struct http_request r = conn_open(c);
+
+    r.body = c->in.body;
+    r.body_len = c->in.body_len;
     s->stats.requests++;
-    s->stats.open_requests++;
     s->handler.request(s->handler.ctx, &r);
     http1_next(&c->in);
+}
+
+/* A body that nobody wants is only read over when that costs little and gains the connection. */
+static bool short_rest(const struct http1_head *h)
+{
+    return h->keep_alive && !h->chunked && !h->expect && h->length <= DISCARD_MAX;
+}
+
+static bool conn_go_on(struct http_conn *c)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    if (c->server->out_used + sizeof(text) > OUT_BYTES && !gathered_write(c->server))
+        return false;
+    gather(c->server, text, sizeof(text) - 1);
+    return true;
+}
+
+static bool conn_event(struct http_conn *c, enum http1_event e);
+
+/* A body follows: what is to become of it? */
+static bool conn_head(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    struct http_want want = {HTTP_BODY_WHOLE, s->max_body};
+    enum http1_event e = HTTP1_MORE;
+
+    if (s->handler.head) {
+        struct http_request r = conn_open(c);
+        c->taking = !short_rest(&c->in.req); /* an answer now ends the connection */
+        want = s->handler.head(s->handler.ctx, &r);
+        assert(want.kind != HTTP_BODY_NONE || c->open == 0);
+    }
+    switch (want.kind) {
+    case HTTP_BODY_NONE:
+        s->stats.requests++;
+        return c->linger || http1_body(&c->in, HTTP1_DISCARD, UINT64_MAX) == HTTP1_MORE;
+    case HTTP_BODY_WHOLE:
+        if (c->open)
+            conn_shut(c);
+        e = http1_body(&c->in, HTTP1_COLLECT, want.max);
+        break;
+    case HTTP_BODY_PIECES:
+        s->stats.requests++;
+        c->taking = true;
+        e = http1_body(&c->in, HTTP1_STREAM, want.max);
+        break;
+    }
+    if (e != HTTP1_MORE)
+        return conn_event(c, e);
+    return !c->in.req.expect || conn_go_on(c);
+}
+
+static void conn_piece(struct http_conn *c, bool last)
+{
+    struct http_server *s = c->server;
+    http_id id = c->open;
+    bool more = true;
+
+    s->stats.pieces_in += c->in.body_len;
+    if (c->in.body_len > 0)
+        more = s->handler.piece(s->handler.ctx, id, c->in.body, c->in.body_len);
+    if (c->open != id)
+        return; /* it has answered */
+    c->paused = !more && !last;
+    if (!last)
+        return;
+    c->taking = false;
+    http1_next(&c->in);
+    s->handler.end(s->handler.ctx, id);
+}
+
+/* The request that is open will not go on; the client is told why. */
+static void conn_give_up(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    http_id id = c->open;
+
+    if (!id)
+        return;
+    conn_shut(c);
+    s->handler.gone(s->handler.ctx, id);
 }
 
 static bool conn_stash(struct http_conn *c, const uint8_t *in, size_t len)
@@ -192,20 +325,22 @@ static bool conn_stash(struct http_conn *c, const uint8_t *in, size_t len)
 
 static bool conn_event(struct http_conn *c, enum http1_event e)
 {
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
     switch (e) {
     case HTTP1_MORE:
         return true;
-    case HTTP1_CONTINUE:
-        if (c->server->out_used + sizeof(go_on) > OUT_BYTES && !gathered_write(c->server))
-            return false;
-        gather(c->server, go_on, sizeof(go_on) - 1);
+    case HTTP1_BODY_NEXT:
+        return conn_head(c);
+    case HTTP1_PIECE:
+        conn_piece(c, false);
         return true;
     case HTTP1_REQUEST:
-        conn_request(c);
+        if (c->taking)
+            conn_piece(c, true);
+        else
+            conn_request(c);
         return true;
     case HTTP1_REFUSED:
+        conn_give_up(c);
         count_refusal(c->server, c->in.status);
         return conn_refuse(c, c->in.status, c->in.text);
     }
@@ -214,7 +349,7 @@ static bool conn_event(struct http_conn *c, enum http1_event e)
 
 static bool conn_busy(const struct http_conn *c)
 {
-    return c->open || c->close_soon || c->linger || carrier_blocked(c);
+    return (c->open && !c->taking) || c->paused || c->close_soon || c->linger || carrier_blocked(c);
 }
 
 /* Reads requests out of `in` until one stays with the handler. False: close. */
@@ -273,7 +408,11 @@ bool conn_writable(struct http_conn *c)
         c->shut = true;
         return true;
     }
-    if (len == 0 || c->open) {
+    if (c->answering && !c->asked) {
+        c->asked = true;
+        c->server->handler.drained(c->server->handler.ctx, c->open);
+    }
+    if (conn_busy(c)) {
         conn_arm(c);
         return true;
     }
@@ -285,7 +424,7 @@ bool conn_writable(struct http_conn *c)
         c->reading_off = false;
         ok = carrier_reading(c, true);
     }
-    if (ok && c->stash_len > 0 && !c->open)
+    if (ok && c->stash_len > 0 && !conn_busy(c))
         carrier_want_writable(c);
     return ok;
 }
@@ -293,18 +432,14 @@ bool conn_writable(struct http_conn *c)
 void conn_free(struct http_conn *c)
 {
     struct http_server *s = c->server;
-    http_id open = c->open;
 
     if (s) {
         list_del(&c->link);
         s->slots[c->slot] = NULL;
         s->free_slots[s->free_count++] = c->slot;
         s->stats.open_connections--;
-        c->open = 0;
-        if (open)
-            s->stats.open_requests--;
-        if (open)
-            s->handler.gone(s->handler.ctx, open);
+        s->stats.broken += c->answering;
+        conn_give_up(c);
         http1_fini(&c->in);
     }
     free(c->stash);
@@ -315,8 +450,14 @@ void conn_expired(struct http_conn *c)
 {
     struct http_server *s = c->server;
 
+    if (c->phase == PHASE_WRITE && carrier_taken(c) != c->taken) {
+        conn_arm(c); /* slow, but it goes on */
+        return;
+    }
     s->stats.timeouts += c->phase != PHASE_LINGER;
-    if ((c->phase == PHASE_HEAD || c->phase == PHASE_BODY) &&
+    if (c->phase == PHASE_BODY)
+        conn_give_up(c);
+    if ((c->phase == PHASE_HEAD || c->phase == PHASE_BODY) && c->in.mode != HTTP1_DISCARD &&
         conn_refuse(c, 408, "the request did not come in time")) {
         conn_arm(c);
         return;
@@ -325,24 +466,108 @@ void conn_expired(struct http_conn *c)
     conn_kill(c);
 }
 
-bool http_answer(struct http_server *s, http_id id, const struct http_response *r)
+/* --- answers --------------------------------------------------------------------------------- */
+
+/* NULL: the client is gone. */
+static struct http_conn *conn_of(const struct http_server *s, http_id id)
 {
     struct http_conn *c = s->slots[id & (SLOTS - 1)];
-    bool ok;
 
-    if (!c || id == 0 || c->open != id)
-        return false;
-    c->open = 0;
+    return c && id && c->open == id ? c : NULL;
+}
+
+/* The last of an answer was written, or could not be. */
+static bool conn_answered(struct http_conn *c, bool ok)
+{
+    bool rest = c->taking;
+
+    conn_shut(c);
     c->served = true;
-    s->stats.open_requests--;
-    ok = conn_send(c, r, !c->keep_alive);
-    c->close_soon = !ok || !c->keep_alive;
-    if (c == s->gathering)
+    if (ok && rest)
+        ok = conn_linger(c);
+    c->close_soon = !ok || (!rest && !c->keep_alive);
+    if (c == c->server->gathering)
         return ok;
     if (!ok)
         conn_kill(c);
-    else if (c->close_soon || c->stash_len > 0)
+    else if (c->close_soon || c->stash_len > 0 || c->reading_off)
         carrier_want_writable(c);
     conn_arm(c);
     return ok;
+}
+
+bool http_answer(struct http_server *s, http_id id, const struct http_response *r)
+{
+    struct http_conn *c = conn_of(s, id);
+
+    return c && conn_answered(c, conn_send(c, r, c->taking || !c->keep_alive));
+}
+
+void http_more(struct http_server *s, http_id id)
+{
+    struct http_conn *c = conn_of(s, id);
+
+    if (!c || !c->paused)
+        return;
+    c->paused = false;
+    carrier_want_writable(c);
+    conn_arm(c);
+}
+
+bool http_answer_begin(struct http_server *s, http_id id, const struct http_response *r)
+{
+    struct http_conn *c = conn_of(s, id);
+    struct http_response head = *r;
+
+    if (!c)
+        return false;
+    head.body = NULL;
+    if (c->head_only || r->body_len == 0) {
+        (void)http_answer(s, id, &head); /* over in any case */
+        return false;
+    }
+    if (!conn_send(c, &head, c->taking || !c->keep_alive)) {
+        http_answer_break(s, id);
+        return false;
+    }
+    c->answering = true;
+    c->asked = false;
+    c->left = r->body_len;
+    carrier_want_writable(c);
+    if (c != s->gathering)
+        conn_arm(c);
+    return true;
+}
+
+bool http_answer_piece(struct http_server *s, http_id id, const void *bytes, size_t len)
+{
+    struct http_conn *c = conn_of(s, id);
+
+    if (!c)
+        return false;
+    assert(c->answering && c->asked && len > 0 && len <= HTTP_PIECE_MAX && len <= c->left);
+    c->left -= len;
+    c->asked = false;
+    s->stats.pieces_out += len;
+    if (!conn_write(c, bytes, len)) {
+        http_answer_break(s, id);
+        return false;
+    }
+    if (c->left == 0) {
+        (void)conn_answered(c, true); /* over in any case */
+        return false;
+    }
+    carrier_want_writable(c);
+    conn_arm(c);
+    return true;
+}
+
+void http_answer_break(struct http_server *s, http_id id)
+{
+    struct http_conn *c = conn_of(s, id);
+
+    if (!c)
+        return;
+    s->stats.broken++;
+    (void)conn_answered(c, false); /* closes it */
 }

@@ -6,7 +6,8 @@
  *
  * While a request is with the handler, or an answer waits for the socket, further bytes are stashed
  * and above STASH_MAX not read, so that pipelined requests cost bounded memory and are answered in
- * order. Answers given inside the handler are gathered and written once per wake-up. */
+ * order; likewise the rest of a body while the handler has enough of it. Answers given inside the
+ * handler are gathered and written once per wake-up. */
 #pragma once
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@
 #include "base/list.h"
 
 #define STASH_MAX    4096  /* bytes behind an unanswered request, then reading stops */
+#define DISCARD_MAX  65536 /* longest body that is read over behind an early answer */
 #define OUT_BYTES    65536 /* answers gathered in one wake-up */
 #define OUT_HEADROOM 64    /* in front of what is given to carrier_write() */
 #define SLOT_BITS    12    /* of a http_id: the place of the connection */
@@ -36,7 +38,7 @@ enum phase {
     PHASE_IDLE,   /* a request;                leaves by: first byte, idle_ms */
     PHASE_HEAD,   /* rest of a head;           leaves by: empty line, head_ms */
     PHASE_BODY,   /* rest of a body;           leaves by: last byte, body_ms without one */
-    PHASE_OPEN,   /* the handler's answer;     leaves by: http_answer() */
+    PHASE_OPEN,   /* the handler's answer, or for it to take or give more; leaves by: http_*() */
     PHASE_WRITE,  /* the client takes answers; leaves by: all taken, body_ms */
     PHASE_LINGER, /* refused, reading on;      leaves by: client closes, linger_ms */
 };
@@ -49,6 +51,8 @@ struct http_conn {
     uint8_t *stash;
     size_t stash_len;
     http_id open;    /* the request with the handler; 0: none */
+    uint64_t left;   /* of the open request's answer in pieces */
+    uint64_t taken;  /* by the client, when the phase WRITE was last looked at */
     uint64_t number; /* of the connection */
     uint16_t slot;
     enum phase phase;
@@ -63,6 +67,10 @@ struct http_conn {
     bool close_soon;                 /* once everything is written */
     bool linger, shut;
     bool reading_off;
+    bool taking;    /* the body of the open request is still coming */
+    bool paused;    /* .. and the handler has enough of it for now */
+    bool answering; /* in pieces */
+    bool asked;     /* .. the handler knows that the next one may come */
 };
 
 struct http_server {
@@ -93,6 +101,7 @@ bool carrier_blocked(const struct http_conn *c); /* part of what was written is 
 void carrier_want_writable(struct http_conn *c); /* conn_writable() once everything is written */
 bool carrier_reading(struct http_conn *c, bool on);
 void carrier_shutdown(struct http_conn *c, int how); /* as shutdown() */
+uint64_t carrier_taken(const struct http_conn *c); /* bytes that the client's system has received */
 
 /* What happened to the connection. False: close it. */
 bool conn_adopted(struct http_conn *c);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,7 +38,7 @@ void http_limits_default(struct http_limits *l)
     *l = (struct http_limits){
         .connections = 2048,
         .connections_peer = 64,
-        .body_bytes = 128u << 20,
+        .body_bytes = 16u << 20,
         .head_ms = 10000,
         .body_ms = 30000,
         .idle_ms = 75000,
@@ -70,6 +71,16 @@ bool carrier_reading(struct http_conn *c, bool on)
 void carrier_shutdown(struct http_conn *c, int how)
 {
     (void)shutdown(lws_get_socket_fd(c->wsi), how); /* the peer may have gone already */
+}
+
+uint64_t carrier_taken(const struct http_conn *c)
+{
+    struct tcp_info i = {0};
+    socklen_t len = sizeof(i);
+
+    if (getsockopt(lws_get_socket_fd(c->wsi), IPPROTO_TCP, TCP_INFO, &i, &len) < 0)
+        return 0; /* no TCP: as if it did not go on */
+    return i.tcpi_bytes_acked;
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -246,7 +257,7 @@ static struct http_conn *conn_new(struct http_server *s, int fd, const struct so
         return NULL;
     }
     conn_local(c, fd);
-    http1_init(&c->in, s->max_body, &s->pool);
+    http1_init(&c->in, &s->pool);
     c->server = s;
     c->number = ++s->conn_seq;
     c->slot = s->free_slots[--s->free_count];

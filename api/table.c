@@ -194,6 +194,52 @@ bool path_is_bus(const char *path)
     return strncmp(path, BUS, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
+bool call_wants_json(enum call c)
+{
+    switch (c) {
+    case CALL_PEER_ADD:
+    case CALL_SEND:
+    case CALL_REPLY:
+    case CALL_FETCH_LEASES:
+    case CALL_ACK:
+    case CALL_NACK:
+    case CALL_RENEW:
+    case CALL_TERM:
+    case CALL_TOPIC_DEFAULT_SET:
+    case CALL_TOPIC_ADD:
+    case CALL_TOPIC_SOURCE_ADD:
+        return true;
+    case CALL_INFO:
+    case CALL_PEERS:
+    case CALL_PEER_DELETE:
+    case CALL_ROUTES_SELECTED:
+    case CALL_ROUTES_FALLBACK:
+    case CALL_ROUTES_QUERIED:
+    case CALL_PACKETS:
+    case CALL_PUBKEY:
+    case CALL_TAKE:
+    case CALL_LOOK:
+    case CALL_STATUS:
+    case CALL_INBOX:
+    case CALL_INBOX_ENTRY:
+    case CALL_INBOX_PAYLOAD:
+    case CALL_INBOX_DROP:
+    case CALL_INBOX_REQUEUE:
+    case CALL_PUSH: /* or the payload as it is */
+    case CALL_OUTBOX:
+    case CALL_OUT_GET:
+    case CALL_OUT_DELETE:
+    case CALL_OUT_AGAIN:
+    case CALL_TOPIC_DEFAULT:
+    case CALL_TOPICS:
+    case CALL_TOPIC_REMOVE:
+    case CALL_TOPIC_SOURCES:
+    case CALL_TOPIC_SOURCE_REMOVE:
+        break;
+    }
+    return false;
+}
+
 int table_match(enum http_method method, const char *path, struct match *ret)
 {
     const struct entry *e;

@@ -67,6 +67,9 @@ struct match {
 /* Is it a path of ours, where errors are told as problems (api/problem.h)? */
 bool path_is_bus(const char *path);
 
+/* Is its body JSON and nothing else (415)? */
+bool call_wants_json(enum call c);
+
 /* ERR_NOENT: no such path (404). ERR_UNSUPPORTED: not this method (405), ret->allow is set.
  * ERR_INVAL: the parameter is not UTF-8, has a zero byte or is too long (400); param_name is set.
  */

@@ -20,8 +20,6 @@
 
 #define LOG_TARGET "node"
 
-/* 64 MiB of payload as base64, and what stands around it. */
-#define API_MAX_BODY ((size_t)90 * 1024 * 1024)
 /* Turns of the loop that closing handles may take before the process gives up on a clean end. */
 #define STOP_TURNS 200
 
@@ -392,8 +390,7 @@ static int start_api(struct node *n)
         .metrics_here = metrics_on_api(n->options),
         .ctx = n,
     };
-    struct http_conf h = {
-        .loop = &n->loop, .addr = a->host, .port = a->port, .max_body = API_MAX_BODY};
+    struct http_conf h = {.loop = &n->loop, .addr = a->host, .port = a->port};
     int rc = api_new(&c, &n->api);
     if (rc == OK && a->off) {
         log_info("API switched off", "%s", "");

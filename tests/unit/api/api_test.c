@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_in.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "bus/topic_rules.h"
@@ -792,6 +793,52 @@ static void test_guard(void **state)
     assert_int_equal(s.refused_token, 1);
 }
 
+/* What the head of a request with a body is told: 0 and how much of it may come, or a status. */
+static unsigned by_head(const char *path, const char *type, const char *host, uint64_t length,
+                        uint64_t *ret_max)
+{
+    struct http_handler h = api_handler(t.api);
+    const struct http_request r = {
+        .id = ++t.next_id,
+        .method = HTTP_POST,
+        .path = path,
+        .query = "",
+        .content_type = type,
+        .host = host,
+        .loopback = true,
+        .local_addr = "127.0.0.1",
+        .local_port = 8989,
+        .length = length,
+    };
+    t.answered = 0;
+    struct http_want w = h.head(h.ctx, &r);
+    *ret_max = w.max;
+    assert_true((w.kind == HTTP_BODY_NONE) == (t.answered == r.id));
+    return w.kind == HTTP_BODY_NONE ? t.status : 0;
+}
+
+static void test_by_head(void **state)
+{
+    (void)state;
+    static const char json[] = "application/json";
+    uint64_t max = 0;
+    assert_int_equal(by_head("/api/v1/admin/peers", json, NULL, 10, &max), 0);
+    assert_int_equal(max, JSON_BODY_MAX);
+    assert_int_equal(by_head("/api/v1/admin/peers", json, NULL, JSON_BODY_MAX, &max), 0);
+    assert_int_equal(by_head("/api/v1/admin/peers", json, NULL, JSON_BODY_MAX + 1, &max), 413);
+    assert_string_equal(t.body, JSON_TOO_LONG);
+    assert_int_equal(by_head("/bus/v1/messages/ack", json, NULL, JSON_BODY_MAX + 1, &max), 413);
+    assert_string_equal(t.type, "application/problem+json");
+    assert_int_equal(by_head("/api/v1/admin/peers", json, NULL, HTTP_LENGTH_UNKNOWN, &max), 0);
+    assert_int_equal(by_head("/api/v1/admin/peers", "text/plain", NULL, 10, &max), 415);
+    assert_int_equal(by_head("/bus/v1/messages/fetch", "", NULL, 10, &max), 415);
+    assert_int_equal(by_head("/api/v1/admin/peers", json, "evil.example", 10, &max), 403);
+    assert_int_equal(by_head("/api/v1/nothing", json, NULL, 10, &max), 404);
+    assert_int_equal(by_head("/api/v1/admin", json, NULL, 10, &max), 405);
+    api_stop(t.api);
+    assert_int_equal(by_head("/api/v1/messages", json, NULL, 10, &max), 503);
+}
+
 static void test_cors(void **state)
 {
     (void)state;
@@ -846,7 +893,7 @@ int main(void)
         TEST(test_take),           TEST(test_reply),         TEST(test_status),
         TEST(test_gone),           TEST(test_guard),         TEST(test_cors),
         TEST(test_stopping),       TEST(test_topics),        TEST(test_topics_refused),
-        TEST(test_topic_too_long), TEST(test_topic_sources),
+        TEST(test_topic_too_long), TEST(test_topic_sources), TEST(test_by_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

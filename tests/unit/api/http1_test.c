@@ -8,9 +8,11 @@
 
 #define BODY_MAX 1000
 
+static enum http1_mode mode; /* of all bodies */
+
 struct outcome {
     enum http1_event event; /* the last one that is not MORE */
-    unsigned status, requests, continues;
+    unsigned status, requests, expects, pieces;
     struct http1_head req;
     char path[64], query[64], host[64];
     char body[BODY_MAX + 1];
@@ -23,10 +25,15 @@ static void keep(struct outcome *o, const struct http1 *p)
     (void)snprintf(o->path, sizeof(o->path), "%s", p->req.path);
     (void)snprintf(o->query, sizeof(o->query), "%s", p->req.query);
     (void)snprintf(o->host, sizeof(o->host), "%s", p->req.host ? p->req.host : "(none)");
-    o->body_len = p->body_len;
+}
+
+static void add_body(struct outcome *o, const struct http1 *p)
+{
+    assert_true(o->body_len + p->body_len <= BODY_MAX);
     if (p->body_len > 0)
-        memcpy(o->body, p->body, p->body_len);
-    o->body[p->body_len] = '\0';
+        memcpy(o->body + o->body_len, p->body, p->body_len);
+    o->body_len += p->body_len;
+    o->body[o->body_len] = '\0';
 }
 
 /* Feeds `text` in pieces of `step` bytes (each in memory of its own, for the sanitizers). */
@@ -35,7 +42,7 @@ static struct outcome feed(const char *text, size_t len, size_t step)
     struct http1_pool pool = {.max = 1 << 20};
     struct outcome o = {0};
     struct http1 p;
-    http1_init(&p, BODY_MAX, &pool);
+    http1_init(&p, &pool);
     for (size_t at = 0; at < len && o.event != HTTP1_REFUSED;) {
         size_t n = step < len - at ? step : len - at;
         uint8_t *piece = malloc(n);
@@ -46,11 +53,23 @@ static struct outcome feed(const char *text, size_t len, size_t step)
             size_t used;
             enum http1_event e = http1_feed(&p, piece + done, n - done, &used);
             done += used;
-            if (e == HTTP1_CONTINUE)
-                o.continues++;
+            if (e == HTTP1_BODY_NEXT) {
+                o.expects += p.req.expect;
+                e = http1_body(&p, mode, BODY_MAX);
+                o.body_len = 0;
+            }
+            if (e == HTTP1_PIECE) {
+                o.pieces++;
+                assert_true(p.body_len > 0);
+                add_body(&o, &p);
+                e = HTTP1_MORE;
+            }
             if (e == HTTP1_REQUEST) {
                 o.requests++;
                 keep(&o, &p);
+                if (mode == HTTP1_COLLECT)
+                    o.body_len = 0;
+                add_body(&o, &p);
                 http1_next(&p);
                 assert_false(http1_begun(&p));
             }
@@ -223,9 +242,9 @@ static void test_counted_body(void **state)
     struct outcome o = feed(text, sizeof(text) - 1 - 19, 7);
     assert_string_equal(o.body, "hello");
     o = all("POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
-    assert_int_equal(o.continues, 1);
+    assert_int_equal(o.expects, 1);
     assert_string_equal(o.body, "ab");
-    assert_int_equal(all("GET /p HTTP/1.1\r\nExpect: 100-continue\r\n\r\n").continues, 0);
+    assert_int_equal(all("GET /p HTTP/1.1\r\nExpect: 100-continue\r\n\r\n").expects, 0);
     assert_int_equal(all("POST /p HTTP/1.1\r\nContent-Length: 0\r\n\r\n").requests, 1);
 }
 
@@ -295,13 +314,17 @@ static void test_pool(void **state)
     static const char head[] = "POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n";
     static const uint8_t bytes[3000];
     size_t used;
-    http1_init(&a, 1 << 20, &pool);
-    http1_init(&b, 1 << 20, &pool);
-    assert_int_equal(http1_feed(&a, (const uint8_t *)head, sizeof(head) - 1, &used), HTTP1_MORE);
+    http1_init(&a, &pool);
+    http1_init(&b, &pool);
+    assert_int_equal(http1_feed(&a, (const uint8_t *)head, sizeof(head) - 1, &used),
+                     HTTP1_BODY_NEXT);
+    assert_int_equal(http1_body(&a, HTTP1_COLLECT, 1 << 20), HTTP1_MORE);
     assert_int_equal(pool.used, 0);
     assert_int_equal(http1_feed(&a, bytes, 3000, &used), HTTP1_MORE);
     assert_true(pool.used >= 3000 && pool.used <= 4096);
-    assert_int_equal(http1_feed(&b, (const uint8_t *)head, sizeof(head) - 1, &used), HTTP1_MORE);
+    assert_int_equal(http1_feed(&b, (const uint8_t *)head, sizeof(head) - 1, &used),
+                     HTTP1_BODY_NEXT);
+    assert_int_equal(http1_body(&b, HTTP1_COLLECT, 1 << 20), HTTP1_MORE);
     assert_int_equal(http1_feed(&b, bytes, 3000, &used), HTTP1_REFUSED);
     assert_int_equal(b.status, 503);
     assert_int_equal(http1_feed(&a, bytes, 2000, &used), HTTP1_REQUEST);
@@ -313,18 +336,76 @@ static void test_pool(void **state)
     assert_int_equal(pool.used, 0);
 }
 
-static void test_cut(void **state)
+/* Nothing is held of a streamed body, and its end comes with or behind its last byte. */
+static void test_streamed(void **state)
+{
+    (void)state;
+    static const char counted[] = "POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
+    static const char chunked[] = "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                  "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
+    static const char *const texts[] = {counted, chunked};
+    mode = HTTP1_STREAM;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        size_t len = strlen(texts[i]);
+        for (size_t step = 1; step <= len; step++) {
+            struct outcome o = feed(texts[i], len, step);
+            assert_int_equal(o.requests, 1);
+            assert_string_equal(o.body, "hello");
+        }
+    }
+    assert_int_equal(feed(counted, sizeof(counted) - 1, 1).pieces, 4);
+    assert_int_equal(all(counted).pieces, 0); /* the one piece is the last */
+    assert_int_equal(all(chunked).pieces, 2);
+    assert_int_equal(all("POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n").status, 413);
+    /* one that does not say its length, and passes the limit on the way */
+    static char text[2048];
+    int n = snprintf(text, sizeof(text),
+                     "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1f4\r\n%0500d\r\n"
+                     "1f4\r\n%0500d\r\n1\r\n",
+                     0, 0);
+    struct outcome o = feed(text, (size_t)n, 100);
+    assert_int_equal(o.status, 413);
+    assert_int_equal(o.body_len, 1000);
+    mode = HTTP1_COLLECT;
+}
+
+static void test_discarded(void **state)
 {
     (void)state;
     static const char text[] =
+        "POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloPOST /r HTTP/1.1\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+        "GET /q HTTP/1.1\r\n\r\n";
+    mode = HTTP1_DISCARD;
+    for (size_t step = 1; step < sizeof(text); step++) {
+        struct outcome o = feed(text, sizeof(text) - 1, step);
+        assert_int_equal(o.requests, 1);
+        assert_string_equal(o.path, "/q");
+    }
+    mode = HTTP1_COLLECT;
+}
+
+static void test_cut(void **state)
+{
+    (void)state;
+    static const char chunked[] =
         "POST http://a/p?q HTTP/1.1\r\nHost: b\r\nOrigin: c\r\nTransfer-Encoding: chunked\r\n\r\n"
         "3\r\nhel\r\n0\r\nT: x\r\n\r\n";
-    for (size_t len = 0; len < sizeof(text) - 1; len++) {
-        struct outcome o = feed(text, len, len ? len : 1);
-        assert_int_equal(o.requests, 0);
-        assert_int_not_equal(o.event, HTTP1_REFUSED);
+    static const char counted[] = "POST /p HTTP/1.1\r\nExpect: 100-continue\r\n"
+                                  "Content-Length: 7\r\n\r\n0123456";
+    static const char *const texts[] = {chunked, counted};
+    for (unsigned m = HTTP1_COLLECT; m <= HTTP1_STREAM; m++) {
+        mode = (enum http1_mode)m;
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+            for (size_t len = 0; len < strlen(texts[i]); len++) {
+                struct outcome o = feed(texts[i], len, len ? len : 1);
+                assert_int_equal(o.requests, 0);
+                assert_int_not_equal(o.event, HTTP1_REFUSED);
+            }
+            assert_int_equal(all(texts[i]).requests, 1);
+        }
     }
-    assert_int_equal(all(text).requests, 1);
+    mode = HTTP1_COLLECT;
 }
 
 static void test_answer(void **state)
@@ -368,7 +449,8 @@ int main(void)
         cmocka_unit_test(test_targets),      cmocka_unit_test(test_refused),
         cmocka_unit_test(test_head_limits),  cmocka_unit_test(test_counted_body),
         cmocka_unit_test(test_chunked_body), cmocka_unit_test(test_chunk_limits),
-        cmocka_unit_test(test_pool),         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_pool),         cmocka_unit_test(test_streamed),
+        cmocka_unit_test(test_discarded),    cmocka_unit_test(test_cut),
         cmocka_unit_test(test_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,21 +2,18 @@
  * tests are blocking clients. */
 #include "api/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/err.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/api/http_peer.h"
 
 #define BODY_MAX    100000
 #define WAITING_MAX 8
@@ -141,94 +138,12 @@ static int stop(void **state)
     return 0;
 }
 
-/* --- the client's side ----------------------------------------------------------------------- */
-
-static int dial(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(node.port)};
-    struct timeval limit = {.tv_sec = 5};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    return fd;
-}
-
-static void say_bytes(int fd, const void *bytes, size_t len)
-{
-    const char *p = bytes;
-    while (len > 0) {
-        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
-        assert_true(n > 0);
-        p += n;
-        len -= (size_t)n;
-    }
-}
-
-static void say(int fd, const char *text)
-{
-    say_bytes(fd, text, strlen(text));
-}
-
-struct reply {
-    unsigned status;
-    char head[2048];
-    char *body; /* heap */
-    size_t body_len;
-};
-
-/* Reads exactly one answer, byte by byte in the head, so that the next one stays in the socket. */
-static struct reply hear(int fd, bool no_body)
-{
-    struct reply r = {0};
-    size_t n = 0;
-    const char *length;
-    while (n < 4 || memcmp(r.head + n - 4, "\r\n\r\n", 4) != 0) {
-        assert_true(n < sizeof(r.head) - 1);
-        assert_int_equal(recv(fd, r.head + n++, 1, 0), 1);
-    }
-    assert_int_equal(sscanf(r.head, "HTTP/1.1 %u ", &r.status), 1);
-    length = strstr(r.head, "content-length: ");
-    r.body_len = length && !no_body ? (size_t)atol(length + 16) : 0;
-    r.body = calloc(1, r.body_len + 1);
-    assert_non_null(r.body);
-    for (size_t got = 0; got < r.body_len;) {
-        ssize_t k = recv(fd, r.body + got, r.body_len - got, 0);
-        assert_true(k > 0);
-        got += (size_t)k;
-    }
-    return r;
-}
-
-static void expect(int fd, unsigned status, const char *body)
-{
-    struct reply r = hear(fd, false);
-    assert_int_equal(r.status, status);
-    if (body)
-        assert_string_equal(r.body, body);
-    free(r.body);
-}
-
-static void expect_end(int fd)
-{
-    char c;
-    assert_int_equal(recv(fd, &c, 1, 0), 0);
-    close(fd);
-}
-
-static bool quiet(int fd, int ms)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, ms) == 0;
-}
-
 /* --- tests ----------------------------------------------------------------------------------- */
 
 static void test_get(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     char want[256];
     say(fd, "GET /a%2Fb?x=%41 HTTP/1.1\r\nHost: h\r\n\r\n");
     struct reply r = hear(fd, false);
@@ -257,11 +172,11 @@ static void test_get(void **state)
 static void test_http10(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     say(fd, "GET /x HTTP/1.0\r\n\r\n");
     expect(fd, 200, NULL);
     expect_end(fd);
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     struct reply r = hear(fd, false);
     assert_non_null(strstr(r.head, "connection: keep-alive\r\n"));
@@ -274,7 +189,7 @@ static void test_http10(void **state)
 static void test_head(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     say(fd, "HEAD /x HTTP/1.1\r\n\r\nGET /y HTTP/1.1\r\n\r\n");
     struct reply r = hear(fd, true);
     assert_int_equal(r.status, 200);
@@ -287,7 +202,7 @@ static void test_head(void **state)
 static void test_pipelined(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     say(fd, "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nPOST /3 HTTP/1.1\r\n"
             "Content-Length: 2\r\n\r\nabGET /4 HTTP/1.1\r\n\r\n");
     for (int i = 1; i <= 4; i++) {
@@ -302,7 +217,7 @@ static void test_pipelined(void **state)
 static void test_later(void **state)
 {
     (void)state;
-    int fd = dial(), other = dial();
+    int fd = dial(node.port), other = dial(node.port);
     say(fd, "GET /later HTTP/1.1\r\n\r\nGET /after HTTP/1.1\r\n\r\n");
     assert_true(quiet(fd, 100));
     say(other, "GET /at-once HTTP/1.1\r\n\r\n");
@@ -326,7 +241,7 @@ static void test_stash_overflow(void **state)
     enum { COUNT = 2000 };
     static char requests[COUNT * 64];
     size_t len = 0;
-    int fd = dial(), other = dial();
+    int fd = dial(node.port), other = dial(node.port);
     say(fd, "GET /later HTTP/1.1\r\n\r\n");
     for (int i = 0; i < COUNT; i++)
         len += (size_t)snprintf(requests + len, sizeof(requests) - len,
@@ -350,7 +265,7 @@ static void test_stash_overflow(void **state)
 static void test_gone(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     unsigned before = atomic_load(&node.gone);
     say(fd, "GET /later HTTP/1.1\r\n\r\n");
     assert_true(quiet(fd, 50));
@@ -383,7 +298,7 @@ static void test_bodies(void **state)
     (void)state;
     static char body[BODY_MAX + 1];
     char head[128];
-    int fd = dial();
+    int fd = dial(node.port);
     for (size_t i = 0; i < sizeof(body); i++)
         body[i] = (char)('a' + i % 23);
     for (size_t len = 0; len <= BODY_MAX; len = len * 7 + 1) {
@@ -413,13 +328,13 @@ static void test_body_too_large(void **state)
     (void)state;
     static const char text[] = "Failed to buffer the request body: length limit exceeded";
     static char body[BODY_MAX + 1];
-    int fd = dial();
+    int fd = dial(node.port);
     memset(body, 'x', sizeof(body));
     say(fd, "POST / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n");
     say_bytes(fd, body, sizeof(body)); /* is read over, so that the answer arrives */
     expect(fd, 413, text);
     expect_end(fd);
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n186a1\r\n");
     say_bytes(fd, body, sizeof(body));
     expect(fd, 413, text);
@@ -429,7 +344,7 @@ static void test_body_too_large(void **state)
 static void test_expect(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     say(fd, "POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     expect(fd, 100, NULL);
     say(fd, "ab");
@@ -441,7 +356,7 @@ static void test_refused(void **state)
 {
     (void)state;
     static char line[20000];
-    int fd = dial();
+    int fd = dial(node.port);
     say(fd, "nonsense\r\n\r\n");
     struct reply r = hear(fd, false);
     assert_int_equal(r.status, 400);
@@ -453,18 +368,18 @@ static void test_refused(void **state)
     expect_end(fd);
 
     memset(line, 'a', sizeof(line) - 1);
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "GET /");
     say(fd, line);
     expect(fd, 414, NULL);
     expect_end(fd);
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "GET / HTTP/1.1\r\nx: ");
     say(fd, line);
     expect(fd, 431, NULL);
     expect_end(fd);
     /* what came before in the same bytes is still answered */
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "GET /1 HTTP/1.1\r\n\r\nGET\r\n\r\n");
     expect(fd, 200, NULL);
     expect(fd, 400, NULL);
@@ -474,7 +389,8 @@ static void test_refused(void **state)
 static void test_slow(void **state)
 {
     (void)state;
-    int fd = dial(), trickle = dial(), body = dial(), idle = dial();
+    int fd = dial(node.port), trickle = dial(node.port), body = dial(node.port),
+        idle = dial(node.port);
     say(fd, "GET / HTTP/1.1\r\n");
     say(body, "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na");
     for (int i = 0; i < 4; i++) { /* bytes now and then do not help a head */
@@ -489,7 +405,7 @@ static void test_slow(void **state)
     expect_end(body);
     expect_end(idle); /* nothing to answer */
     /* bytes now and then do help a body */
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n");
     for (int i = 0; i < 4; i++) {
         usleep(150000);
@@ -502,7 +418,7 @@ static void test_slow(void **state)
 static void test_big_answer(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(node.port);
     say(fd, "GET /big?1048576 HTTP/1.1\r\n\r\nGET /big?70000 HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n"
             "\r\n");
     usleep(50000); /* the kernel does not take all of it */
@@ -516,7 +432,7 @@ static void test_big_answer(void **state)
     expect(fd, 200, NULL);
     close(fd);
     /* closed behind a large answer: all of it arrives */
-    fd = dial();
+    fd = dial(node.port);
     say(fd, "GET /big?1048576 HTTP/1.1\r\nConnection: close\r\n\r\n");
     usleep(50000);
     r = hear(fd, false);
@@ -529,13 +445,13 @@ static void test_big_answer(void **state)
 static void test_not_reading(void **state)
 {
     (void)state;
-    int fd = dial(), small = 4096;
+    int fd = dial(node.port), small = 4096;
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     for (int i = 0; i < 8; i++)
         say(fd, "GET /big?1048576 HTTP/1.1\r\n\r\n");
     struct http_stats s = {0};
     for (int i = 0; i < 100 && s.timeouts == 0; i++) {
-        int other = dial();
+        int other = dial(node.port);
         usleep(20000);
         say(other, "GET /stats HTTP/1.1\r\nConnection: close\r\n\r\n");
         expect(other, 204, NULL);
@@ -551,11 +467,11 @@ static void test_connection_limit(void **state)
     (void)state;
     int fd[17];
     for (int i = 0; i < 16; i++) {
-        fd[i] = dial();
+        fd[i] = dial(node.port);
         say(fd[i], "GET /x HTTP/1.1\r\n\r\n");
         expect(fd[i], 200, NULL);
     }
-    fd[16] = dial();
+    fd[16] = dial(node.port);
     struct reply r = hear(fd[16], false);
     assert_int_equal(r.status, 503);
     assert_non_null(strstr(r.head, "retry-after: "));
@@ -566,7 +482,7 @@ static void test_connection_limit(void **state)
     for (int i = 0; i < 16; i++)
         close(fd[i]);
     usleep(50000);
-    fd[0] = dial();
+    fd[0] = dial(node.port);
     say(fd[0], "GET /x HTTP/1.1\r\n\r\n");
     expect(fd[0], 200, NULL);
     close(fd[0]);
@@ -579,7 +495,7 @@ static void test_body_budget(void **state)
     int fd[4];
     memset(body, 'x', sizeof(body));
     for (int i = 0; i < 4; i++) {
-        fd[i] = dial();
+        fd[i] = dial(node.port);
         say(fd[i], "POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n");
         say_bytes(fd[i], body, 90000);
         usleep(30000); /* one after the other */
@@ -635,7 +551,7 @@ static void test_stop_busy(void **state)
     (void)state;
     int fd[5];
     for (int i = 0; i < 5; i++)
-        fd[i] = dial();
+        fd[i] = dial(node.port);
     say(fd[0], "GET /later HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
     say(fd[1], "GET / HT");
     say(fd[2], "POST / HTTP/1.1\r\nContent-Length: 50000\r\n\r\nabc");
