@@ -132,6 +132,15 @@ static int set_prio(struct push_rd *p, double n)
     return OK;
 }
 
+/* 1, 0, or neither. */
+static int set_durable(struct push_rd *p, int yes)
+{
+    if (yes != 0 && yes != 1)
+        return json_wrong_shape(p->fault, "durable", "expected true or false");
+    p->s.in_memory = !yes;
+    return OK;
+}
+
 /* After the last field: may it be sent? */
 static int finish(struct push_rd *p)
 {
@@ -200,6 +209,11 @@ static double whole(const json_t *v)
     return n >= 0 && floor(n) >= n ? n : -1;
 }
 
+static int truth(const json_t *v)
+{
+    return json_is_boolean(v) ? json_is_true(v) : -1;
+}
+
 static int read_field(struct push_rd *p, const char *key, json_t *v)
 {
     if (strcmp(key, "dst") == 0)
@@ -210,6 +224,8 @@ static int read_field(struct push_rd *p, const char *key, json_t *v)
         return set_ttl(p, whole(v));
     if (strcmp(key, "priority") == 0)
         return set_prio(p, whole(v));
+    if (strcmp(key, "durable") == 0)
+        return set_durable(p, truth(v));
     bool topic = strcmp(key, "topic") == 0, text = strcmp(key, "topicText") == 0;
     bool policy = strcmp(key, "policy") == 0, reply = strcmp(key, "replyTo") == 0;
     if (!topic && !text && !policy && !reply)
@@ -262,7 +278,7 @@ int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret, struct
 /* --- query ----------------------------------------------------------------------------------- */
 
 static const char *const query_keys[] = {"dst",    "topic",    "topicText", "ttlMs",
-                                         "policy", "priority", "replyTo"};
+                                         "policy", "priority", "replyTo",   "durable"};
 
 static int key_of(const struct query_pair *q)
 {
@@ -276,6 +292,13 @@ static double number(const char *text, size_t len)
 {
     uint64_t n;
     return decimal_parse(text, len, UINT32_MAX, &n) == OK ? (double)n : -1;
+}
+
+static int word_truth(const char *text)
+{
+    if (!text)
+        return -1;
+    return strcmp(text, "true") == 0 ? 1 : strcmp(text, "false") == 0 ? 0 : -1;
 }
 
 static int read_pair(struct push_rd *p, const struct query_pair *q, unsigned *seen)
@@ -310,6 +333,8 @@ static int read_pair(struct push_rd *p, const struct query_pair *q, unsigned *se
         return set_policy(p, line);
     case 5:
         return set_prio(p, number(v, len));
+    case 7:
+        return set_durable(p, word_truth(line));
     default:
         return set_reply(p, v, len);
     }

@@ -54,6 +54,8 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     if (rc == OK)
         rc = outbox_init(b);
     if (rc == OK)
+        rc = mem_rows_init(b, now);
+    if (rc == OK)
         rc = parts_init(b);
     if (rc == OK)
         rc = inbox_init(b);
@@ -101,6 +103,7 @@ void bus_free(struct bus *b)
         ops_owners_free(b);
     }
     leases_fini(b);
+    mem_rows_fini(&b->mem);
     calls_fini(&b->calls);
     nodes_fini(&b->nodes);
     seen_fini(&b->seen);
@@ -447,6 +450,7 @@ void bus_tick(struct bus *b, struct instant now)
         nodes_unblock(&b->nodes); /* a link that went away tells nobody that it has room */
         seen_sweep(b, now);
         asked_expire(&b->asked, now.mono);
+        mem_rows_sweep(b, now.wall_ms - b->limits.status_keep_ms);
     }
 }
 
@@ -475,6 +479,11 @@ static bool next_store(struct bus *b, struct bus_out *ret)
         b->store_op.tag = op->tag;
         b->store_op.now_ms = b->next_at.wall_ms;
         b->store_flying++;
+        struct bus_store_result res;
+        if (mem_rows_run(b, &b->store_op, &res)) {
+            bus_stored(b, &res, b->next_at);
+            continue;
+        }
         ret->kind = BUS_OUT_STORE;
         ret->store = &b->store_op;
         return true;
@@ -537,6 +546,9 @@ void bus_stats(const struct bus *b, struct bus_stats *ret)
     *ret = b->stats;
     ret->out_live = b->out.live;
     ret->out_bytes = b->out.bytes;
+    ret->out_memory = b->out.memory;
+    ret->out_memory_bytes = b->out.memory_bytes;
+    ret->out_memory_ended = b->mem.n_ended;
     ret->out_cached_bytes = b->out.kept_bytes + b->out.read_bytes;
     ret->out_late_bytes = b->out.late_bytes;
     ret->store_flying = b->store_flying;

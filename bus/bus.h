@@ -32,6 +32,10 @@ struct bus_limits {
     uint64_t out_bytes_node;    /* (4 GiB): ERR_LIMIT */
     uint32_t out_messages; /* live, in all; some 500 bytes of memory each (200,000): ERR_LIMIT */
     uint64_t out_bytes;    /* all live payloads (10 GiB): ERR_NOSPACE */
+    uint32_t out_memory_messages; /* live ones that only memory has (65,536): ERR_LIMIT */
+    uint64_t out_memory_bytes;    /* (64 MiB): ERR_LIMIT */
+    uint32_t out_memory_ended;   /* their entries after their end, some 250 bytes each (65,536): the
+                                    oldest goes */
     uint32_t out_transfers_node; /* started at a time, per node (256): waits in QUEUED */
     uint32_t out_transfers;      /* in all (1024): waits in QUEUED */
     uint64_t out_cache_bytes;    /* payloads of waiting messages kept in memory (16 MiB); others are
@@ -85,6 +89,9 @@ MUST_CHECK int bus_new(const struct bus_conf *c, struct instant now, struct bus 
 void bus_free(struct bus *b);
 
 /* --- start: rows of the store, before anything else, in the order of their seq --------------- */
+
+/* Numbers from here on are of messages that only memory has; the store knows none of them. */
+#define BUS_SEQ_MEMORY (UINT64_C(1) << 52)
 
 struct bus_out_row {
     uint64_t seq; /* 1.., rises with acceptance, never used twice */
@@ -173,6 +180,8 @@ struct bus_send {
     struct idem_key idem;
     bool reply; /* answers `reply_to` */
     struct msg_id reply_to;
+    bool in_memory;        /* accepted at once, never on disk here, lost with the process; not with
+                              a file: ERR_TOOBIG */
     int64_t reply_wait_ms; /* > 0: wait for the reply after acceptance (not with `reply`) */
 };
 /* One call per client at a time: ERR_BUSY.
@@ -388,8 +397,7 @@ enum bus_store_kind {
     BUS_STORE_OUT_GET,   /* read the entry out.seq */
     BUS_STORE_OUT_LIST,  /* read entries by `filter`, newest first */
     BUS_STORE_IN_PART,   /* insert or update the PART in.seq (in.state PART or PART_FULL) */
-    BUS_STORE_IN_READY,  /* remove PART `part_seq` (0: none), insert `in` and `seen`; also set: out
-                          */
+    BUS_STORE_IN_READY,  /* remove PART `part_seq` (0: none), insert `in`; has_seen: and `seen` */
     BUS_STORE_IN_TAKE, /* remove READY in.seq (a client takes it); want_body: read the body first */
     BUS_STORE_IN_BODY, /* read the body of in.seq, leave it there */
     BUS_STORE_IN_DROP, /* remove PART in.seq */
@@ -424,6 +432,7 @@ struct bus_store_op {
     struct bus_seen_row seen;
     uint64_t part_seq;
     bool has_out, has_in; /* OUT_PUT: has_in; IN_READY: has_out never */
+    bool has_seen;        /* IN_READY: there is a row for seen */
     bool want_body;
     int64_t before_ms, now_ms;
     const struct bus_seen_key *keys;
@@ -460,7 +469,8 @@ enum bus_out_kind {
     BUS_OUT_WANT,     /* ask the router for a route to dst */
     BUS_OUT_DOUBT,    /* packets leave for dst and none is answered: bus/silence.h */
     BUS_OUT_STORE,    /* hand `store` to the store */
-    BUS_OUT_ACCEPTED, /* client's message is durable (rc OK, id) or failed (rc; ERR_EXIST: idem key)
+    BUS_OUT_ACCEPTED, /* client's message is durable, or in memory as asked (rc OK, id), or failed
+                       * (rc; ERR_EXIST: idem key)
                        */
     BUS_OUT_TAKEN,    /* message for client, or NULL: time-out; rc != OK: the store failed */
     BUS_OUT_STATUS,   /* rc OK, ERR_STATE: status; ERR_NOENT */
@@ -500,6 +510,7 @@ struct bus_status_info {
     int64_t created_ms, deadline_ms, final_ms;          /* final_ms 0: lives */
     uint64_t len;
     bool reply;
+    bool in_memory;
     bool route; /* lives, and there is a route to its destination */
     enum out_policy policy;
     enum out_reason reason; /* of a final state other than RECEIVED and READ */
@@ -543,6 +554,7 @@ struct bus_stats {
     uint64_t refused;                        /* by the receiver's rules: counted in aborted too */
     uint64_t replayed, key_reused; /* sends whose idem key was known: same content, other content */
     uint64_t received, duplicates, refused_limit, refused_rate, malformed, ignored;
+    uint64_t refused_sends; /* of clients: a limit of the outbox */
     uint64_t refused_topic; /* INITs that the topic rules refused */
     uint64_t sent_init, sent_chunk, sent_done, sent_ack, sent_read, sent_abort, retransmits;
     /* With nodes that speak our extension. Said: */
@@ -554,6 +566,8 @@ struct bus_stats {
     uint64_t store_errors;
     uint64_t doubts, rerouted; /* routes doubted; other paths taken while packets were under way */
     uint64_t out_live, out_bytes, out_cached_bytes, out_late_bytes;
+    uint64_t out_memory, out_memory_bytes;   /* of these: only in memory */
+    uint64_t out_memory_ended;               /* entries of such that ended */
     uint64_t store_flying;                   /* operations that the store has not answered */
     uint64_t in_files, in_files_bytes;       /* of in_parts: large ones, announced */
     uint64_t in_write_bytes, out_read_bytes; /* of large ones, in memory */

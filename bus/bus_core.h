@@ -13,6 +13,7 @@
 #include "bus/inbox.h"
 #include "bus/kin.h"
 #include "bus/leases.h"
+#include "bus/mem_rows.h"
 #include "bus/node.h"
 #include "bus/ops.h"
 #include "bus/outbox.h"
@@ -50,6 +51,7 @@ struct bus {
 
     struct nodes nodes;
     struct outbox out;
+    struct mem_rows mem;
     struct parts parts;
     struct inbox in;
     struct leases leases;

@@ -57,6 +57,8 @@ static int send_check(struct bus *b, const struct bus_send *m)
         return ERR_INVAL;
     if (m->payload && (m->payload->len > MSG_LEN_MAX || m->file.number != 0))
         return m->file.number != 0 ? ERR_INVAL : ERR_TOOBIG;
+    if (m->file.number != 0 && m->in_memory)
+        return ERR_TOOBIG;
     if (m->file.number != 0 && m->file.len <= MSG_LEN_MAX)
         return ERR_INVAL; /* belongs into a row */
     if (m->file.len > MIN(b->limits.len_max, MSG_LEN_CEILING))

@@ -10,14 +10,15 @@ static uint64_t key_hash(const struct bus *b, const void *key, size_t len)
     return hmap_hash(&b->out.by_idem, key, len);
 }
 
-struct out_msg *idem_find(struct bus *b, const struct idem_key *key)
+struct out_msg *idem_find(struct bus *b, const struct idem_key *key, bool in_memory)
 {
     if (key->len == 0)
         return NULL;
     uint64_t hash = key_hash(b, key->b, key->len);
     for (struct hnode *h = hmap_first(&b->out.by_idem, hash); h; h = hmap_next(h, hash)) {
         struct out_msg *m = container_of(h, struct out_msg, by_idem);
-        if (m->idem_len == key->len && memcmp(out_msg_idem(m), key->b, key->len) == 0)
+        if (m->in_memory == in_memory && m->idem_len == key->len &&
+            memcmp(out_msg_idem(m), key->b, key->len) == 0)
             return m;
     }
     return NULL;

@@ -11,8 +11,9 @@
 
 struct call;
 
-/* The message in memory with this key; NULL: none, or the key is empty. Lends. */
-struct out_msg *idem_find(struct bus *b, const struct idem_key *key);
+/* The living message with this key, of those that the store has or of those that only memory has;
+ * NULL: none, or the key is empty. Lends. */
+struct out_msg *idem_find(struct bus *b, const struct idem_key *key, bool in_memory);
 void idem_add(struct bus *b, struct out_msg *m); /* fine without a key, as below */
 void idem_del(struct bus *b, struct out_msg *m);
 

@@ -42,7 +42,13 @@ enum out_ask {
 enum out_packet { OUT_SEND_INIT = 1, OUT_SEND_PROBE = 2, OUT_SEND_DONE = 4 };
 
 /* What the store should do for it; the highest one goes first. */
-enum out_store { OUT_STORE_PUT = 1, OUT_STORE_BODY = 2, OUT_STORE_DONE = 4, OUT_STORE_FINAL = 8 };
+enum out_store {
+    OUT_STORE_PUT = 1,
+    OUT_STORE_BODY = 2,
+    OUT_STORE_DONE = 4,
+    OUT_STORE_LOCAL = 8, /* in memory, to this node: into the inbox */
+    OUT_STORE_FINAL = 16,
+};
 
 enum out_kept {
     OUT_KEPT_NOT,   /* payload in no cache: none in memory, or its transfer runs */
@@ -74,11 +80,12 @@ struct out_msg {
     uint8_t sum[MSG_SUM_BYTES];
     uint32_t len;
     bool reply, loaded, local;
-    bool accepted; /* durable */
-    bool forced;   /* however large it is for its receiver */
-    bool shared;   /* others with its (node, id) ended lately: answers to them may still come */
-    bool indexed;  /* in by_id */
-    bool queued;   /* in the queue of its line or, prepped, in its prep */
+    bool in_memory; /* its row is in mem_rows.h, its payload always here */
+    bool accepted;  /* durable */
+    bool forced;    /* however large it is for its receiver */
+    bool shared;    /* others with its (node, id) ended lately: answers to them may still come */
+    bool indexed;   /* in by_id */
+    bool queued;    /* in the queue of its line or, prepped, in its prep */
     bool prepped;
     enum out_state state;
     enum out_state final;   /* what it becomes once that is durable; OUT_QUEUED: nothing yet */

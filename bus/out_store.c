@@ -44,6 +44,7 @@ void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret)
                                     .final_ms = out_state_final(r->state) ? r->final_ms : 0,
                                     .len = r->len,
                                     .reply = r->reply,
+                                    .in_memory = r->seq >= BUS_SEQ_MEMORY,
                                     .policy = r->policy,
                                     .reason = r->reason,
                                     .prio = r->prio,
@@ -57,13 +58,10 @@ void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret)
         ret->reason = OUT_REASON_DEADLINE;
 }
 
-/* A message to this node itself: delivered by the commit that accepts it. */
+/* A message to this node itself, as the inbox has it. */
 static void local_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
 {
     struct bus_in_row *in = &op->in;
-    op->out.state = OUT_RECEIVED;
-    op->out.body = NULL;
-    op->out.final_ms = m->created_ms;
     op->has_in = true;
     in->seq = ++b->in_seq;
     in->state = IN_READY;
@@ -92,12 +90,22 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
         op->kind = BUS_STORE_OUT_PUT;
         op->out.body = m->body;
         op->out.file = m->file;
-        if (m->local)
+        if (m->local && !m->in_memory) { /* delivered by the commit that accepts it */
+            op->out.state = OUT_RECEIVED;
+            op->out.body = NULL;
+            op->out.final_ms = m->created_ms;
             local_fill(b, m, op);
+        }
     } else if (want & OUT_STORE_FINAL) {
         m->store_flying = OUT_STORE_FINAL;
         op->kind = BUS_STORE_OUT_STATE;
         op->out.state = m->final;
+    } else if (want & OUT_STORE_LOCAL) {
+        m->store_flying = OUT_STORE_LOCAL;
+        op->kind = BUS_STORE_IN_READY;
+        local_fill(b, m, op);
+        op->has_out = false;
+        memset(&op->out, 0, sizeof(op->out));
     } else if (want & OUT_STORE_DONE) {
         m->store_flying = OUT_STORE_DONE;
         op->kind = BUS_STORE_OUT_STATE;
@@ -119,7 +127,7 @@ static void count_delivery(struct bus *b, const struct out_msg *m, usec_t now)
                   now - (m->deadline_at - (m->deadline_ms - m->created_ms) * USEC_MS));
 }
 
-/* The commit is there: the local message is in the inbox and its entry is final. */
+/* The commit is there: the local message is in the inbox. */
 static void local_done(struct bus *b, struct out_msg *m, struct instant now)
 {
     struct in_msg *in = in_msg_new(m->topic, m->topic_len);
@@ -138,16 +146,23 @@ static void local_done(struct bus *b, struct out_msg *m, struct instant now)
             in_msg_unref(b, in);
     }
     b->stats.local++;
-    count_delivery(b, m, now.mono);
-    outbox_drop_body(b, m);
-    outbox_free(b, m, now.mono);
+}
+
+/* Whatever was decided meanwhile: it was delivered. */
+static void memory_local_done(struct bus *b, struct out_msg *m, struct instant now)
+{
+    local_done(b, m, now);
+    m->final = OUT_QUEUED;
+    m->reason = OUT_REASON_NONE;
+    outbox_finish(b, m, OUT_RECEIVED, now);
 }
 
 static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
                      struct instant now)
 {
     m->accepted = res->rc == OK;
-    if (m->accepted && m->local)
+    bool there = m->accepted && m->local && !m->in_memory;
+    if (there)
         out_msg_set(m, OUT_RECEIVED); /* by the same commit */
     idem_answer(b, m, res, now);
     if (!m->accepted) {
@@ -160,11 +175,19 @@ static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_re
     b->stats.accepted_bytes += m->len;
     if (!m->reply)
         asked_note(&b->asked, ip6_node(&m->dst), &m->id, now.mono);
-    if (m->local) {
+    if (there) {
         local_done(b, m, now);
+        count_delivery(b, m, now.mono);
+        outbox_drop_body(b, m);
+        outbox_free(b, m, now.mono);
         return;
     }
     timer_set(&b->out.deadlines, &m->deadline, m->deadline_at);
+    if (m->local) {
+        m->store = OUT_STORE_LOCAL;
+        op_want(&b->ops, &m->op);
+        return;
+    }
     outbox_keep_body(b, m);
     outbox_line_up(b, m, now.mono);
 }
@@ -221,6 +244,8 @@ void outbox_stored(struct bus *b, struct out_msg *m, const struct bus_store_resu
         put_done(b, m, res, now);
     } else if (was == OUT_STORE_BODY) {
         body_done(b, m, res, now);
+    } else if (was == OUT_STORE_LOCAL && res->rc == OK) {
+        memory_local_done(b, m, now);
     } else if (res->rc != OK) {
         if (!m->store) /* else it is asked for anyway, or something that replaces it */
             m->store = was;

@@ -1,6 +1,3 @@
-/* Messages with the same node and id (several replies to one message) go one after the other, since
- * ACKs name nothing else: the first is in by_key, the others hang in its `followers` list. All live
- * ones are in by_id, newest first, for the status call. */
 #include "bus/outbox.h"
 
 #include <assert.h>
@@ -31,108 +28,7 @@ int outbox_init(struct bus *b)
     return rc;
 }
 
-/* --- index -------------------------------------------------------------------------------- */
-
-uint64_t outbox_key_hash(const struct bus *b, uint64_t node, const struct msg_id *id)
-{
-    uint8_t key[8 + MSG_ID_BYTES];
-    memcpy(key, &node, 8);
-    memcpy(key + 8, id->b, MSG_ID_BYTES);
-    return hmap_hash(&b->out.by_key, key, sizeof(key));
-}
-
-static bool id_eq(const struct msg_id *a, const struct msg_id *b)
-{
-    return memcmp(a->b, b->b, MSG_ID_BYTES) == 0;
-}
-
-static struct out_msg *find_key(struct bus *b, uint64_t node, const struct msg_id *id)
-{
-    uint64_t hash = outbox_key_hash(b, node, id);
-    for (struct hnode *h = hmap_first(&b->out.by_key, hash); h; h = hmap_next(h, hash)) {
-        struct out_msg *m = container_of(h, struct out_msg, by_key);
-        if (ip6_node(&m->dst) == node && id_eq(&m->id, id))
-            return m;
-    }
-    return NULL;
-}
-
-struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct msg_id *id)
-{
-    return find_key(b, ip6_node(node), id);
-}
-
-struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id)
-{
-    uint64_t hash = hmap_hash(&b->out.by_id, id->b, MSG_ID_BYTES);
-    for (struct hnode *h = hmap_first(&b->out.by_id, hash); h; h = hmap_next(h, hash)) {
-        struct out_msg *m = container_of(h, struct out_msg, by_id);
-        if (id_eq(&m->id, id))
-            return m;
-    }
-    return NULL;
-}
-
-struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id *id)
-{
-    struct out_msg *m = outbox_newest(b, id);
-    while (m && (!m->accepted || (seq != 0 && m->seq != seq)))
-        m = m->id_older;
-    return m;
-}
-
-static void id_add(struct bus *b, struct out_msg *m)
-{
-    struct out_msg *old = outbox_newest(b, &m->id);
-    if (old) {
-        hmap_del(&b->out.by_id, &old->by_id);
-        old->id_newer = m;
-        m->id_older = old;
-    }
-    hmap_add(&b->out.by_id, &m->by_id, hmap_hash(&b->out.by_id, m->id.b, MSG_ID_BYTES));
-    m->indexed = true;
-}
-
-static void id_del(struct bus *b, struct out_msg *m)
-{
-    if (!m->indexed)
-        return;
-    if (m->id_newer) {
-        m->id_newer->id_older = m->id_older;
-        if (m->id_older)
-            m->id_older->id_newer = m->id_newer;
-    } else {
-        hmap_del(&b->out.by_id, &m->by_id);
-        if (m->id_older) {
-            m->id_older->id_newer = NULL;
-            hmap_add(&b->out.by_id, &m->id_older->by_id,
-                     hmap_hash(&b->out.by_id, m->id.b, MSG_ID_BYTES));
-        }
-    }
-    m->indexed = false;
-}
-
 /* --- waiting ------------------------------------------------------------------------------ */
-
-static uint64_t *ended_slot(struct bus *b, uint64_t key)
-{
-    return &b->out.ended[key % OUTBOX_ENDED];
-}
-
-/* m is the one with its (node, id) whose turn it is. */
-static void turn_begin(struct bus *b, struct out_msg *m)
-{
-    uint64_t key = outbox_key_hash(b, m->node->key, &m->id);
-    hmap_add(&b->out.by_key, &m->by_key, key);
-    m->shared = m->reply && (m->loaded || *ended_slot(b, key) == key);
-}
-
-static void turn_end(struct bus *b, struct out_msg *m)
-{
-    uint64_t key = outbox_key_hash(b, m->node->key, &m->id);
-    hmap_del(&b->out.by_key, &m->by_key);
-    *ended_slot(b, key) = key;
-}
 
 /* m, whose turn it is, waits to be started. */
 static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
@@ -148,23 +44,23 @@ static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
 /* m is durable: it waits for its turn, or behind another with the same id. */
 void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now)
 {
-    struct out_msg *first = find_key(b, m->node->key, &m->id);
+    struct out_msg *first = outbox_find_key(b, m->node->key, &m->id);
     if (first) {
         list_push_back(&first->followers, &m->link);
         return;
     }
-    turn_begin(b, m);
+    outbox_turn_begin(b, m);
     enqueue(b, m, now);
 }
 
 /* m leaves the index: who waited behind it has its turn. */
 static void step_aside(struct bus *b, struct out_msg *m, usec_t now)
 {
-    if (find_key(b, m->node->key, &m->id) != m) {
+    if (outbox_find_key(b, m->node->key, &m->id) != m) {
         list_del(&m->link); /* among the followers, or not lined up yet */
         return;
     }
-    turn_end(b, m);
+    outbox_turn_end(b, m);
     struct out_msg *next = list_first(&m->followers, struct out_msg, link);
     if (!next)
         return;
@@ -176,7 +72,7 @@ static void step_aside(struct bus *b, struct out_msg *m, usec_t now)
         head->prev->next = head;
         list_init(&m->followers);
     }
-    turn_begin(b, next);
+    outbox_turn_begin(b, next);
     enqueue(b, next, now);
 }
 
@@ -201,6 +97,8 @@ void outbox_drop_body(struct bus *b, struct out_msg *m)
 /* Keeps the payload of an accepted message if there is room, or if it is about to leave. */
 void outbox_keep_body(struct bus *b, struct out_msg *m)
 {
+    if (m->in_memory)
+        return; /* there is no other place for it */
     bool soon = m->node->reachable && out_line(m)->waiting == 0;
     if (!soon && b->out.kept_bytes + out_msg_memory(m) > b->limits.out_cache_bytes) {
         outbox_drop_body(b, m);
@@ -281,6 +179,8 @@ static void uncount(struct bus *b, struct out_msg *m, usec_t now)
     m->node->live_bytes -= m->len;
     b->out.live--;
     b->out.live_local -= m->local;
+    b->out.memory -= m->in_memory;
+    b->out.memory_bytes -= m->in_memory ? m->len : 0;
     topic_release(b, m->coming, m->len);
     m->coming = NULL;
     b->out.bytes -= m->len;
@@ -293,6 +193,8 @@ static void count(struct bus *b, struct out_msg *m, usec_t now)
     m->node->live_bytes += m->len;
     b->out.live++;
     b->out.live_local += m->local;
+    b->out.memory += m->in_memory;
+    b->out.memory_bytes += m->in_memory ? m->len : 0;
     if (m->local)
         m->coming = topic_reserve(b, m->topic, m->topic_len, m->len);
     b->out.bytes += m->len;
@@ -301,7 +203,7 @@ static void count(struct bus *b, struct out_msg *m, usec_t now)
 
 void outbox_free(struct bus *b, struct out_msg *m, usec_t now)
 {
-    id_del(b, m);
+    outbox_id_del(b, m);
     idem_del(b, m);
     heap_del(&b->out.timers, &m->timer);
     heap_del(&b->out.deadlines, &m->deadline);
@@ -320,7 +222,7 @@ void outbox_fini(struct bus *b)
             send_stop(b, m);
             dequeue(b, m);
             list_del(&m->link);
-            if (find_key(b, m->node->key, &m->id) == m)
+            if (outbox_find_key(b, m->node->key, &m->id) == m)
                 hmap_del(&o->by_key, &m->by_key);
             struct out_msg *f;
             while ((f = list_first(&m->followers, struct out_msg, link)))
@@ -338,10 +240,14 @@ void outbox_fini(struct bus *b)
     free(o->ended);
 }
 
-static int check_limits(struct bus *b, const struct node *n, const struct topic *topic,
-                        uint64_t len)
+static int check_limits(struct bus *b, const struct node *n, const struct bus_send *s)
 {
+    const struct topic none = {.len = 0}, *topic = s->reply ? &none : &s->topic;
     const struct bus_limits *l = &b->limits;
+    uint64_t len = s->payload ? s->payload->len : s->file.len;
+    if (s->in_memory && (b->out.memory >= l->out_memory_messages ||
+                         b->out.memory_bytes + len > l->out_memory_bytes))
+        return ERR_LIMIT;
     if (n->live >= l->out_messages_node || n->live_bytes + len > l->out_bytes_node ||
         b->out.live >= l->out_messages)
         return ERR_LIMIT;
@@ -364,7 +270,7 @@ static int msg_enter(struct bus *b, struct out_msg *m, struct node *n, usec_t no
     }
     m->node = n;
     count(b, m, now);
-    id_add(b, m);
+    outbox_id_add(b, m);
     idem_add(b, m);
     return OK;
 }
@@ -397,6 +303,7 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
     m->reply = s->reply;
     m->policy = s->policy;
     m->prio = s->prio;
+    m->in_memory = s->in_memory;
     m->local = bus_is_self(b, &s->dst);
     int64_t ttl_ms = s->ttl_ms ? s->ttl_ms : b->limits.ttl_default_ms;
     m->created_ms = now.wall_ms;
@@ -415,15 +322,12 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
 
 int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, struct instant now)
 {
-    struct out_msg *first = idem_find(b, &s->idem);
+    struct out_msg *first = idem_find(b, &s->idem, s->in_memory);
     struct node *n = first ? first->node : node_get(&b->nodes, &s->dst, now.mono);
     if (!n)
         return ERR_LIMIT;
-    const struct topic none = {.len = 0};
-    int rc = OK;
-    uint64_t len = s->payload ? s->payload->len : s->file.len;
-    if (!first)
-        rc = check_limits(b, n, s->reply ? &none : &s->topic, len);
+    int rc = first ? OK : check_limits(b, n, s);
+    b->stats.refused_sends += rc < 0;
     if (rc < 0)
         return rc;
     struct out_msg *m = msg_make(b, s, now);
@@ -440,7 +344,7 @@ int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, stru
         out_msg_free(m);
         return rc;
     }
-    m->seq = ++b->out_seq;
+    m->seq = m->in_memory ? ++b->mem.seq : ++b->out_seq;
     m->call = call;
     call->out = m;
     call->id = m->id;
@@ -571,12 +475,6 @@ void outbox_tick(struct bus *b, struct instant now)
     }
 }
 
-bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id)
-{
-    uint64_t key = outbox_key_hash(b, ip6_node(node), id);
-    return find_key(b, ip6_node(node), id) || *ended_slot(b, key) == key;
-}
-
 void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
 {
     *ret = (struct bus_status_info){.seq = m->seq,
@@ -588,6 +486,7 @@ void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
                                     .final_ms = out_state_final(m->state) ? m->final_ms : 0,
                                     .len = m->len,
                                     .reply = m->reply,
+                                    .in_memory = m->in_memory,
                                     .route = !out_state_final(m->state) && m->node->reachable,
                                     .policy = m->policy,
                                     .prio = m->prio};

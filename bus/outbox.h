@@ -28,6 +28,7 @@ struct outbox {
     struct heap timers, deadlines;
     uint64_t live, bytes;            /* accepted and not final */
     uint64_t live_local;             /* of these: to this node, on their way to the store */
+    uint64_t memory, memory_bytes;   /* of these: only in memory */
     uint64_t kept_bytes, read_bytes; /* payloads in memory: since acceptance; read ahead */
     uint64_t late_bytes;             /* of transfers that wait without a slot */
     uint64_t *reads;                 /* OUTBOX_READS keys, the lowest bit: it is durable */
@@ -40,12 +41,6 @@ void outbox_fini(struct bus *b);
 MUST_CHECK int outbox_send(struct bus *b, const struct bus_send *s, struct call *call,
                            struct instant now);
 MUST_CHECK int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now);
-/* The message with this (node, id) whose turn it is; NULL: none. */
-struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct msg_id *id);
-/* The newest live one with this id. */
-struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id);
-/* The newest live one with this id, and this seq unless that is 0, that is durable. */
-struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id *id);
 /* Its back-off is forgotten. */
 void outbox_retry(struct bus *b, struct out_msg *m, struct instant now);
 void outbox_status(const struct out_msg *m, struct bus_status_info *ret);
@@ -61,8 +56,25 @@ void outbox_postpone(struct bus *b, struct out_msg *m, struct instant now);
 void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struct instant now);
 /* The same: its payload is not in the store any more. */
 void outbox_lost(struct bus *b, struct out_msg *m, struct instant now);
+
+/* --- out_index.c --- */
+
+/* The message with this (node, id) whose turn it is; NULL: none. */
+struct out_msg *outbox_find(struct bus *b, const struct ip6 *node, const struct msg_id *id);
+struct out_msg *outbox_find_key(struct bus *b, uint64_t node, const struct msg_id *id);
+/* The newest live one with this id. */
+struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id);
+/* The newest live one with this id, and this seq unless that is 0, that was accepted. */
+struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id *id);
 /* Of (node, id), with the secret of the index. */
 uint64_t outbox_key_hash(const struct bus *b, uint64_t node, const struct msg_id *id);
+/* Is a message with this id live or lately ended, to this node? */
+bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id);
+void outbox_id_add(struct bus *b, struct out_msg *m);
+void outbox_id_del(struct bus *b, struct out_msg *m); /* fine when it is not there */
+/* m becomes the one with its (node, id) whose turn it is, or is it no more. */
+void outbox_turn_begin(struct bus *b, struct out_msg *m);
+void outbox_turn_end(struct bus *b, struct out_msg *m);
 
 /* --- out_read.c --- */
 
@@ -75,8 +87,6 @@ void outbox_read_stored(struct bus *b, const struct ip6 *dst, const struct msg_i
                         usec_t now);
 /* Has the READ of this message been recorded lately? */
 bool outbox_read_told(struct bus *b, const struct ip6 *dst, const struct msg_id *id);
-/* Is a message with this id live or lately ended, to this node? */
-bool outbox_knows(struct bus *b, const struct ip6 *node, const struct msg_id *id);
 
 /* Between outbox.c, out_store.c and idem.c. */
 void outbox_row(const struct out_msg *m, struct bus_out_row *ret); /* without the body */

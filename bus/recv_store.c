@@ -53,6 +53,7 @@ static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
     op->in.recv_ms = p->recv_ms;
     memcpy(op->in.sum, p->sum, sizeof(op->in.sum));
     op->in.body = p->body;
+    op->has_seen = true;
     seen_fill(p, &op->seen, b->next_at);
     p->seen_ms = op->seen.expire_ms;
     p->seen_ours = op->seen.ours;

@@ -218,9 +218,11 @@ static void log_state(struct node *n)
              "outbox=%" PRIu64 " outbox_bytes=%" PRIu64 " inbox=%" PRIu64 " inbox_bytes=%" PRIu64
              " leased=%" PRIu64 " dead=%" PRIu64 " parts=%" PRIu64 " accepted=%" PRIu64
              " delivered=%" PRIu64 " received=%" PRIu64 " duplicates=%" PRIu64
-             " refused_topic=%" PRIu64,
+             " refused_topic=%" PRIu64 " memory=%" PRIu64 " memory_bytes=%" PRIu64
+             " memory_ended=%" PRIu64 " refused_sends=%" PRIu64,
              b.out_live, b.out_bytes, b.in_ready, b.in_bytes, b.in_leased, b.in_dead, b.in_parts,
-             b.accepted, b.delivered, b.received, b.duplicates, b.refused_topic);
+             b.accepted, b.delivered, b.received, b.duplicates, b.refused_topic, b.out_memory,
+             b.out_memory_bytes, b.out_memory_ended, b.refused_sends);
     log_info("bus packets",
              "init=%" PRIu64 " chunk=%" PRIu64 " done=%" PRIu64 " ack=%" PRIu64 " read=%" PRIu64
              " abort=%" PRIu64 " repeated=%" PRIu64 " doubts=%" PRIu64 " rerouted=%" PRIu64,

@@ -354,7 +354,7 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
         s->before_ms = op->before_ms;
         s->now_ms = op->now_ms;
         s->has_in = op->has_in;
-        s->has_seen = op->kind == BUS_STORE_IN_READY;
+        s->has_seen = op->has_seen;
         rc = out_to_store(&op->out, &s->out);
         if (rc == OK)
             rc = in_to_store(&op->in, &s->in);

@@ -128,6 +128,35 @@ def test_outbox_cancel_retry_list(net):
 
 
 @needs_ours
+def test_outbox_in_memory(net):
+    """Kept in memory only: delivered like others, also after the other end was killed; gone with the process."""
+    a, b = net.pair()
+    first = push(a, b, b"one", durable="false").json()
+    wait_for("the message", lambda: entry(a, first["seq"])["state"] == "received")
+    b.restart("kill9")
+    check_equal(b.take(10)["payload"], b"one", "payload")
+    wait_for("READ", lambda: entry(a, first["seq"])["state"] == "read")
+    own = push(a, a, b"own", durable="false").json()
+    wait_for("its way", lambda: entry(a, own["seq"])["state"] == "received")
+    a.restart("kill9")
+    check_equal(a.take(5)["payload"], b"own", "to itself, after a kill")
+    call(a, "GET", f"/outbox/~{first['seq']}", status=404)
+    b.kill9()
+    kept, lost = push(a, b, b"kept").json(), push(a, b, b"lost", durable="false").json()
+    check_equal([e["durable"] for e in (entry(a, kept["seq"]), entry(a, lost["seq"]))], [True, False], "durable")
+    check(lost["seq"] > first["seq"], "a number of the process before")
+    page = call(a, "GET", f"/outbox?dst={b.ip}&state=pending").json()
+    check_equal([e["seq"] for e in page["entries"]], [lost["seq"]], "first page")
+    rest = call(a, "GET", f"/outbox?dst={b.ip}&state=pending&before={page['nextBefore']}").json()
+    check_equal([e["seq"] for e in rest["entries"]], [kept["seq"]], "those on disk")
+    a.kill9()
+    a.start()
+    b.start()
+    check_equal(b.take(20)["payload"], b"kept", "payload")
+    check_equal(b.take(2), None, "another message")
+
+
+@needs_ours
 @limit(120)
 def test_outbox_start_with_many(net):
     """A node with thousands of waiting messages is up at once, and works through them."""

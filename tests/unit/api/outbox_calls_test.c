@@ -224,7 +224,24 @@ static void test_push(void **state)
     ask(HTTP_GET, "/outbox/~3", 200);
     has("{\"seq\":3,\"id\":\"");
     has("\"reply\":false,\"dst\":\"401::5\",\"topic\":\"YQ==\",\"state\":\"pending\",");
-    has("\"len\":5,\"policy\":\"at-least-once\",\"priority\":1,\"route\":false}");
+    has("\"len\":5,\"policy\":\"at-least-once\",\"priority\":1,\"durable\":true,\"route\":false}");
+}
+
+/* Answered at once, without the store. */
+static void test_push_in_memory(void **state)
+{
+    (void)state;
+    push("{" FAR ",\"durable\":false}", NULL, 201);
+    assert_memory_equal(t.fields, "location: /bus/v1/outbox/~", 26);
+    assert_int_equal(t.n_rows, 0);
+    char path[sizeof(t.fields)];
+    strcpy(path, t.fields + strlen("location: /bus/v1"));
+    path[strcspn(path, "\n")] = '\0';
+    ask(HTTP_GET, path, 200);
+    has("\"durable\":false,\"route\":false}");
+    ask(HTTP_DELETE, path, 200);
+    has("\"state\":\"cancelled\"");
+    assert_int_equal(t.n_rows, 0);
 }
 
 static void test_push_refused(void **state)
@@ -355,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_push, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_push_in_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_push_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_and_retry, setup, teardown),

@@ -24,7 +24,7 @@ static void test_json(void **state)
     (void)state;
     static const char all[] =
         "{\"dst\":{\"ip\":\"400::5\"},\"topicText\":\"a/\\u00e9\",\"payload\":\"aGk=\","
-        "\"ttlMs\":2592000000,\"policy\":\"at-most-once\",\"priority\":3}";
+        "\"ttlMs\":2592000000,\"policy\":\"at-most-once\",\"priority\":3,\"durable\":false}";
     static const char few[] = "{\"payload\":\"\",\"dst\":{\"pk\":\"" KEY "\"}}";
     static const char reply[] = "{\"payload\":\"\",\"dst\":{\"ip\":\"400::5\"},"
                                 "\"replyTo\":\"0102030405060708\",\"topic\":\"\"}";
@@ -38,6 +38,7 @@ static void test_json(void **state)
     assert_int_equal(s.ttl_ms, 2592000000);
     assert_int_equal(s.policy, OUT_AT_MOST_ONCE);
     assert_int_equal(s.prio, 3);
+    assert_true(s.in_memory);
     assert_false(s.reply);
     blob_unref(s.payload);
     for (size_t cut = 0; cut < strlen(all); cut++) {
@@ -49,6 +50,7 @@ static void test_json(void **state)
     assert_int_equal(s.prio, OUT_PRIO_DEFAULT);
     assert_int_equal(s.ttl_ms + s.topic.len, 0);
     assert_int_equal(s.policy, OUT_AT_LEAST_ONCE);
+    assert_false(s.in_memory);
     blob_unref(s.payload);
     assert_int_equal(read_json(reply, strlen(reply), &s, &f), OK);
     assert_true(s.reply);
@@ -70,6 +72,8 @@ static void test_json_refused(void **state)
         {"{" TO "\"topic\":\"\"}", PROBLEM_NONE, 422},
         {"{\"payload\":\"\"}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priorty\":1}", PROBLEM_NONE, 422},
+        {"{" TO "\"payload\":\"\",\"durable\":1}", PROBLEM_NONE, 422},
+        {"{" TO "\"payload\":\"\",\"durable\":\"false\"}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priority\":4}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priority\":-1}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priority\":1.5}", PROBLEM_NONE, 422},
@@ -146,7 +150,7 @@ static void test_query(void **state)
     (void)state;
     static const char all[] =
         "dst=400%3A%3A5&topic=YS8%3D&ttlMs=1000&policy=at-most-once&priority=0"
-        "&other=1";
+        "&durable=false&other=1";
     static const char reply[] = "dst=" KEY "&replyTo=0102030405060708";
     struct bus_send s;
     struct json_fault f;
@@ -156,6 +160,7 @@ static void test_query(void **state)
     assert_int_equal(s.ttl_ms, 1000);
     assert_int_equal(s.policy, OUT_AT_MOST_ONCE);
     assert_int_equal(s.prio, 0);
+    assert_true(s.in_memory);
     assert_int_equal(s.payload->len, 2);
     assert_memory_equal(s.payload->data, "\0x", 2);
     blob_unref(s.payload);
@@ -185,6 +190,7 @@ static void test_query(void **state)
                                       "dst=400::5&ttlMs=99999999999",
                                       "dst=400::5&priority=4",
                                       "dst=400::5&priority=-1",
+                                      "dst=400::5&durable=0",
                                       "dst=400::5&policy=",
                                       "dst=400::5&replyTo=1"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

@@ -229,7 +229,8 @@ static void out_list(struct fake_store *s, struct fake_op *o)
 {
     const struct bus_out_filter *f = &o->op.filter;
     o->rows = calloc(f->limit, sizeof(*o->rows));
-    for (uint64_t seq = f->before ? f->before - 1 : s->out_seq; seq > 0; seq--) {
+    uint64_t top = f->before ? MIN(f->before - 1, s->out_seq) : s->out_seq;
+    for (uint64_t seq = top; seq > 0; seq--) {
         const struct fake_out *out = out_numbered(s, seq);
         if (!out || (f->states && !(f->states >> out->row.state & 1)) ||
             (f->by_dst && !ip6_same_node(&f->dst, &out->row.dst)) ||
@@ -280,6 +281,7 @@ static void apply(struct fake_store *s, struct fake_op *o)
     const struct bus_store_op *op = &o->op;
     struct fake_out *out;
     struct fake_in *in;
+    assert(op->out.seq < BUS_SEQ_MEMORY);
     switch (op->kind) {
     case BUS_STORE_OUT_PUT:
         out = out_by_key(s, &op->out.idem);
@@ -338,7 +340,8 @@ static void apply(struct fake_store *s, struct fake_op *o)
         if (op->part_seq && (in = in_by_seq(s, &op->in.id, op->part_seq)))
             in_free(s, in);
         in_put(s, o);
-        seen_put(s, &op->seen);
+        if (op->has_seen)
+            seen_put(s, &op->seen);
         s->readies++;
         break;
     case BUS_STORE_IN_TAKE:
