@@ -118,6 +118,8 @@ static const struct row rows[] = {
     ONE("bus_received_total", COUNT, bus.received, "Messages received from other nodes"),
     ONE("bus_redelivered_total", COUNT, bus.redelivered,
         "Messages given out on lease that had been given out before"),
+    ONE("bus_refused_sends_total", COUNT, bus.refused_sends,
+        "Messages of clients refused because of a limit of the outbox"),
     FIRST("bus_refused_total", COUNT, "reason", "limit", bus.refused_limit,
           "Messages of other nodes refused at their beginning, by reason"),
     MORE("bus_refused_total", COUNT, "reason", "rate", bus.refused_rate),
