@@ -107,6 +107,8 @@ void json_out_entry(struct json_out *o, const struct bus_status_info *s)
     put_number(o, "len", (int64_t)s->len);
     put_word(o, "policy", s->policy == OUT_AT_MOST_ONCE ? "at-most-once" : "at-least-once");
     put_number(o, "priority", s->prio);
+    if (s->ordered)
+        json_put(o, ",\"ordered\":true");
     json_put(o, s->in_memory ? ",\"durable\":false" : ",\"durable\":true");
     if (!out_state_final(s->state))
         json_put(o, s->route ? ",\"route\":true" : ",\"route\":false");

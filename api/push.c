@@ -132,12 +132,15 @@ static int set_prio(struct push_rd *p, double n)
     return OK;
 }
 
-/* 1, 0, or neither. */
-static int set_durable(struct push_rd *p, int yes)
+/* yes: 1, 0, or neither. */
+static int set_flag(struct push_rd *p, const char *name, int yes)
 {
     if (yes != 0 && yes != 1)
-        return json_wrong_shape(p->fault, "durable", "expected true or false");
-    p->s.in_memory = !yes;
+        return json_wrong_shape(p->fault, name, "expected true or false");
+    if (*name == 'd')
+        p->s.in_memory = !yes;
+    else
+        p->s.ordered = yes;
     return OK;
 }
 
@@ -146,6 +149,8 @@ static int finish(struct push_rd *p)
 {
     if (!p->has_dst)
         return json_missing(p->fault, "dst");
+    if (p->s.ordered && p->s.in_memory)
+        return json_wrong_shape(p->fault, "ordered", "not with durable false");
     if (p->s.reply && p->s.topic.len > 0)
         return json_problem(p->fault, PROBLEM_BAD_TOPIC, "a reply has no topic");
     return OK;
@@ -224,8 +229,8 @@ static int read_field(struct push_rd *p, const char *key, json_t *v)
         return set_ttl(p, whole(v));
     if (strcmp(key, "priority") == 0)
         return set_prio(p, whole(v));
-    if (strcmp(key, "durable") == 0)
-        return set_durable(p, truth(v));
+    if (strcmp(key, "durable") == 0 || strcmp(key, "ordered") == 0)
+        return set_flag(p, key, truth(v));
     bool topic = strcmp(key, "topic") == 0, text = strcmp(key, "topicText") == 0;
     bool policy = strcmp(key, "policy") == 0, reply = strcmp(key, "replyTo") == 0;
     if (!topic && !text && !policy && !reply)
@@ -277,8 +282,8 @@ int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret, struct
 
 /* --- query ----------------------------------------------------------------------------------- */
 
-static const char *const query_keys[] = {"dst",    "topic",    "topicText", "ttlMs",
-                                         "policy", "priority", "replyTo",   "durable"};
+static const char *const query_keys[] = {"dst",      "topic",   "topicText", "ttlMs",  "policy",
+                                         "priority", "replyTo", "durable",   "ordered"};
 
 static int key_of(const struct query_pair *q)
 {
@@ -334,7 +339,8 @@ static int read_pair(struct push_rd *p, const struct query_pair *q, unsigned *se
     case 5:
         return set_prio(p, number(v, len));
     case 7:
-        return set_durable(p, word_truth(line));
+    case 8:
+        return set_flag(p, query_keys[which], word_truth(line));
     default:
         return set_reply(p, v, len);
     }

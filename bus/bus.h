@@ -102,6 +102,7 @@ struct bus_out_row {
     enum out_policy policy;
     bool forced;  /* struct bus_send, force */
     uint8_t prio; /* below OUT_PRIOS */
+    bool ordered;
     struct idem_key idem;
     enum out_reason reason;
     int64_t created_ms, deadline_ms, final_ms; /* wall */
@@ -175,6 +176,8 @@ struct bus_send {
     int64_t ttl_ms;       /* 0: default */
     enum out_policy policy;
     uint8_t prio; /* ERR_INVAL from OUT_PRIOS on */
+    bool ordered; /* starts when the ordered one before it to the same node and topic is at its end;
+                     ERR_INVAL with in_memory */
     /* The same key with the same content: what came of the first one is told, and nothing is sent.
      * With other content: ERR_EXIST, as BUS_OUT_ACCEPTED. Known as long as the entry is. */
     struct idem_key idem;
@@ -510,7 +513,7 @@ struct bus_status_info {
     int64_t created_ms, deadline_ms, final_ms;          /* final_ms 0: lives */
     uint64_t len;
     bool reply;
-    bool in_memory;
+    bool in_memory, ordered;
     bool route; /* lives, and there is a route to its destination */
     enum out_policy policy;
     enum out_reason reason; /* of a final state other than RECEIVED and READ */

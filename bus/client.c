@@ -53,6 +53,8 @@ static int send_check(struct bus *b, const struct bus_send *m)
         return ERR_INVAL;
     if (m->reply_wait_ms < 0 || (m->reply && m->reply_wait_ms > 0))
         return ERR_INVAL;
+    if (m->ordered && m->in_memory)
+        return ERR_INVAL;
     if (m->prio >= OUT_PRIOS || m->idem.len > IDEM_KEY_MAX)
         return ERR_INVAL;
     if (m->payload && (m->payload->len > MSG_LEN_MAX || m->file.number != 0))

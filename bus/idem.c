@@ -41,8 +41,9 @@ static bool same_content(const struct bus_out_row *a, const struct bus_out_row *
 {
     bool same_id = !a->reply || memcmp(a->id.b, b->id.b, MSG_ID_BYTES) == 0;
     return ip6_eq(&a->dst, &b->dst) && a->reply == b->reply && same_id && a->policy == b->policy &&
-           a->prio == b->prio && a->len == b->len && memcmp(a->sum, b->sum, MSG_SUM_BYTES) == 0 &&
-           a->topic.len == b->topic.len && memcmp(a->topic.b, b->topic.b, a->topic.len) == 0 &&
+           a->prio == b->prio && a->ordered == b->ordered && a->len == b->len &&
+           memcmp(a->sum, b->sum, MSG_SUM_BYTES) == 0 && a->topic.len == b->topic.len &&
+           memcmp(a->topic.b, b->topic.b, a->topic.len) == 0 &&
            a->deadline_ms - a->created_ms == b->deadline_ms - b->created_ms;
 }
 

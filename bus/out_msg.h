@@ -50,6 +50,8 @@ enum out_store {
     OUT_STORE_FINAL = 16,
 };
 
+struct stream;
+
 enum out_kept {
     OUT_KEPT_NOT,   /* payload in no cache: none in memory, or its transfer runs */
     OUT_KEPT_CACHE, /* since it was accepted */
@@ -87,6 +89,9 @@ struct out_msg {
     bool indexed;   /* in by_id */
     bool queued;    /* in the queue of its line or, prepped, in its prep */
     bool prepped;
+    bool ordered;
+    struct stream *stream; /* streams.h; NULL: in none */
+    struct list in_stream;
     enum out_state state;
     enum out_state final;   /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
     enum out_reason reason; /* of `final`; NONE: the usual one */

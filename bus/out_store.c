@@ -21,6 +21,7 @@ void outbox_row(const struct out_msg *m, struct bus_out_row *r)
     r->policy = m->policy;
     r->forced = m->forced;
     r->prio = m->prio;
+    r->ordered = m->ordered;
     r->idem.len = m->idem_len;
     memcpy(r->idem.b, out_msg_idem(m), m->idem_len);
     r->created_ms = m->created_ms;
@@ -45,6 +46,7 @@ void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret)
                                     .len = r->len,
                                     .reply = r->reply,
                                     .in_memory = r->seq >= BUS_SEQ_MEMORY,
+                                    .ordered = r->ordered,
                                     .policy = r->policy,
                                     .reason = r->reason,
                                     .prio = r->prio,

@@ -9,6 +9,7 @@
 #include "bus/bus_core.h"
 #include "bus/idem.h"
 #include "bus/send_transfer.h"
+#include "bus/streams.h"
 #include "bus/timer.h"
 
 int outbox_init(struct bus *b)
@@ -25,6 +26,8 @@ int outbox_init(struct bus *b)
         rc = hmap_init(&o->by_id, b->rng);
     if (rc == OK)
         rc = hmap_init(&o->by_idem, b->rng);
+    if (rc == OK)
+        rc = hmap_init(&o->streams, b->rng);
     return rc;
 }
 
@@ -44,6 +47,8 @@ static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
 /* m is durable: it waits for its turn, or behind another with the same id. */
 void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now)
 {
+    if (!stream_turn(m))
+        return;
     struct out_msg *first = outbox_find_key(b, m->node->key, &m->id);
     if (first) {
         list_push_back(&first->followers, &m->link);
@@ -203,6 +208,7 @@ static void count(struct bus *b, struct out_msg *m, usec_t now)
 
 void outbox_free(struct bus *b, struct out_msg *m, usec_t now)
 {
+    stream_leave(b, m, now);
     outbox_id_del(b, m);
     idem_del(b, m);
     heap_del(&b->out.timers, &m->timer);
@@ -234,6 +240,7 @@ void outbox_fini(struct bus *b)
     hmap_fini(&o->by_key);
     hmap_fini(&o->by_id);
     hmap_fini(&o->by_idem);
+    hmap_fini(&o->streams);
     heap_fini(&o->timers);
     heap_fini(&o->deadlines);
     free(o->reads);
@@ -269,6 +276,12 @@ static int msg_enter(struct bus *b, struct out_msg *m, struct node *n, usec_t no
         return rc;
     }
     m->node = n;
+    rc = stream_join(b, m);
+    if (rc < 0) {
+        heap_del(&b->out.timers, &m->timer);
+        heap_del(&b->out.deadlines, &m->deadline);
+        return rc;
+    }
     count(b, m, now);
     outbox_id_add(b, m);
     idem_add(b, m);
@@ -304,6 +317,7 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
     m->policy = s->policy;
     m->prio = s->prio;
     m->in_memory = s->in_memory;
+    m->ordered = s->ordered;
     m->local = bus_is_self(b, &s->dst);
     int64_t ttl_ms = s->ttl_ms ? s->ttl_ms : b->limits.ttl_default_ms;
     m->created_ms = now.wall_ms;
@@ -370,6 +384,7 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
     m->reply = row->reply;
     m->policy = row->policy;
     m->prio = row->prio;
+    m->ordered = row->ordered;
     m->accepted = true;
     m->len = (uint32_t)row->len;
     memcpy(m->sum, row->sum, sizeof(m->sum));
@@ -487,6 +502,7 @@ void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
                                     .len = m->len,
                                     .reply = m->reply,
                                     .in_memory = m->in_memory,
+                                    .ordered = m->ordered,
                                     .route = !out_state_final(m->state) && m->node->reachable,
                                     .policy = m->policy,
                                     .prio = m->prio};

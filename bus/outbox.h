@@ -25,6 +25,7 @@ struct node;
 
 struct outbox {
     struct hmap by_key, by_id, by_idem;
+    struct hmap streams; /* struct stream */
     struct heap timers, deadlines;
     uint64_t live, bytes;            /* accepted and not final */
     uint64_t live_local;             /* of these: to this node, on their way to the store */

@@ -28,6 +28,7 @@ static int out_to_store(const struct bus_out_row *r, struct store_out *s)
     s->state = (int)r->state;
     s->policy = (int)r->policy | (r->forced ? POLICY_FORCED : 0);
     s->prio = r->prio;
+    s->ordered = r->ordered;
     s->reason = (int)r->reason;
     s->idem_len = r->idem.len;
     memcpy(s->idem, r->idem.b, r->idem.len);
@@ -58,6 +59,7 @@ static void out_from_store(const struct store_out *s, struct bus_out_row *r)
     r->policy = (enum out_policy)(s->policy & ~POLICY_FORCED);
     r->forced = s->policy & POLICY_FORCED;
     r->prio = s->prio;
+    r->ordered = s->ordered;
     r->reason = (enum out_reason)s->reason;
     r->idem.len = s->idem_len;
     memcpy(r->idem.b, s->idem, s->idem_len);

@@ -17,7 +17,7 @@
     X(GUARD, "SAVEPOINT op")                                                                       \
     X(UNDO, "ROLLBACK TO op")                                                                      \
     X(RELEASE, "RELEASE op")                                                                       \
-    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")      \
+    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")    \
     X(OUT_KEY, "SELECT " OUT_COLUMNS " FROM outbox WHERE idem=?")                                  \
     X(OUT_PUT_BODY, "INSERT INTO outbody(seq,body) VALUES(?,?)")                                   \
     X(OUT_STATE, "UPDATE outbox SET state=?2, final_ms=?3, reason=?4 WHERE seq=?1")                \
@@ -57,7 +57,7 @@
 /* In the order in which row.c binds and reads them. */
 #define OUT_COLUMNS                                                                                \
     "seq,id,src,dst,reply,state,policy,created_ms,deadline_ms,final_ms,len,sum,topic,prio,"        \
-    "idem,reason"
+    "idem,reason,ordered"
 #define IN_COLUMNS                                                                                 \
     "seq,state,src,dst,src_key,id,reply,recv_ms,expire_ms,len,sum,topic,chunks_seen,got"
 #define SEEN_COLUMNS    "expire_ms,node,id,reply,sum,len,count"

@@ -28,9 +28,9 @@
  * grows when a message becomes final, and a READ after that leaves it alone); outbox_idem keeps the
  * keys of clients apart (partial: most messages have none).
  *
- * Ids and node numbers are integers: 8 bytes big endian. No column has a default but prio and
- * reason, for the rows of before them, and none is checked here: one place in row.c writes them,
- * and reading checks the sizes. */
+ * Ids and node numbers are integers: 8 bytes big endian. No column has a default but prio,
+ * reason and ordered, for the rows of before them, and none is checked here: one place in row.c
+ * writes them, and reading checks the sizes. */
 #include "storage/schema.h"
 
 #include <stdio.h>
@@ -93,6 +93,8 @@ static const char *const step_sql[] = {
 
     "CREATE TABLE outfile(seq INTEGER PRIMARY KEY, file INTEGER NOT NULL, acked BLOB) STRICT;"
     "CREATE TABLE infile(seq INTEGER PRIMARY KEY, file INTEGER NOT NULL) STRICT",
+
+    "ALTER TABLE outbox ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

@@ -70,6 +70,7 @@ struct store_out {
     uint8_t topic[STORE_TOPIC_MAX];
     uint8_t topic_len;
     uint8_t prio;
+    bool ordered;
     int reason;
     uint8_t idem[STORE_IDEM_MAX]; /* unique key, given by the client */
     uint8_t idem_len;             /* 0: none */

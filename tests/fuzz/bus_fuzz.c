@@ -102,6 +102,7 @@ static void send_message(struct driver *d, struct wire_rd *r)
     s.idem.len = (uint8_t)(len >> 14); /* 0 to 3: some have none, and keys come again */
     s.idem.b[0] = flags & 1;
     s.in_memory = len >> 13 & 1;
+    s.ordered = !s.in_memory && len & 1;
     s.payload = blob_new(len % 5000);
     if (!s.payload)
         return;

@@ -128,6 +128,28 @@ def test_outbox_cancel_retry_list(net):
 
 
 @needs_ours
+def test_outbox_ordered(net):
+    """Ordered messages of two topics, both ends killed on their way: each topic comes whole and in its order."""
+    a, b = net.pair()
+    for i in range(40):
+        for topic in ("left", "right"):
+            push(a, b, b"%d" % i, topicText=topic, ordered="true", priority=i % 4, ttlMs=600000)
+        if i in (10, 25):
+            a.restart("kill9")
+        if i in (18, 33):
+            b.restart("kill9")
+    for topic in ("left", "right"):
+        got = []
+        while len(got) < 40:
+            m = b.take(60, topic=topic.encode())
+            check(m, f"{topic} ends after {len(got)}")
+            got.append(int(m["payload"]))
+        check_equal(got, list(range(40)), topic)
+    check_equal(b.take(1), None, "another message")
+    push(a, b, b"x", 422, ordered="true", durable="false")
+
+
+@needs_ours
 def test_outbox_in_memory(net):
     """Kept in memory only: delivered like others, also after the other end was killed; gone with the process."""
     a, b = net.pair()

@@ -73,6 +73,8 @@ static void test_json_refused(void **state)
         {"{\"payload\":\"\"}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priorty\":1}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"durable\":1}", PROBLEM_NONE, 422},
+        {"{" TO "\"payload\":\"\",\"ordered\":0}", PROBLEM_NONE, 422},
+        {"{" TO "\"payload\":\"\",\"ordered\":true,\"durable\":false}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"durable\":\"false\"}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priority\":4}", PROBLEM_NONE, 422},
         {"{" TO "\"payload\":\"\",\"priority\":-1}", PROBLEM_NONE, 422},
@@ -151,7 +153,7 @@ static void test_query(void **state)
     static const char all[] =
         "dst=400%3A%3A5&topic=YS8%3D&ttlMs=1000&policy=at-most-once&priority=0"
         "&durable=false&other=1";
-    static const char reply[] = "dst=" KEY "&replyTo=0102030405060708";
+    static const char reply[] = "dst=" KEY "&replyTo=0102030405060708&ordered=true";
     struct bus_send s;
     struct json_fault f;
     assert_int_equal(push_query_read(all, (const uint8_t *)"\0x", 2, &s, &f), OK);
@@ -174,7 +176,7 @@ static void test_query(void **state)
             assert_true(f.status >= 400 && *f.text);
     }
     assert_int_equal(push_query_read(reply, NULL, 0, &s, &f), OK);
-    assert_true(s.reply);
+    assert_true(s.reply && s.ordered);
     assert_int_equal(s.prio, OUT_PRIO_DEFAULT);
     blob_unref(s.payload);
     static const char *const bad[] = {"",
@@ -191,6 +193,8 @@ static void test_query(void **state)
                                       "dst=400::5&priority=4",
                                       "dst=400::5&priority=-1",
                                       "dst=400::5&durable=0",
+                                      "dst=400::5&ordered=yes",
+                                      "dst=400::5&ordered=true&durable=false",
                                       "dst=400::5&policy=",
                                       "dst=400::5&replyTo=1"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

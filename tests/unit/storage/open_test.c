@@ -271,6 +271,7 @@ static void test_former_version(void **state)
         assert_int_equal(r.outs, 1);
         assert_int_equal(r.out[0].seq, 3);
         assert_int_equal(r.out[0].prio, 1);
+        assert_false(r.out[0].ordered);
         assert_int_equal(r.out[0].idem_len, 0);
         assert_true(blob_is(r.out[0].body, "hi"));
         assert_int_equal(r.ins, 1);

@@ -117,6 +117,7 @@ static void test_out_put_all_fields(void **state)
     op->out.state = 3;
     op->out.policy = 1;
     op->out.prio = 3;
+    op->out.ordered = true;
     op->out.idem_len = STORE_IDEM_MAX;
     memset(op->out.idem, 0, STORE_IDEM_MAX); /* bytes too */
     struct store_out want = op->out;
@@ -132,6 +133,7 @@ static void test_out_put_all_fields(void **state)
     assert_int_equal(r.out[0].state, 3);
     assert_int_equal(r.out[0].policy, 1);
     assert_int_equal(r.out[0].prio, 3);
+    assert_true(r.out[0].ordered);
     assert_int_equal(r.out[0].idem_len, STORE_IDEM_MAX);
     assert_memory_equal(r.out[0].idem, want.idem, STORE_IDEM_MAX);
     assert_int_equal(r.out[0].created_ms, 1007);
