@@ -73,6 +73,7 @@ uint32_t announce_route(struct router *r, struct dest *d, uint32_t to, usec_t no
         if (x->tell == 0)
             x->tell_at = USEC_NEVER;
     }
+    seqno_for_lost(r, d, told, now);
     return told;
 }
 
@@ -91,9 +92,11 @@ void announce_retraction(struct router *r, struct dest *d)
         return;
     r->stats.triggered_updates++;
     list_foreach (pos, &r->neighbours) {
-        const struct neighbour *nb = list_entry(pos, struct neighbour, node);
-        if (to & neighbour_bit(nb))
-            announce_none(r, &d->subnet, nb);
+        struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (!(to & neighbour_bit(nb)))
+            continue;
+        announce_none(r, &d->subnet, nb);
+        query_wanted_by(r, d, nb, r->now);
     }
 }
 

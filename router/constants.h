@@ -8,23 +8,22 @@
 
 /* --- constants of the protocol: docs/protocol/routing.md, "Constants and timers" ------------- */
 
-#define HELLO_EVERY          (20 * USEC_SEC)
-#define HELLO_INTERVAL_CS    2000
-#define IHU_INTERVAL_CS      6000
-#define OWN_ANNOUNCE_EVERY   (300 * USEC_SEC)
-#define UPDATE_INTERVAL_CS   30000
-#define PEER_SILENT_MAX      (43 * USEC_SEC)
-#define RETRACTED_HOLD       (6 * USEC_SEC)
-#define SOURCE_LIFE          (1800 * USEC_SEC)
-#define QUERY_LIFE           (15 * USEC_SEC)
-#define GENERATION_LIMIT     16
-#define SEQNO_HOPS           64
-#define SEQNO_ENTRY_LIFE     (60 * USEC_SEC)
-#define SEQNO_REPEAT_GUARD   (4 * USEC_SEC)
-#define SEQNO_BUMP_HOLD_DOWN (4 * USEC_SEC)
-#define METRIC_BIG_CHANGE    10 /* announced when passed */
-#define METRIC_IMPROVEMENT   10 /* switched for when passed */
-#define MESSAGE_HOPS         64
+#define HELLO_EVERY        (20 * USEC_SEC)
+#define HELLO_INTERVAL_CS  2000
+#define IHU_INTERVAL_CS    6000
+#define OWN_ANNOUNCE_EVERY (300 * USEC_SEC)
+#define UPDATE_INTERVAL_CS 30000
+#define PEER_SILENT_MAX    (43 * USEC_SEC)
+#define RETRACTED_HOLD     (6 * USEC_SEC)
+#define SOURCE_LIFE        (1800 * USEC_SEC)
+#define QUERY_LIFE         (15 * USEC_SEC)
+#define GENERATION_LIMIT   16
+#define SEQNO_HOPS         64
+#define SEQNO_ENTRY_LIFE   (60 * USEC_SEC)
+#define SEQNO_REPEAT_GUARD (4 * USEC_SEC)
+#define METRIC_BIG_CHANGE  10 /* announced when passed */
+#define METRIC_IMPROVEMENT 10 /* switched for when passed */
+#define MESSAGE_HOPS       64
 
 /* --- our own choices ------------------------------------------------------------------------ */
 
@@ -60,8 +59,9 @@
 /* Who wants a route so long after the search for it began, and in vain, has another search. */
 #define QUERY_LATE (5 * USEC_SEC)
 
-/* A Hello that comes so soon after the link is no chance. */
-#define PROMPT_HELLO (500 * USEC_MS)
+/* The seqno of the first Hello over a link, by which nodes of this program know each other. Others
+ * begin with 0, and do not look at it. */
+#define HELLO_SEQNO_FIRST 0x4000
 
 /* Searches that ask one neighbour first: everybody else so long after it, or when it is not there
  * in so long. */
@@ -86,12 +86,30 @@
 /* A neighbour that retracts is told our other route after this and 0 to this more. */
 #define TELL_DELAY (50 * USEC_MS)
 
+/* Neighbours are asked about what one of them lost, and may not ask for itself: by neighbour that
+ * retracts. */
+#define LOST_LOOKS_PER_SEC 100
+#define LOST_LOOKS_BURST   1000
+
 /* What begins to be used: the neighbours are asked after this and 0 to this more, when the answers
  * to the search have come. */
 #define LOOK_DELAY (500 * USEC_MS)
 
-#define SEQNO_RETRY_FIRST (2 * USEC_SEC) /* then doubled */
-#define SEQNO_RETRIES     3
+/* Repeats, each so long after the time before: the second when every origin that was asked too
+ * early raises its seqno again, 4 s after it did. */
+#define SEQNO_RETRY_FIRST  (2 * USEC_SEC)
+#define SEQNO_RETRY_SECOND (2200 * USEC_MS)
+#define SEQNO_RETRY_LAST   (4 * USEC_SEC)
+#define SEQNO_RETRIES      3
+/* The own seqno is raised so often at once, then once in this time. */
+#define SEQNO_BUMPS_BURST 3
+#define SEQNO_BUMP_EVERY  (4 * USEC_SEC)
+/* So many further seqnos are tried with a neighbour that keeps silent about those it has seen. */
+#define SEQNO_AHEAD_MAX 8
+/* After a seqno request a neighbour of another kind is asked for its route as it is then: first
+ * after this, then after four times as long as the time before. */
+#define CHASE_FIRST (50 * USEC_MS)
+#define CHASES      3
 
 /* A route in use that was not renewed: its next hop is asked at a random 60 to 90 % of its life,
  * everybody when this much is left. */
@@ -118,8 +136,8 @@
 #define EVICT_SOURCES_LOOK 256
 #define EVICT_TRIES        4
 
-/* How far ahead of what we announced a seqno may be. An origin raises its own at most once in
- * SEQNO_BUMP_HOLD_DOWN, so while we remember what we announced it comes SOURCE_LIFE / 4 s = 450
+/* How far ahead of what we announced a seqno may be. An origin raises its own about once in
+ * SEQNO_BUMP_EVERY, so while we remember what we announced it comes SOURCE_LIFE / 4 s = 450
  * further, whatever it is asked for; the rest is for clocks and for restarts of timers. */
 #define SEQNO_STEP_MAX 1024
 

@@ -8,6 +8,7 @@
  *   selection.c    which route of a destination is used
  *   updates.c      Updates received, expiry, loss of a neighbour, and what follows from them
  *   announcements.c  Updates sent, table dumps
+ *   seqno_cache.c  seqno requests of the last minute
  *   seqnos.c       seqno requests, received and own
  *   queries.c      route requests, received and own; renewal of routes in use
  *   neighbours.c   coming and going of links
@@ -67,7 +68,7 @@ struct router {
     struct subnet own;
 
     uint16_t seqno;
-    usec_t bumped_at;
+    usec_t bump_budget; /* full when SEQNO_BUMPS_BURST * SEQNO_BUMP_EVERY ago */
     usec_t announce_at;
     usec_t now; /* of the last call */
 
@@ -329,6 +330,12 @@ void dump_start(struct router *r, struct neighbour *to, usec_t now);
 void dump_continue(struct router *r, struct neighbour *to, usec_t now);
 void dump_stop(struct neighbour *to);
 
+/* --- seqno_cache.c -------------------------------------------------------------------------- */
+
+void seqno_entries_expire(struct router *r, usec_t now);
+usec_t seqno_entries_deadline(const struct router *r);
+void seqno_entries_free(struct router *r, struct dest *d);
+
 /* --- seqnos.c ------------------------------------------------------------------------------- */
 
 /* After an Update: the selected route goes to those who asked for its seqno or an older one, but
@@ -346,9 +353,14 @@ void seqno_ask(struct router *r, struct dest *d, const struct source *s, struct 
                usec_t now);
 void seqno_ask_all(struct router *r, struct dest *d, usec_t now);
 void seqno_retry(struct router *r, struct dest *d, usec_t now);
-void seqno_entries_expire(struct router *r, usec_t now);
-usec_t seqno_entries_deadline(const struct router *r);
-void seqno_entries_free(struct router *r, struct dest *d);
+void seqno_chase(struct router *r, struct dest *d, usec_t now);
+/* The newest that is known here of the origin of the last finite route; 0: none. */
+uint16_t seqno_newest(const struct router *r, const struct dest *d);
+/* Those of these who lost the route a while ago, and cannot use ours because they had a better one
+ * with the same seqno, get a newer one: they do not always ask for it. */
+void seqno_for_lost(struct router *r, struct dest *d, uint32_t told, usec_t now);
+/* neighbour_bit() of those who asked for a newer seqno than the selected route has. */
+uint32_t seqno_waiting(const struct router *r, const struct dest *d, usec_t now);
 
 /* --- queries.c ------------------------------------------------------------------------------ */
 
@@ -366,11 +378,18 @@ bool query_pending(const struct router *r, const struct dest *home); /* open, or
 /* neighbour_bit() of those who asked for it lately and could not be answered at once. */
 uint32_t query_asked_by(const struct router *r, const struct dest *d, usec_t now);
 void query_lost(struct router *r, struct dest *d, usec_t now); /* lost its last route */
+/* A neighbour of another kind was told that a route is lost, and for some seconds cannot search
+ * another one: it is told what we find. */
+void query_wanted_by(struct router *r, struct dest *d, struct neighbour *nb, usec_t now);
+/* The same, after it has said so itself; when we have no route either, our neighbours are asked. */
+void query_lost_at(struct router *r, struct dest *d, struct neighbour *nb, usec_t now);
 void query_start_lost(struct router *r, struct dest *d, usec_t now);
 void query_close(struct router *r, struct dest *home);
 void queries_expire(struct router *r, usec_t now);
 usec_t queries_deadline(const struct router *r);
 void query_ask_one(struct router *r, const struct dest *d, const struct neighbour *to);
+/* The same, but it does not pass it on. */
+void query_ask_near(struct router *r, const struct dest *d, const struct neighbour *to);
 /* Open queries, and what is in use, for a new neighbour. */
 void query_tell_open(struct router *r, const struct neighbour *to);
 void used_tell(struct router *r, struct neighbour *to, usec_t now);
@@ -397,7 +416,7 @@ void neighbours_free(struct router *r);
 /* --- probing.c ------------------------------------------------------------------------------ */
 
 void hello_send(struct router *r, struct neighbour *nb, usec_t now); /* and plans the next */
-void hello_recv(struct router *r, struct neighbour *from);
+void hello_recv(struct router *r, struct neighbour *from, const struct tlv_hello *h);
 void ihu_recv(struct router *r, struct neighbour *from, usec_t now);
 void neighbour_carries(struct router *r, struct neighbour *nb, usec_t now); /* data goes over it */
 void neighbour_heard(struct router *r, struct neighbour *nb, usec_t now);   /* a frame of it came */

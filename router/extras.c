@@ -15,7 +15,7 @@ static void extra_init(struct extra *x)
     x->timer.kind = TIMER_DEST;
     x->again = GENERATION_LIMIT;
     x->renew_at = x->retry_at = x->look_at = x->lost_at = x->tell_at = USEC_NEVER;
-    x->doubt_at = x->hint_at = USEC_NEVER;
+    x->doubt_at = x->hint_at = x->chase_at = USEC_NEVER;
 }
 
 int extras_init(struct router *r)
@@ -63,8 +63,9 @@ static bool idle(const struct router *r, const struct dest *d, const struct extr
     return !list_linked(&x->query) && list_empty(&x->seqno_entries) && list_empty(&x->parked_out) &&
            list_empty(&x->parked_in) && x->longer_len == 0 && x->renew_at == USEC_NEVER &&
            x->retry_at == USEC_NEVER && x->look_at == USEC_NEVER && x->lost_at == USEC_NEVER &&
-           x->tell_at == USEC_NEVER && !x->doubts && x->hint_at == USEC_NEVER &&
-           !dest_in_use(r, d, now) && (x->asked_at == 0 || now - x->asked_at >= QUERY_LIFE) &&
+           x->tell_at == USEC_NEVER && x->chase_at == USEC_NEVER && !x->doubts &&
+           x->hint_at == USEC_NEVER && !dest_in_use(r, d, now) &&
+           (x->asked_at == 0 || now - x->asked_at >= QUERY_LIFE) &&
            (x->asked_by_at == 0 || now - x->asked_by_at >= QUERY_LIFE) &&
            x->rid_budget <= now - (RIDS_BURST - 1) * RID_EVERY;
 }
@@ -80,6 +81,7 @@ static usec_t deadline(const struct router *r, const struct extra *x)
 {
     usec_t when = extra_dest(r, x)->selected ? x->renew_at : USEC_NEVER;
     when = MIN(when, x->retry_at);
+    when = MIN(when, x->chase_at);
     when = MIN(when, x->look_at);
     when = MIN(when, x->lost_at);
     when = MIN(when, x->doubt_at);
@@ -103,6 +105,8 @@ void extra_tick(struct router *r, struct extra *x, usec_t now)
         renewal_tick(r, d, now);
     if (now >= x->retry_at)
         seqno_retry(r, d, now);
+    if (now >= x->chase_at)
+        seqno_chase(r, d, now);
     if (now >= x->look_at)
         look_tick(r, d, now);
     if (now >= x->lost_at)

@@ -267,6 +267,8 @@ void data_recv(struct router *r, struct neighbour *from, struct wire_rd frame, u
         return;
     }
     count(r, &h.src, &h.dst, h.len);
+    if (!from->on_request)
+        neighbour_carries(r, from, now); /* it does not look whether the link is alive */
     if (h.hop_limit < 2) {
         r->stats.routed_ttl_expired++;
         report_lost(r, from, &h, body, OOB_TIME_EXCEEDED, now);

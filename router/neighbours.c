@@ -71,6 +71,7 @@ int router_peer_up(struct router *r, const struct router_link *link, usec_t now,
     nb->link = *link;
     nb->link.name[LINK_NAME_MAX - 1] = 0;
     nb->cost.smoothed = LINK_COST_INITIAL;
+    nb->hello_seqno = HELLO_SEQNO_FIRST;
     nb->cost_acted = neighbour_cost(nb);
     nb->cost_acted_at = now - RESELECT_EVERY;
     nb->ihu_received = nb->up_at = now;

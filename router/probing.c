@@ -76,19 +76,19 @@ static void probe_soon(struct router *r, struct neighbour *nb, usec_t now)
     neighbour_arm(r, nb);
 }
 
-/* Nodes of this program say Hello with the first announcement; others in their own time, once in
- * 20 s. Those are told each route that they may be waiting for because we asked them: a request
- * makes them search themselves, and while they search they do not ask. */
-static void manners_learn(struct router *r, struct neighbour *from)
+/* Nodes of this program say so with their first Hello. Others are told each route that they may be
+ * waiting for because we asked them: a request makes them search themselves, and while they search
+ * they do not ask. */
+static void manners_learn(struct neighbour *from, const struct tlv_hello *h)
 {
     if (!from->hello_heard)
-        from->on_request = r->now - from->up_at < PROMPT_HELLO;
+        from->on_request = h->seqno == HELLO_SEQNO_FIRST;
     from->hello_heard = true;
 }
 
-void hello_recv(struct router *r, struct neighbour *from)
+void hello_recv(struct router *r, struct neighbour *from, const struct tlv_hello *h)
 {
-    manners_learn(r, from);
+    manners_learn(from, h);
     struct tlv t = {.type = TLV_IHU,
                     .ihu = {.rx_cost = neighbour_cost(from), .interval_cs = IHU_INTERVAL_CS}};
     r->stats.processed_hello++;

@@ -31,6 +31,11 @@ void query_ask_one(struct router *r, const struct dest *d, const struct neighbou
     send_request(r, d, to, 0);
 }
 
+void query_ask_near(struct router *r, const struct dest *d, const struct neighbour *to)
+{
+    send_request(r, d, to, GENERATION_LIMIT - 1);
+}
+
 /* Was this neighbour asked within the life of a query? Neighbours are numbered in the order in
  * which they came, so one number tells who existed then. */
 static bool asked_lately(const struct extra *x, const struct neighbour *nb, uint8_t generation,
@@ -62,10 +67,21 @@ void query_ask_all(struct router *r, struct dest *home, uint8_t generation,
     }
 }
 
+static bool query_open_at(const struct router *r, const struct dest *home)
+{
+    return list_linked(&dest_extra(r, home)->query);
+}
+
+/* Asks who is next to us, and nobody further away. */
+static bool only_near(const struct router *r, const struct dest *home)
+{
+    return query_open_at(r, home) && dest_extra(r, home)->query_generation == GENERATION_LIMIT - 1;
+}
+
 bool query_pending(const struct router *r, const struct dest *home)
 {
-    const struct extra *x = dest_extra(r, home);
-    return list_linked(&x->query) || x->lost_at != USEC_NEVER;
+    return (query_open_at(r, home) && !only_near(r, home)) ||
+           dest_extra(r, home)->lost_at != USEC_NEVER;
 }
 
 /* May this neighbour, or this node (NULL), start one more search? */
@@ -159,8 +175,10 @@ static void query_open(struct router *r, struct dest *home, uint8_t generation,
                        const struct neighbour *except, const struct ip6 *via, usec_t now)
 {
     struct extra *x = extra_get(r, home);
-    if (!x || list_linked(&x->query))
+    if (!x || (list_linked(&x->query) && !only_near(r, home)))
         return;
+    if (list_linked(&x->query))
+        query_close(r, home); /* who asked is still known */
     if (r->stats.queries >= r->limits.queries && !list_empty(&r->queries)) {
         r->stats.limit_queries++;
         query_end(r, first_query(r));
@@ -214,7 +232,7 @@ static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour
     if (!home)
         return NULL;
     query_open(r, home, 0, NULL, via, now);
-    bool open = query_pending(r, home);
+    bool open = query_open_at(r, home);
     dest_release(r, home); /* the query keeps it */
     return open ? home : NULL;
 }
@@ -247,6 +265,48 @@ void query_start_lost(struct router *r, struct dest *d, usec_t now)
     extra_of(r, d)->lost_at = USEC_NEVER;
     if (!dest_usable(r, d))
         query_open(r, d, 0, NULL, NULL, now);
+}
+
+/* --- for neighbours of another kind -----------------------------------------------------------
+ *
+ * Such a node keeps what was retracted for RETRACTED_HOLD, and meanwhile neither searches nor
+ * passes a search on; who asks it is not heard. It takes what it is told. */
+
+static void lost_mark(struct router *r, struct dest *d, const struct neighbour *nb, usec_t now)
+{
+    struct extra *x = extra_get(r, d);
+    if (!x)
+        return;
+    uint32_t asked_by = query_asked_by(r, d, now);
+    uint16_t seqno = seqno_newest(r, d);
+    x->lost_by &= asked_by;
+    if (x->lost_by == 0 || seqno_gt(seqno, x->lost_seqno))
+        x->lost_seqno = seqno;
+    x->lost_by |= neighbour_bit(nb);
+    asker_mark(x, asked_by, nb, now);
+}
+
+static bool lost_allowed(const struct dest *d, struct neighbour *nb, usec_t now)
+{
+    return !nb->on_request && d->subnet.plen == 64 &&
+           bucket_take(&nb->lost_looks, LOST_LOOKS_PER_SEC, LOST_LOOKS_BURST, now);
+}
+
+void query_wanted_by(struct router *r, struct dest *d, struct neighbour *nb, usec_t now)
+{
+    if (lost_allowed(d, nb, now))
+        lost_mark(r, d, nb, now);
+}
+
+/* Who knows the way answers, nobody passes the question on: a node that hears of every loss in the
+ * network must not make a search of each. */
+void query_lost_at(struct router *r, struct dest *d, struct neighbour *nb, usec_t now)
+{
+    if (!lost_allowed(d, nb, now))
+        return;
+    if (!d->selected && !query_open_at(r, d) && r->stats.queries < r->limits.queries / 2)
+        query_open(r, d, GENERATION_LIMIT - 1, nb, NULL, now);
+    lost_mark(r, d, nb, now);
 }
 
 /* --- requests of others ---------------------------------------------------------------------- */
@@ -389,7 +449,8 @@ void query_tell_open(struct router *r, const struct neighbour *to)
         struct extra *x = list_entry(pos, struct extra, query);
         if (x->hint_at != USEC_NEVER)
             continue; /* its turn comes with everybody's, unless it is who is waited for */
-        query_ask_one(r, extra_dest(r, x), to);
+        send_request(r, extra_dest(r, x), to,
+                     only_near(r, extra_dest(r, x)) ? GENERATION_LIMIT - 1 : 0);
         x->asked_upto = to->id; /* the newest there is */
     }
 }

@@ -65,7 +65,7 @@ struct neighbour {
     size_t routes_len;
     size_t reselect_left; /* routes at the front of the list still to be looked at */
 
-    struct bucket requests, new_subnets, seqno_forwards, exchanges, announcements;
+    struct bucket requests, new_subnets, seqno_forwards, exchanges, announcements, lost_looks;
     usec_t dumped_at; /* 0: never */
     bool dumping;     /* the whole table is being sent to it */
     bool full;        /* between router_peer_full() and router_peer_ready() */
@@ -166,6 +166,8 @@ struct extra {
     peer_id not_asked;        /* who asked first, and so was not asked in turn; 0: all were */
     uint32_t asked_by;        /* neighbour_bit() of those whose search we joined; */
     usec_t asked_by_at;       /* valid for QUERY_LIFE from here; 0: nobody */
+    uint32_t lost_by;         /* of asked_by, those of another kind that lost it; */
+    uint16_t lost_seqno;      /* the newest that they can have had */
     struct list parked_out, parked_in;
     uint32_t parked_out_len, parked_in_len;
     struct ip6 via; /* until hint_at an open query asks only the neighbour with this origin */
@@ -174,11 +176,12 @@ struct extra {
     struct timer timer;
     usec_t renew_at; /* armed only while in use; else the next packet looks at dest_renew_due() */
     usec_t retry_at;
-    usec_t look_at; /* neighbours are asked whether they know it too */
+    usec_t chase_at; /* neighbours of another kind are asked what they have got */
+    usec_t look_at;  /* neighbours are asked whether they know it too */
     usec_t lost_at;
     usec_t tell_at;
     usec_t doubt_at;
     usec_t hint_at;
     uint32_t tell; /* neighbour_bit() of those who are told at tell_at */
-    uint8_t retries;
+    uint8_t retries, chases;
 };

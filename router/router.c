@@ -44,7 +44,7 @@ int router_new(const struct router_conf *c, usec_t now, struct router **ret)
     r->identity = c->identity;
     r->rng = c->rng;
     r->limits = c->limits;
-    r->bumped_at = now - SEQNO_BUMP_HOLD_DOWN; /* the first may come at once */
+    r->bump_budget = now - SEQNO_BUMPS_BURST * SEQNO_BUMP_EVERY;
     r->now = now;
     r->announce_at = now + OWN_ANNOUNCE_EVERY;
     list_init(&r->neighbours);
@@ -99,7 +99,7 @@ static void tlv_recv(struct router *r, struct neighbour *from, const struct tlv 
     r->stats.received_tlvs++;
     switch (t->type) {
     case TLV_HELLO:
-        hello_recv(r, from);
+        hello_recv(r, from, &t->hello);
         return;
     case TLV_IHU:
         ihu_recv(r, from, now);

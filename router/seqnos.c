@@ -1,127 +1,20 @@
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/err.h"
-#include "router/core.h"
+#include "router/seqno_cache.h"
 
 /* Seqno requests: how a newer sequence number is got when the only routes are not feasible.
  * docs/protocol/routing.md, "Seqno requests". */
 
-struct seqno_entry {
-    struct list in_dest;
-    struct list by_age; /* in router.seqno_entries, oldest first */
-    struct dest *dest;  /* with an extra, in which it hangs */
-    struct router_id rid;
-    uint16_t seqno;
-    usec_t made;
-    /* Who asked us, and whom we asked. When full, the one longest ago goes. */
-    struct seqno_peers {
-        uint8_t len;
-        struct seqno_peer {
-            peer_id peer;
-            usec_t at;
-        } v[SEQNO_PEERS_MAX];
-    } requesters, targets;
-};
-
-static struct seqno_entry *entry_find(const struct extra *x, const struct router_id *rid,
-                                      uint16_t seqno)
-{
-    list_foreach (pos, &x->seqno_entries) {
-        struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
-        if (e->seqno == seqno && memcmp(e->rid.b, rid->b, sizeof(rid->b)) == 0)
-            return e;
-    }
-    return NULL;
-}
-
-static void entry_free(struct router *r, struct seqno_entry *e)
-{
-    list_del(&e->in_dest);
-    list_del(&e->by_age);
-    extra_of(r, e->dest)->seqno_entries_len--;
-    r->seqno_entries_len--;
-    free(e);
-}
-
-static struct seqno_entry *entry_get(struct router *r, struct dest *d, const struct router_id *rid,
-                                     uint16_t seqno, usec_t now)
+/* A node of another kind tells us the answer only when the seqno is the one that we asked for, and
+ * only once. What it has when it is asked for its route it always tells. */
+static void chase_arm(struct router *r, struct dest *d, usec_t now)
 {
     struct extra *x = extra_get(r, d);
-    struct seqno_entry *e = x ? entry_find(x, rid, seqno) : NULL;
-    if (e || !x)
-        return e;
-    if (x->seqno_entries_len >= SEQNO_PER_DEST_MAX) {
-        entry_free(r, list_entry(x->seqno_entries.next, struct seqno_entry, in_dest));
-    } else if (r->seqno_entries_len >= MAX(r->limits.seqno_entries, 1U)) {
-        struct seqno_entry *oldest = list_entry(r->seqno_entries.next, struct seqno_entry, by_age);
-        struct dest *other = oldest->dest;
-        dest_hold(other);
-        entry_free(r, oldest);
-        dest_release(r, other); /* never d: its caller holds it */
-    }
-    e = calloc(1, sizeof(*e));
-    if (!e)
-        return NULL;
-    e->dest = d;
-    e->rid = *rid;
-    e->seqno = seqno;
-    e->made = now;
-    list_push_back(&x->seqno_entries, &e->in_dest);
-    list_push_back(&r->seqno_entries, &e->by_age);
-    x->seqno_entries_len++;
-    r->seqno_entries_len++;
-    return e;
-}
-
-void seqno_entries_free(struct router *r, struct dest *d)
-{
-    struct extra *x = extra_of(r, d);
     if (!x)
         return;
-    list_foreach_safe (pos, &x->seqno_entries)
-        entry_free(r, list_entry(pos, struct seqno_entry, in_dest));
-}
-
-void seqno_entries_expire(struct router *r, usec_t now)
-{
-    for (unsigned n = 0; n < SLICE && seqno_entries_deadline(r) <= now; n++) {
-        struct seqno_entry *e = list_entry(r->seqno_entries.next, struct seqno_entry, by_age);
-        struct dest *d = e->dest;
-        dest_hold(d);
-        entry_free(r, e);
-        dest_release(r, d);
-    }
-}
-
-usec_t seqno_entries_deadline(const struct router *r)
-{
-    const struct seqno_entry *e = list_first(&r->seqno_entries, struct seqno_entry, by_age);
-    return e ? e->made + SEQNO_ENTRY_LIFE : USEC_NEVER;
-}
-
-static void peers_add(struct seqno_peers *p, const struct neighbour *nb, usec_t now)
-{
-    uint8_t at = 0;
-    for (uint8_t i = 0; i < p->len; i++) {
-        if (p->v[i].peer == nb->id) {
-            p->v[i].at = now;
-            return;
-        }
-        if (p->v[i].at < p->v[at].at)
-            at = i;
-    }
-    if (p->len < SEQNO_PEERS_MAX)
-        at = p->len++;
-    p->v[at] = (struct seqno_peer){.peer = nb->id, .at = now};
-}
-
-static bool peers_lately(const struct seqno_peers *p, const struct neighbour *nb, usec_t now)
-{
-    for (uint8_t i = 0; i < p->len; i++)
-        if (p->v[i].peer == nb->id)
-            return now - p->v[i].at < SEQNO_REPEAT_GUARD;
-    return false;
+    x->chases = 0;
+    x->chase_at = now + CHASE_FIRST;
+    extra_arm(r, x);
 }
 
 static void send_request(struct router *r, struct seqno_entry *e, const struct neighbour *to,
@@ -131,8 +24,26 @@ static void send_request(struct router *r, struct seqno_entry *e, const struct n
         .type = TLV_SEQNO_REQUEST,
         .seqno_request = {
             .seqno = e->seqno, .hop_count = hops, .subnet = e->dest->subnet, .router_id = e->rid}};
-    peers_add(&e->targets, to, now);
+    seqno_peers_add(&e->targets, to, now);
     output_control(r, to, &t);
+    if (!to->on_request) {
+        e->seen_by |= neighbour_bit(to);
+        chase_arm(r, e->dest, now);
+    }
+}
+
+/* One who keeps silent about what it has seen is asked for a later seqno: its origin raises its own
+ * by one all the same. */
+static struct seqno_entry *entry_for(struct router *r, struct dest *d, const struct router_id *rid,
+                                     uint16_t seqno, const struct neighbour *to, usec_t now)
+{
+    for (unsigned i = 0; !to->on_request && i < SEQNO_AHEAD_MAX; i++) {
+        const struct seqno_entry *e =
+            seqno_entry_find(dest_extra(r, d), rid, (uint16_t)(seqno + i));
+        if (!e || !(e->seen_by & neighbour_bit(to)))
+            return seqno_entry_get(r, d, rid, (uint16_t)(seqno + i), now);
+    }
+    return seqno_entry_get(r, d, rid, seqno, now);
 }
 
 /* Announces the selected route to those who asked for what it has, but not again to those in
@@ -172,8 +83,9 @@ void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, 
         struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
         bool same = memcmp(e->rid.b, rid->b, sizeof(e->rid.b)) == 0;
         if (same && seqno_lt(sel->seqno, e->seqno)) {
-            if (asked_by_anyone_lately(e, now) && !peers_lately(&e->requesters, next_hop, now) &&
-                !peers_lately(&e->targets, next_hop, now))
+            if (asked_by_anyone_lately(e, now) &&
+                !seqno_peers_lately(&e->requesters, next_hop, now) &&
+                !seqno_peers_lately(&e->targets, next_hop, now))
                 send_request(r, e, next_hop, SEQNO_HOPS, now);
             continue;
         }
@@ -185,23 +97,13 @@ void seqno_answer(struct router *r, struct dest *d, const struct tlv_update *u, 
     }
 }
 
-static void peers_del(struct seqno_peers *p, const struct neighbour *nb)
-{
-    for (uint8_t i = 0; i < p->len; i++) {
-        if (p->v[i].peer == nb->id) {
-            p->v[i] = p->v[--p->len];
-            return;
-        }
-    }
-}
-
 void seqno_peer_forget(const struct router *r, const struct dest *d, const struct neighbour *nb)
 {
     const struct extra *x = dest_extra(r, d);
     list_foreach (pos, &x->seqno_entries) {
         struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
-        peers_del(&e->targets, nb);
-        peers_del(&e->requesters, nb);
+        seqno_peers_del(&e->targets, nb);
+        seqno_peers_del(&e->requesters, nb);
     }
 }
 
@@ -224,10 +126,27 @@ static void retry_arm(struct router *r, struct dest *d, usec_t now)
     extra_arm(r, x);
 }
 
+/* For any seqno of this router id. */
+static bool asked_lately(const struct extra *x, const struct router_id *rid,
+                         const struct neighbour *nb, usec_t now)
+{
+    list_foreach (pos, &x->seqno_entries) {
+        const struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
+        if (seqno_peers_lately(&e->targets, nb, now) &&
+            memcmp(e->rid.b, rid->b, sizeof(rid->b)) == 0)
+            return true;
+    }
+    return false;
+}
+
 void seqno_ask(struct router *r, struct dest *d, const struct source *s, struct neighbour *to,
                usec_t now)
 {
-    struct seqno_entry *e = entry_get(r, d, source_rid(r, s), wanted_seqno(s, 0), now);
+    const struct router_id *rid = source_rid(r, s);
+    /* Whoever we chase shows us again what we cannot use. */
+    if (!to->on_request && asked_lately(dest_extra(r, d), rid, to, now))
+        return;
+    struct seqno_entry *e = entry_for(r, d, rid, wanted_seqno(s, 0), to, now);
     if (!e)
         return;
     send_request(r, e, to, SEQNO_HOPS, now);
@@ -249,14 +168,14 @@ static bool ask_list(struct router *r, struct dest *d, unsigned repeat, usec_t n
     route_foreach(r, rt, d) finite += can_ask(r, rt);
     if (!s || finite == 0)
         return false;
-    struct seqno_entry *e = entry_get(r, d, source_rid(r, s), wanted_seqno(s, repeat), now);
-    if (!e)
-        return false;
     route_foreach(r, asked, d)
     {
         const struct neighbour *nb = route_nb(r, asked);
-        if (can_ask(r, asked) && !peers_lately(&e->requesters, nb, now) &&
-            !peers_lately(&e->targets, nb, now))
+        struct seqno_entry *e =
+            can_ask(r, asked) ? entry_for(r, d, source_rid(r, s), wanted_seqno(s, repeat), nb, now)
+                              : NULL;
+        if (e && !seqno_peers_lately(&e->requesters, nb, now) &&
+            !seqno_peers_lately(&e->targets, nb, now))
             send_request(r, e, nb, SEQNO_HOPS, now);
     }
     return true;
@@ -268,20 +187,99 @@ void seqno_ask_all(struct router *r, struct dest *d, usec_t now)
         retry_arm(r, d, now);
 }
 
+/* Does the selected route have this seqno, or a newer one? */
+static bool satisfied(const struct router *r, const struct dest *d, const struct seqno_entry *e)
+{
+    const struct route *sel = dest_selected(r, d);
+    return sel && memcmp(e->rid.b, source_rid(r, route_source(r, sel))->b, sizeof(e->rid.b)) == 0 &&
+           !seqno_lt(sel->seqno, e->seqno);
+}
+
+uint32_t seqno_waiting(const struct router *r, const struct dest *d, usec_t now)
+{
+    const struct extra *x = dest_extra(r, d);
+    uint32_t who = 0;
+    list_foreach (pos, &x->seqno_entries) {
+        const struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
+        for (uint8_t i = 0; !satisfied(r, d, e) && i < e->requesters.len; i++) {
+            const struct neighbour *nb = neighbour_find(r, e->requesters.v[i].peer);
+            if (nb && now - e->requesters.v[i].at < QUERY_LIFE)
+                who |= neighbour_bit(nb);
+        }
+    }
+    return who;
+}
+
+/* What neighbours of another kind asked for and did not get: they do not ask again. */
+static struct seqno_entry *unanswered(const struct router *r, const struct dest *d, usec_t now)
+{
+    const struct extra *x = dest_extra(r, d);
+    list_foreach (pos, &x->seqno_entries) {
+        struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
+        for (uint8_t i = 0; !satisfied(r, d, e) && i < e->requesters.len; i++) {
+            const struct neighbour *nb = neighbour_find(r, e->requesters.v[i].peer);
+            if (nb && !nb->on_request && now - e->requesters.v[i].at < QUERY_LIFE)
+                return e;
+        }
+    }
+    return NULL;
+}
+
+static void forward_again(struct router *r, struct dest *d, const struct seqno_entry *w,
+                          unsigned repeat, usec_t now)
+{
+    const struct neighbour *to = dest_next_hop(r, d);
+    if (!to || !neighbour_usable(to))
+        return;
+    struct router_id rid = w->rid;
+    struct seqno_entry *e = entry_for(r, d, &rid, (uint16_t)(w->seqno + repeat), to, now);
+    if (e)
+        send_request(r, e, to, SEQNO_HOPS, now);
+}
+
+/* Neighbours that were asked. */
+struct asked {
+    size_t len;
+    struct neighbour *v[SEQNO_PER_DEST_MAX * SEQNO_PEERS_MAX];
+};
+
+static void asked_add(struct asked *a, struct neighbour *nb)
+{
+    for (size_t i = 0; i < a->len; i++)
+        if (a->v[i] == nb)
+            return;
+    a->v[a->len++] = nb;
+}
+
+/* Those who were asked about this router id (NULL: any), since then, for what we have not got. */
+static void asked_since(const struct router *r, const struct dest *d, const struct router_id *rid,
+                        usec_t since, struct asked *ret)
+{
+    const struct extra *x = dest_extra(r, d);
+    ret->len = 0;
+    list_foreach (pos, &x->seqno_entries) {
+        const struct seqno_entry *e = list_entry(pos, struct seqno_entry, in_dest);
+        if (satisfied(r, d, e) || (rid && memcmp(e->rid.b, rid->b, sizeof(rid->b)) != 0))
+            continue;
+        for (uint8_t i = 0; i < e->targets.len; i++) {
+            struct neighbour *nb = neighbour_find(r, e->targets.v[i].peer);
+            if (nb && e->targets.v[i].at > since)
+                asked_add(ret, nb);
+        }
+    }
+}
+
 /* Those again who were asked before: some have only shown a route that we could not keep. */
 static void ask_same(struct router *r, struct dest *d, unsigned repeat, usec_t now)
 {
     const struct source *s = source_at(r, d->last_source);
-    struct seqno_entry *before =
-        entry_find(dest_extra(r, d), source_rid(r, s), wanted_seqno(s, repeat - 1));
-    if (!before)
-        return;
-    struct seqno_peers asked = before->targets;
-    struct seqno_entry *e = entry_get(r, d, source_rid(r, s), wanted_seqno(s, repeat), now);
-    for (uint8_t i = 0; e && i < asked.len; i++) {
-        struct neighbour *nb = neighbour_find(r, asked.v[i].peer);
-        if (nb)
-            send_request(r, e, nb, SEQNO_HOPS, now);
+    const struct router_id *rid = source_rid(r, s);
+    struct asked asked;
+    asked_since(r, d, rid, now - SEQNO_ENTRY_LIFE, &asked);
+    for (size_t i = 0; i < asked.len; i++) {
+        struct seqno_entry *e = entry_for(r, d, rid, wanted_seqno(s, repeat), asked.v[i], now);
+        if (e)
+            send_request(r, e, asked.v[i], SEQNO_HOPS, now);
     }
 }
 
@@ -293,15 +291,40 @@ void seqno_retry(struct router *r, struct dest *d, usec_t now)
     x->retry_at = USEC_NEVER;
     bool needed =
         !list_empty(&dest_extra(r, dest_home(r, d))->parked_out) || dest_in_use(r, d, now);
-    if (d->selected || !d->last_source || !needed || x->retries >= SEQNO_RETRIES)
+    const struct seqno_entry *w = d->selected ? unanswered(r, d, now) : NULL;
+    bool own = !d->selected && d->last_source && needed;
+    if ((!own && !w) || x->retries >= SEQNO_RETRIES)
         return;
     x->retries++;
-    ask_same(r, d, x->retries, now);
-    (void)ask_list(r, d, x->retries, now);
+    if (own) {
+        ask_same(r, d, x->retries, now);
+        (void)ask_list(r, d, x->retries, now);
+    } else {
+        forward_again(r, d, w, x->retries, now);
+    }
     if (x->retries < SEQNO_RETRIES) {
-        x->retry_at = now + (SEQNO_RETRY_FIRST << x->retries);
+        x->retry_at = now + (x->retries == 1 ? SEQNO_RETRY_SECOND : SEQNO_RETRY_LAST);
         extra_arm(r, x);
     }
+}
+
+void seqno_chase(struct router *r, struct dest *d, usec_t now)
+{
+    struct extra *x = extra_of(r, d);
+    struct asked asked;
+    bool any = false;
+    x->chase_at = USEC_NEVER;
+    asked_since(r, d, NULL, now - SEQNO_REPEAT_GUARD, &asked);
+    for (size_t i = 0; i < asked.len; i++) {
+        if (asked.v[i]->on_request || !neighbour_usable(asked.v[i]))
+            continue;
+        query_ask_near(r, d, asked.v[i]);
+        any = true;
+    }
+    if (!any || ++x->chases >= CHASES)
+        return;
+    x->chase_at = now + (CHASE_FIRST << 2 * x->chases);
+    extra_arm(r, x);
 }
 
 /* --- requests of others ---------------------------------------------------------------------- */
@@ -310,9 +333,10 @@ void seqno_retry(struct router *r, struct dest *d, usec_t now)
 static void own_seqno_wanted(struct router *r, struct neighbour *from, uint16_t seqno, usec_t now)
 {
     bool newer = seqno_gt(seqno, r->seqno);
-    if (newer && now - r->bumped_at >= SEQNO_BUMP_HOLD_DOWN) {
+    usec_t budget = MAX(r->bump_budget, now - SEQNO_BUMPS_BURST * SEQNO_BUMP_EVERY);
+    if (newer && budget + SEQNO_BUMP_EVERY <= now) {
         r->seqno++; /* by one, whatever was asked for */
-        r->bumped_at = now;
+        r->bump_budget = budget + SEQNO_BUMP_EVERY;
         r->stats.seqno_bump++;
         announce_own(r, NULL);
         return;
@@ -337,7 +361,8 @@ static struct neighbour *forward_target(const struct router *r, const struct des
     {
         struct neighbour *nb = route_nb(r, rt);
         if (nb == from || !can_ask(r, rt) ||
-            (e && (peers_lately(&e->requesters, nb, now) || peers_lately(&e->targets, nb, now))))
+            (e && (seqno_peers_lately(&e->requesters, nb, now) ||
+                   seqno_peers_lately(&e->targets, nb, now))))
             continue;
         if (source_feasible(route_source(r, rt), rt->seqno, rt->metric)) {
             *ret_feasible = true;
@@ -350,33 +375,78 @@ static struct neighbour *forward_target(const struct router *r, const struct des
     return finite;
 }
 
+/* What a neighbour of another kind has asked, it will not be asked itself. */
+static void remember(struct seqno_entry *e, const struct neighbour *from, usec_t now)
+{
+    seqno_peers_add(&e->requesters, from, now);
+    if (!from->on_request)
+        e->seen_by |= neighbour_bit(from);
+}
+
 static void forward(struct router *r, struct dest *d, struct neighbour *from,
                     const struct tlv_seqno_request *q, usec_t now)
 {
     bool feasible;
-    struct seqno_entry *e = entry_find(dest_extra(r, d), &q->router_id, q->seqno);
+    struct seqno_entry *e = seqno_entry_find(dest_extra(r, d), &q->router_id, q->seqno);
     if (e)
-        peers_add(&e->requesters, from, now); /* gets the answer too, when one is on its way */
+        remember(e, from, now); /* gets the answer too, when one is on its way */
     struct neighbour *to = forward_target(r, d, from, e, now, &feasible);
     if (!to) {
         r->stats.seqno_unhandled++;
         if (!d->selected)
             announce_none(r, &d->subnet, from);
-        return;
     }
+    if (!to && from->on_request)
+        return;
     if (!bucket_take(&from->seqno_forwards, SEQNO_FORWARDS_PER_SEC, SEQNO_FORWARDS_BURST, now)) {
         r->stats.limit_seqno_requests++;
         return;
     }
-    e = entry_get(r, d, &q->router_id, q->seqno, now);
+    e = seqno_entry_get(r, d, &q->router_id, q->seqno, now);
     if (!e)
         return;
-    peers_add(&e->requesters, from, now);
+    remember(e, from, now);
+    if (!to)
+        return;
+    seqno_peers_add(&e->targets, to, now);
     if (feasible)
         r->stats.seqno_forward_feasible++;
     else
         r->stats.seqno_forward_unfeasible++;
+    e = entry_for(r, d, &q->router_id, q->seqno, to, now);
+    if (!e)
+        return;
     send_request(r, e, to, (uint8_t)(q->hop_count - 1), now);
+    if (!from->on_request && d->selected)
+        retry_arm(r, d, now);
+}
+
+uint16_t seqno_newest(const struct router *r, const struct dest *d)
+{
+    const struct source *s = source_at(r, d->last_source);
+    uint16_t seqno = s && s->announced ? s->seqno : 0;
+    route_foreach(r, rt, d) if (rt->source == d->last_source && seqno_gt(rt->seqno, seqno)) seqno =
+        rt->seqno;
+    return seqno;
+}
+
+void seqno_for_lost(struct router *r, struct dest *d, uint32_t told, usec_t now)
+{
+    const struct extra *x = dest_extra(r, d);
+    const struct route *sel = dest_selected(r, d);
+    uint32_t who = x->lost_by & told & query_asked_by(r, d, now);
+    if (who == 0 || seqno_gt(sel->seqno, x->lost_seqno))
+        return;
+    struct tlv_seqno_request q = {.seqno = (uint16_t)(x->lost_seqno + 1),
+                                  .hop_count = SEQNO_HOPS,
+                                  .subnet = d->subnet,
+                                  .router_id = *source_rid(r, route_source(r, sel))};
+    list_foreach (pos, &r->neighbours) {
+        struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (!nb->on_request && (who & neighbour_bit(nb)) &&
+            bucket_take(&nb->lost_looks, LOST_LOOKS_PER_SEC, LOST_LOOKS_BURST, now))
+            forward(r, d, nb, &q, now);
+    }
 }
 
 /* Does the selected route satisfy the request? Not for its own next hop, which has lost it. */

@@ -104,6 +104,8 @@ static uint32_t follow_up(struct router *r, struct dest *d, struct before before
         to = (to & ~d->told_to) | who_gains(r, d, now);
     else
         to &= ~d->told_to; /* they asked, and nobody but the next hop knew the way */
+    if (sel->seqno != before.seqno)
+        to |= seqno_waiting(r, d, now);
     if (to && tell_now(r, d, route_nb(r, sel), to, now))
         told = announce_route(r, d, to, now);
     if (u)
@@ -161,6 +163,7 @@ static void update_first(struct router *r, struct dest *d, struct neighbour *fro
     if (u->metric == METRIC_INFINITE) {
         r->stats.update_not_interested++;
         tell_later(r, d, from, now);
+        query_lost_at(r, d, from, now);
         return;
     }
     struct source *s = source_get(r, d, from, &u->router_id, !first_of_origin(from, u), now);
@@ -209,6 +212,7 @@ static void retraction_again(struct router *r, struct dest *d, struct route *rt,
         told = select_again(r, d, before, NULL, u, now);
     if (!(told & neighbour_bit(route_nb(r, rt))))
         tell_later(r, d, route_nb(r, rt), now);
+    query_lost_at(r, d, route_nb(r, rt), now);
 }
 
 /* From a neighbour with an entry. */
@@ -298,8 +302,9 @@ static bool update_allowed(struct router *r, struct neighbour *from, const struc
 {
     const struct dest *d = dest_find(r, &u->subnet);
     if (u->metric == METRIC_INFINITE) {
-        r->stats.update_not_interested += !d;
-        return d != NULL;
+        bool use = d || !from->on_request; /* what one of another kind lost is looked for */
+        r->stats.update_not_interested += !use;
+        return use;
     }
     if (!new_subnet_allowed(r, from, d, u, now))
         return false;

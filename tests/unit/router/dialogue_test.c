@@ -7,6 +7,7 @@
 #define STEP (350 * USEC_MS)
 
 #define HELLO_0        "010100002a03000804068000000007d0"
+#define OUR_HELLO      "010100002a03000804068000400007d0"
 #define IHU_1010       "010100002a0300080506000003f21770"
 #define UPDATE_HEAD    "010100002a03003c083a020040007530"
 #define X_PREFIX       "04d184663caeb47e"
@@ -37,9 +38,9 @@ static void dialogue(void **state)
     peer_id a = fx_up(&f);
     peer_id b = fx_up(&f);
     fx_expect_own(&f, a, 0);
-    fx_expect_hex(&f, a, HELLO_0);
+    fx_expect_hex(&f, a, OUR_HELLO);
     fx_expect_own(&f, b, 0);
-    fx_expect_hex(&f, b, HELLO_0);
+    fx_expect_hex(&f, b, OUR_HELLO);
     fx_expect_silence(&f);
 
     fx_advance(&f, STEP); /* 1 */

@@ -158,9 +158,14 @@ void fx_tlv(struct fx *f, peer_id from, const struct tlv *t)
     pkt_free(p);
 }
 
+void fx_hello_seqno(struct fx *f, peer_id from, uint16_t seqno)
+{
+    fx_tlv(f, from, &(struct tlv){.type = TLV_HELLO, .hello = {HELLO_FLAG_UNICAST, seqno, 2000}});
+}
+
 void fx_hello(struct fx *f, peer_id from)
 {
-    fx_tlv(f, from, &(struct tlv){.type = TLV_HELLO, .hello = {HELLO_FLAG_UNICAST, 0, 2000}});
+    fx_hello_seqno(f, from, 0);
 }
 
 void fx_ihu(struct fx *f, peer_id from)
@@ -290,8 +295,9 @@ static void expect_tlv(struct fx *f, peer_id to, const struct tlv *t)
     fx_expect_hex(f, to, hex);
 }
 
-void fx_expect_hello(struct fx *f, peer_id to, uint16_t seqno)
+void fx_expect_hello(struct fx *f, peer_id to, uint16_t nth)
 {
+    uint16_t seqno = (uint16_t)(HELLO_SEQNO_FIRST + nth);
     expect_tlv(f, to, &(struct tlv){.type = TLV_HELLO, .hello = {HELLO_FLAG_UNICAST, seqno, 2000}});
 }
 

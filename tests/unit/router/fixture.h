@@ -50,6 +50,7 @@ void fx_bytes(struct fx *f, peer_id from, const void *bytes, size_t len); /* one
 void fx_hex(struct fx *f, peer_id from, const char *hex);
 void fx_tlv(struct fx *f, peer_id from, const struct tlv *t);
 void fx_hello(struct fx *f, peer_id from);
+void fx_hello_seqno(struct fx *f, peer_id from, uint16_t seqno);
 void fx_ihu(struct fx *f, peer_id from);
 void fx_update(struct fx *f, peer_id from, const struct router_id *rid, uint16_t metric,
                uint16_t seqno);
@@ -65,7 +66,7 @@ void fx_advance(struct fx *f, usec_t by);
 
 /* What was sent to a peer since the last look, in order: the first frame is taken and compared. */
 void fx_expect_hex(struct fx *f, peer_id to, const char *hex);
-void fx_expect_hello(struct fx *f, peer_id to, uint16_t seqno);
+void fx_expect_hello(struct fx *f, peer_id to, uint16_t nth); /* from 0 */
 void fx_expect_ihu(struct fx *f, peer_id to, uint16_t cost);
 void fx_expect_update(struct fx *f, peer_id to, const struct router_id *rid, uint16_t metric,
                       uint16_t seqno);

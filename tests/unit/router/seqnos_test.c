@@ -31,20 +31,25 @@ static void own_seqno(void **state)
     fx_seqno_request(&f, a, self, 1, 64); /* soon after the start: nobody waits for the hold-down */
     fx_expect_own(&f, a, 1);
     fx_expect_own(&f, b, 1);
-    fx_seqno_request(&f, a, self, 2, 64); /* again at once */
+    for (uint16_t i = 2; i <= SEQNO_BUMPS_BURST; i++) { /* again at once: links can go in a row */
+        fx_seqno_request(&f, a, self, i, 64);
+        fx_expect_own(&f, a, i);
+        fx_expect_own(&f, b, i);
+    }
+    fx_seqno_request(&f, a, self, 4, 64);
     fx_expect_silence(&f);
     fx_advance(&f, 4 * USEC_SEC);
-    fx_seqno_request(&f, a, self, 7, 64); /* one step, whatever was asked for */
-    fx_expect_own(&f, a, 2);
-    fx_expect_own(&f, b, 2);
-    fx_seqno_request(&f, a, self, 8, 64);
+    fx_seqno_request(&f, a, self, 9, 64); /* one step, whatever was asked for */
+    fx_expect_own(&f, a, 4);
+    fx_expect_own(&f, b, 4);
+    fx_seqno_request(&f, a, self, 9, 64);
     fx_expect_silence(&f);
     fx_advance(&f, 4200 * USEC_MS);
-    fx_seqno_request(&f, b, self, 7, 1); /* the hop count does not matter at the origin */
-    fx_expect_own(&f, a, 3);
-    fx_expect_own(&f, b, 3);
+    fx_seqno_request(&f, b, self, 9, 1); /* the hop count does not matter at the origin */
+    fx_expect_own(&f, a, 5);
+    fx_expect_own(&f, b, 5);
     fx_expect_silence(&f);
-    assert_int_equal(fx_stats(&f).seqno_bump, 3);
+    assert_int_equal(fx_stats(&f).seqno_bump, 5);
 }
 
 static void hop_count(void **state)
@@ -170,8 +175,9 @@ static void repeats(void **state)
     fx_update(&f, b, &fx_x, 1020, 0); /* not feasible: asked at once */
     fx_expect_route_request(&f, b, &x, 0);
     fx_expect_seqno_request(&f, b, &fx_x, 1, 64);
-    for (uint16_t i = 1; i <= 3; i++) {
-        fx_advance(&f, (USEC_SEC << i) - USEC_MS);
+    static const usec_t after[] = {SEQNO_RETRY_FIRST, SEQNO_RETRY_SECOND, SEQNO_RETRY_LAST};
+    for (uint16_t i = 1; i <= ARRAY_LEN(after); i++) {
+        fx_advance(&f, after[i - 1] - USEC_MS);
         fx_expect_silence(&f);
         fx_advance(&f, USEC_MS);
         fx_expect_seqno_request(&f, b, &fx_x, (uint16_t)(1 + i), 64);
