@@ -50,20 +50,12 @@ size_t network_node_of(const struct network *n, const struct ip6 *a)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static void start(struct network *n, struct node *x)
+struct network *network_new(uint64_t seed, size_t nodes)
 {
-    struct router_conf c = {.identity = x->id, .rng = &x->rng};
-    router_limits_default(&c.limits);
-    c.limits.routes = NETWORK_ROUTES_MAX;
-    c.limits.sources = NETWORK_SOURCES_MAX;
-    c.limits.queries = NETWORK_QUERIES_MAX;
-    c.limits.seqno_entries = NETWORK_SEQNO_ENTRIES_MAX;
-    if (router_new(&c, n->now, &x->r) < 0)
-        network_die("no router");
-    network_arm(n, &x->tick, router_deadline(x->r));
+    return network_new_mixed(seed, nodes, NULL);
 }
 
-struct network *network_new(uint64_t seed, size_t nodes)
+struct network *network_new_mixed(uint64_t seed, size_t nodes, const bool *plain)
 {
     struct network *n = network_must(calloc(1, sizeof(*n)));
     rng_init_seeded(&n->rng, seed);
@@ -85,8 +77,9 @@ struct network *network_new(uint64_t seed, size_t nodes)
             network_die("no identity");
         x->tick.kind = EVENT_NODE;
         x->address = identity_address(x->id);
+        x->is_plain = plain && plain[i];
         index_node(n, i);
-        start(n, x);
+        network_node_start(n, x);
     }
     return n;
 }
@@ -97,7 +90,7 @@ void network_free(struct network *n)
         return;
     network_links_free(n);
     for (size_t i = 0; i < n->nodes_len; i++) {
-        router_free(n->nodes[i].r);
+        network_node_stop(&n->nodes[i]);
         identity_free(n->nodes[i].id);
         free(n->nodes[i].edges);
         free(n->nodes[i].by_peer);
@@ -137,7 +130,7 @@ usec_t network_now(const struct network *n)
 void network_kill(struct network *n, size_t node)
 {
     struct node *x = &n->nodes[node];
-    if (!x->r)
+    if (!network_node_lives(x))
         return;
     for (size_t i = 0; i < x->edges_len; i++) {
         x->edges[i]->died = x->edges[i]->died || x->edges[i]->l.up;
@@ -145,17 +138,16 @@ void network_kill(struct network *n, size_t node)
             network_close(n, x->edges[i]);
     }
     heap_del(&n->heap, &x->tick.due);
-    router_free(x->r);
-    x->r = NULL;
+    network_node_stop(x);
     x->by_peer_len = 0; /* the next one counts from 1 */
 }
 
 void network_revive(struct network *n, size_t node)
 {
     struct node *x = &n->nodes[node];
-    if (x->r)
+    if (network_node_lives(x))
         return;
-    start(n, x);
+    network_node_start(n, x);
     for (size_t i = 0; i < x->edges_len; i++)
         if (x->edges[i]->died)
             network_restore(n, x->edges[i]->number);
@@ -174,7 +166,7 @@ void network_drain(struct network *n, size_t node, const struct pkt *cause)
     struct node *x = &n->nodes[node];
     size_t dst, told = n->nodes_len;
     struct router_out o;
-    while (router_next(x->r, &o)) {
+    while (network_node_next(x, &o)) {
         struct pipe *p = o.peer ? network_pipe(n, node, o.peer) : NULL;
         switch (o.kind) {
         case ROUTER_OUT_FRAME:
@@ -208,14 +200,14 @@ void network_drain(struct network *n, size_t node, const struct pkt *cause)
             break;
         }
     }
-    network_arm(n, &x->tick, router_deadline(x->r));
+    network_arm(n, &x->tick, network_node_deadline(x));
     if (n->loops == NETWORK_LOOPS_FATAL)
         network_check_loops(n, node, cause);
 }
 
 static void tick(struct network *n, struct node *x)
 {
-    router_tick(x->r, n->now);
+    network_node_tick(n, x);
     network_drain(n, (size_t)(x - n->nodes), NULL);
 }
 
@@ -245,7 +237,7 @@ static void look_ahead(const struct network *n)
     } else if (e->kind == EVENT_NODE) {
         x = container_of(e, struct node, tick);
     }
-    for (size_t at = 0; x && at < ROUTER_HEAD_BYTES; at += 64)
+    for (size_t at = 0; x && x->r && at < ROUTER_HEAD_BYTES; at += 64)
         __builtin_prefetch((const char *)x->r + at);
 }
 
@@ -286,11 +278,9 @@ void network_run(struct network *n, usec_t by)
 int network_send_bytes(struct network *n, size_t from, size_t to, const void *bytes, size_t len)
 {
     struct node *x = &n->nodes[from];
-    if (!x->r)
+    if (!network_node_lives(x))
         return ERR_NOENT;
-    struct pkt *p = network_must(pkt_copy(bytes, len));
-    int rc = router_send(x->r, &x->address, &n->nodes[to].address, USER_MESSAGE, NETWORK_HOPS_MAX,
-                         p, n->now);
+    int rc = network_node_send(n, x, &n->nodes[to].address, network_must(pkt_copy(bytes, len)));
     /* Its outputs leave with an event of this very moment: who sends may be in the middle of one.
      */
     network_arm(n, &x->tick, n->now);
@@ -300,7 +290,7 @@ int network_send_bytes(struct network *n, size_t from, size_t to, const void *by
 int network_send(struct network *n, size_t from, size_t to)
 {
     int rc = network_send_bytes(n, from, to, "message", 7);
-    if (n->nodes[from].r)
+    if (network_node_lives(&n->nodes[from]))
         network_drain(n, from, NULL);
     return rc;
 }

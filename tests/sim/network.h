@@ -21,6 +21,9 @@
 
 struct network;
 struct network *network_new(uint64_t seed, size_t nodes); /* ends the program when out of memory */
+/* The same, where each node with `plain` set follows the plain rules (plain.h). Such nodes can make
+ * loops: NETWORK_LOOPS_WATCH. */
+struct network *network_new_mixed(uint64_t seed, size_t nodes, const bool *plain);
 void network_free(struct network *n);
 
 /* Its name in the trace. */
@@ -28,7 +31,8 @@ void network_free(struct network *n);
 const char *network_name(size_t node, char buf[static NETWORK_NAME_MAX]);
 
 struct rng *network_rng(struct network *n); /* lends; for the scenario's own choices */
-struct router *network_router(struct network *n, size_t node); /* lends; NULL: it is dead */
+/* Lends; NULL: it is dead, or a plain one. */
+struct router *network_router(struct network *n, size_t node);
 size_t network_nodes(const struct network *n);
 usec_t network_now(const struct network *n); /* since the start */
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/heap.h"
 #include "network.h"
+#include "plain.h"
 #include "router/packet.h"
 #include "router/tlv.h"
 #include "trace.h"
@@ -43,8 +44,10 @@ struct node {
     struct event tick;
     struct identity *id;
     struct rng rng;
-    struct router *r; /* NULL: dead */
-    bool swallows;    /* data of others */
+    bool is_plain;
+    struct router *r;    /* NULL: dead */
+    struct plain *plain; /* likewise, of a plain one */
+    bool swallows;       /* data of others */
     struct ip6 address;
     struct edge **edges; /* that end here */
     size_t edges_len, edges_cap;
@@ -93,6 +96,19 @@ void *network_must(void *p);
 void network_arm(struct network *n, struct event *e, usec_t when);
 void network_drain(struct network *n, size_t node, const struct pkt *cause);
 size_t network_node_of(const struct network *n, const struct ip6 *a); /* nodes_len: unknown */
+
+/* network_node.c: the core of a node, of either kind */
+void network_node_start(struct network *n, struct node *x);
+void network_node_stop(struct node *x); /* fine when it is dead */
+bool network_node_lives(const struct node *x);
+peer_id network_node_peer_up(struct network *n, struct node *x, const struct router_link *link);
+void network_node_peer_down(struct network *n, struct node *x, peer_id peer);
+void network_node_recv(struct network *n, struct node *x, peer_id from, struct wire_rd frame);
+int network_node_send(struct network *n, struct node *x, const struct ip6 *dst, struct pkt *p);
+void network_node_tick(struct network *n, struct node *x);
+bool network_node_next(struct node *x, struct router_out *ret);
+usec_t network_node_deadline(const struct node *x);
+peer_id network_node_next_hop(const struct node *x, const struct ip6 *dst); /* 0: dead, none */
 
 /* network_links.c */
 struct pipe *network_pipe(const struct network *n, size_t from, peer_id peer); /* NULL: none */

@@ -136,7 +136,7 @@ void network_arrive(struct network *n, struct pipe *p)
         p->tail = &p->first;
     network_arm(n, &p->arrival, p->first ? p->first->arrives : USEC_NEVER);
     if (!swallowed(n, to, f->pkt)) {
-        router_recv(n->nodes[to].r, p->from_peer, wire_rd_of(f->pkt->data, f->pkt->len), n->now);
+        network_node_recv(n, &n->nodes[to], p->from_peer, wire_rd_of(f->pkt->data, f->pkt->len));
         network_drain(n, to, f->pkt);
     }
     frame_free(n, f);
@@ -152,7 +152,7 @@ void network_close(struct network *n, struct edge *e)
     for (int side = 0; side < 2; side++) {
         pipe_clear(n, &e->pipe[side]);
         n->nodes[e->pipe[side].from].by_peer[e->pipe[side].peer] = NULL;
-        router_peer_down(n->nodes[e->pipe[side].from].r, e->pipe[side].peer, n->now);
+        network_node_peer_down(n, &n->nodes[e->pipe[side].from], e->pipe[side].peer);
     }
     network_drain(n, e->l.a, NULL);
     network_drain(n, e->l.b, NULL);
@@ -164,8 +164,7 @@ static void open_pipe(struct network *n, struct pipe *p)
     char from[NETWORK_NAME_MAX], to[NETWORK_NAME_MAX];
     (void)snprintf(link.name, sizeof(link.name), "sim %s-%s", network_name(p->from, from),
                    network_name(p->to, to));
-    if (router_peer_up(n->nodes[p->from].r, &link, n->now, &p->peer) < 0)
-        network_die("out of memory");
+    p->peer = network_node_peer_up(n, &n->nodes[p->from], &link);
     peer_index(n, p);
     p->last = n->now;
     p->idle_at = n->now;
@@ -174,7 +173,7 @@ static void open_pipe(struct network *n, struct pipe *p)
 void network_restore(struct network *n, size_t link)
 {
     struct edge *e = n->edges[link];
-    if (e->l.up || !n->nodes[e->l.a].r || !n->nodes[e->l.b].r)
+    if (e->l.up || !network_node_lives(&n->nodes[e->l.a]) || !network_node_lives(&n->nodes[e->l.b]))
         return;
     e->l.up = true;
     e->l.silent = false;

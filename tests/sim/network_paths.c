@@ -21,8 +21,7 @@ void network_loops_sample(struct network *n, size_t every)
 /* NULL: no next hop, or over a link that carries nothing. */
 static struct pipe *next_pipe(const struct network *n, size_t at, const struct ip6 *dst)
 {
-    const struct router *r = n->nodes[at].r;
-    peer_id hop = r ? router_next_hop(r, dst) : 0;
+    peer_id hop = network_node_next_hop(&n->nodes[at], dst);
     struct pipe *p = hop ? network_pipe(n, at, hop) : NULL;
     return p && !p->edge->l.silent ? p : NULL;
 }
@@ -195,7 +194,7 @@ size_t network_routes_to(struct network *n, size_t to)
 {
     size_t with = 0;
     for (size_t i = 0; i < n->nodes_len; i++)
-        with += i != to && n->nodes[i].r && router_next_hop(n->nodes[i].r, &n->nodes[to].address);
+        with += i != to && network_node_next_hop(&n->nodes[i], &n->nodes[to].address) != 0;
     return with;
 }
 
