@@ -30,16 +30,18 @@ def star(count):
 
 class Mesh:
     """binaries: one for each node, None for the daemon under test. edges: (dialler, listener) by number.
-    cables: links as interfaces between namespaces instead of relays.
+    cables: links as interfaces between namespaces instead of relays. keys: names of the nodes' keys, for a
+    mesh that takes the place of another.
 
     `links[k]` belongs to `edges[k]`: a Relay or a Cable."""
 
-    def __init__(self, net, binaries, edges, cables=False, prefix="n"):
+    def __init__(self, net, binaries, edges, cables=False, prefix="n", keys=None):
         self.edges = edges
         self._late = set()  # (receiver, payload): may still arrive, at most once
         spaces = [Space() if cables else None for _ in binaries]
-        self.nodes = [net.node(f"{prefix}{i}", binary=b, space=s, start=False)
-                      for i, (b, s) in enumerate(zip(binaries, spaces))]
+        keys = keys or [net.next_key() for _ in binaries]
+        self.nodes = [net.node(f"{prefix}{i}", binary=b, space=s, key=k, start=False)
+                      for i, (b, s, k) in enumerate(zip(binaries, spaces, keys))]
         hub = Cables() if cables else None
         self.links = []
         for dialler, listener in edges:
@@ -216,6 +218,12 @@ class Outage:
                      f"all caught up after {_shown(self.caught_up, wait_s)}, "
                      f"{sum(len(s.sent) for s in streams)} sent, {sum(self.lost)} not delivered, {self.twice} twice")
 
+    def mended(self, mesh):
+        """Brings back what broke, and waits until all links are there."""
+        self.mend()
+        mesh.wait_connected()
+        mesh.settled_at = time.monotonic() + 1.0
+
     @property
     def worst(self):
         """Of the two directions; infinite if one did not come back."""
@@ -230,16 +238,18 @@ def _shown(figures, wait_s):
     return " and ".join(f"not within {wait_s:g} s" if f is None else f"{f:.2f} s" for f in figures)
 
 
+def outage(mesh, event, first, wait_s):
+    """Between this node and the third after it; noted in a line."""
+    o = Outage(mesh, first, (first + 3) % len(mesh.nodes), event, wait_s)
+    print("# " + o.text, flush=True)
+    return o
+
+
 def outages(mesh, event, rounds, wait_s, step=3):
     """Round k: between the nodes 3 k + 1 and 3 k + 4, each line noted; the link or node is brought back
     before the next round. Yields each Outage."""
-    count = len(mesh.nodes)
     for k in range(rounds):
-        first = (step * k + 1) % count
-        o = Outage(mesh, first, (first + 3) % count, event, wait_s)
-        print("# " + o.text, flush=True)
+        o = outage(mesh, event, (step * k + 1) % len(mesh.nodes), wait_s)
         yield o
         if k + 1 < rounds:
-            o.mend()
-            mesh.wait_connected()
-            mesh.settled_at = time.monotonic() + 1.0
+            o.mended(mesh)
