@@ -32,6 +32,7 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     b->rng = c->rng;
     b->plain = c->plain;
     b->next_at = now;
+    bus_load_run_ms(b, now.wall_ms, now);
     b->sweep.owner = OP_SWEEP;
     b->sweep_at = now.mono + BUS_SWEEP_EVERY;
     rng_bytes(b->rng, b->token_key, sizeof(b->token_key));
@@ -145,7 +146,18 @@ int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant 
 {
     /* What was dropped for room may come back from the store. */
     (void)seen_room(&b->seen, 0, now.mono);
-    return seen_add(&b->seen, row, row->expire_ms - now.wall_ms, now.mono);
+    return seen_add(&b->seen, row, row->expire_ms - bus_run_ms(b, now), now.mono);
+}
+
+int64_t bus_run_ms(const struct bus *b, struct instant now)
+{
+    return b->run_ms + (now.mono - b->run_from) / USEC_MS;
+}
+
+void bus_load_run_ms(struct bus *b, int64_t run_ms, struct instant now)
+{
+    b->run_ms = run_ms;
+    b->run_from = now.mono;
 }
 
 void bus_load_key(struct bus *b, const uint8_t key[static BUS_TOKEN_KEY])
@@ -346,7 +358,8 @@ static void note_fill(const struct note *n, struct bus_store_op *op)
 static void seen_sweep(struct bus *b, struct instant now)
 {
     if (b->n_seen_keys == 0)
-        b->n_seen_keys = seen_expire(&b->seen, b->seen_keys, BUS_SEEN_DROPS, now);
+        b->n_seen_keys =
+            seen_expire(&b->seen, b->seen_keys, BUS_SEEN_DROPS, now.mono, bus_run_ms(b, now));
     if (b->n_seen_keys > 0 && !b->seen_drop.flying)
         op_want(&b->ops, &b->seen_drop);
 }
@@ -477,7 +490,7 @@ static bool next_store(struct bus *b, struct bus_out *ret)
             continue;
         }
         b->store_op.tag = op->tag;
-        b->store_op.now_ms = b->next_at.wall_ms;
+        b->store_op.run_ms = bus_run_ms(b, b->next_at);
         b->store_flying++;
         struct bus_store_result res;
         if (mem_rows_run(b, &b->store_op, &res)) {

@@ -123,7 +123,7 @@ struct bus_in_row {
     struct msg_id id;
     bool reply;
     int64_t recv_ms;   /* wall: INIT of a PART, completion of READY */
-    int64_t expire_ms; /* of a PART; 0: none */
+    int64_t expire_ms; /* of a PART, by bus_run_ms(); 0: none */
     uint64_t len;
     uint8_t sum[MSG_SUM_BYTES]; /* READY */
     struct topic topic;
@@ -148,11 +148,17 @@ struct bus_seen_row {
     uint8_t sum[MSG_SUM_BYTES];
     uint64_t len;
     uint64_t count;    /* chunk count of its DONE: echoed in a repeated DONE ACK */
-    int64_t expire_ms; /* wall */
+    int64_t expire_ms; /* by bus_run_ms() */
 };
 MUST_CHECK int bus_load_out(struct bus *b, const struct bus_out_row *row, struct instant now);
 MUST_CHECK int bus_load_in(struct bus *b, const struct bus_in_row *row, struct instant now);
 MUST_CHECK int bus_load_seen(struct bus *b, const struct bus_seen_row *row, struct instant now);
+/* How late it is by the clock that remembered ids and incomplete messages expire by: milliseconds
+ * that start with the wall clock of the first life and go on only while a node runs. A wall clock
+ * that jumps, then or while no node runs, makes nothing expire early. */
+int64_t bus_run_ms(const struct bus *b, struct instant now);
+/* Call first: the store's highest. Without it the clock starts with the wall clock. */
+void bus_load_run_ms(struct bus *b, int64_t run_ms, struct instant now);
 /* The store's own random bytes, which make tokens that outlive a restart. Without them the bus
  * makes some for its life. */
 #define BUS_TOKEN_KEY 16
@@ -408,7 +414,7 @@ enum bus_store_kind {
     BUS_STORE_IN_STATE, /* complete in.seq gets in.state (READY, LEASED, DEAD), in.tries, in.offers,
                            in.since_ms */
     BUS_STORE_SWEEP, /* remove finished out rows created before wall `before_ms`, seen rows expired
-                      */
+                        before run_ms */
     BUS_STORE_OUT_ACKED, /* out.seq, which has a file, gets out.acked */
     /* Files of large messages, all of them about `file`. Done in the order of their coming, each
        kind as its namesake in storage/spool.h. */
@@ -437,7 +443,8 @@ struct bus_store_op {
     bool has_out, has_in; /* OUT_PUT: has_in; IN_READY: has_out never */
     bool has_seen;        /* IN_READY: there is a row for seen */
     bool want_body;
-    int64_t before_ms, now_ms;
+    int64_t before_ms;
+    int64_t run_ms; /* now; with every operation */
     const struct bus_seen_key *keys;
     size_t n_keys;
     struct bus_out_filter filter; /* OUT_LIST */

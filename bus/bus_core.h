@@ -46,6 +46,8 @@ struct bus {
     struct bus_limits limits;
     struct rng *rng;
     bool plain;
+    int64_t run_ms; /* bus_run_ms() at run_from */
+    usec_t run_from;
     bus_room *room;
     void *room_ctx;
 

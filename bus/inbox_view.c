@@ -36,7 +36,7 @@ static void show_message(const struct in_msg *m, struct instant now, struct bus_
         memcpy(ret->consumer, m->consumer->name, m->consumer->len + 1);
 }
 
-static void show_part(const struct part *p, struct bus_inbox_entry *ret)
+static void show_part(const struct part *p, struct instant now, struct bus_inbox_entry *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->seq = p->seq;
@@ -49,7 +49,7 @@ static void show_part(const struct part *p, struct bus_inbox_entry *ret)
     ret->topic.len = p->topic_len;
     memcpy(ret->topic.b, p->topic, p->topic_len);
     ret->recv_ms = p->recv_ms;
-    ret->expire_ms = p->expire_ms;
+    ret->expire_ms = wall_of(p->life_end, now);
     ret->len = p->len;
     ret->have = p->full ? p->len : MIN(p->sizes, (uint64_t)p->len);
 }
@@ -62,7 +62,7 @@ int bus_inbox_get(const struct bus *b, uint64_t seq, struct instant now,
     if (m && !m->going)
         show_message(m, now, ret);
     else if (p)
-        show_part(p, ret);
+        show_part(p, now, ret);
     else
         return ERR_NOENT;
     return OK;
@@ -141,7 +141,7 @@ int bus_inbox_list(const struct bus *b, const struct bus_inbox_list *l, struct i
     while (n < l->limit) {
         const struct part *p = part_at < parts_n ? parts[part_at] : NULL;
         if (p && p->seq < end) {
-            show_part(p, &ret[n++]);
+            show_part(p, now, &ret[n++]);
             part_at++;
         } else if (m) {
             show_message(m, now, &ret[n++]);

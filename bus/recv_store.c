@@ -28,7 +28,8 @@ static int64_t seen_life_ms(const struct part *p, usec_t now)
     return p->ours ? MAX(p->life_end - now, 0) / USEC_MS + SEEN_AFTER_MS : SEEN_LIFE_MS;
 }
 
-static void seen_fill(const struct part *p, struct bus_seen_row *r, struct instant now)
+static void seen_fill(const struct bus *b, const struct part *p, struct bus_seen_row *r,
+                      struct instant now)
 {
     r->seq = p->ready_seq;
     r->node = p->node->key;
@@ -38,7 +39,7 @@ static void seen_fill(const struct part *p, struct bus_seen_row *r, struct insta
     memcpy(r->sum, p->sum, sizeof(r->sum));
     r->len = p->len;
     r->count = p->done_count;
-    r->expire_ms = p->recv_ms + seen_life_ms(p, now.mono);
+    r->expire_ms = bus_run_ms(b, now) + seen_life_ms(p, now.mono);
 }
 
 static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
@@ -54,7 +55,7 @@ static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
     memcpy(op->in.sum, p->sum, sizeof(op->in.sum));
     op->in.body = p->body;
     op->has_seen = true;
-    seen_fill(p, &op->seen, b->next_at);
+    seen_fill(b, p, &op->seen, b->next_at);
     p->seen_ms = op->seen.expire_ms;
     p->seen_ours = op->seen.ours;
 }
@@ -92,10 +93,10 @@ static void complete(struct bus *b, struct part *p, struct instant now)
     b->stats.received++;
     b->stats.received_bytes += p->len;
     struct bus_seen_row seen;
-    seen_fill(p, &seen, now);
+    seen_fill(b, p, &seen, now);
     seen.expire_ms = p->seen_ms; /* its name in the store */
     seen.ours = p->seen_ours;
-    if (seen_add(&b->seen, &seen, seen.expire_ms - now.wall_ms, now.mono) != OK)
+    if (seen_add(&b->seen, &seen, seen.expire_ms - bus_run_ms(b, now), now.mono) != OK)
         b->stats.store_errors++; /* no memory: known again after the next start */
     struct in_msg *m = in_msg_new(p->topic, p->topic_len);
     if (m) {
@@ -150,7 +151,7 @@ void part_stored(struct bus *b, struct part *p, const struct bus_store_result *r
 
 int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now)
 {
-    int64_t left_ms = MIN(row->expire_ms - now.wall_ms, (int64_t)PART_LIFE_MS);
+    int64_t left_ms = MIN(row->expire_ms - bus_run_ms(b, now), (int64_t)PART_LIFE_MS);
     if (row->len > MSG_LEN_MAX || left_ms <= 0 || part_find(b, &row->src, &row->id)) {
         bus_note(b, BUS_STORE_IN_DROP, row->seq, &row->id, &row->dst);
         return OK;

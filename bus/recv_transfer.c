@@ -214,7 +214,7 @@ static void init_first(struct bus *b, struct part *p, const struct ip6 *src, con
     p->dst = *dst;
     memcpy(p->src_key, src_key, sizeof(p->src_key));
     p->recv_ms = now.wall_ms;
-    p->expire_ms = now.wall_ms + PART_LIFE_MS;
+    p->expire_ms = bus_run_ms(b, now) + PART_LIFE_MS;
     p->life_end = now.mono + PART_LIFE_MS * USEC_MS;
     timer_set(&b->parts.expires, &p->expire, p->life_end);
     part_learn(b, p, i, now.mono);

@@ -80,13 +80,14 @@ static void drop_before(struct seen *s, usec_t when)
         first_drop(s);
 }
 
-size_t seen_expire(struct seen *s, struct bus_seen_key *keys, size_t cap, struct instant now)
+size_t seen_expire(struct seen *s, struct bus_seen_key *keys, size_t cap, usec_t now,
+                   int64_t run_ms)
 {
     size_t n = 0;
     struct seen_entry *e;
-    drop_before(s, now.mono);
-    while (n < cap && (e = ours_due(s, now.mono))) {
-        if (e->forgotten && e->expire_ms > now.wall_ms)
+    drop_before(s, now);
+    while (n < cap && (e = ours_due(s, now))) {
+        if (e->forgotten && e->expire_ms > run_ms)
             keys[n++] = (struct bus_seen_key){.expire_ms = e->expire_ms, .seq = e->seq};
         ours_drop(s, e);
     }

@@ -33,7 +33,7 @@ struct seen_entry {
     struct seen_entry *next; /* of plain senders: by expiry */
     uint64_t node;           /* /64 of the sender */
     uint64_t seq;            /* with expire_ms the name of its row */
-    int64_t expire_ms;
+    int64_t expire_ms;       /* by bus_run_ms() */
     struct msg_id id;
     uint8_t sum[MSG_SUM_BYTES];
     uint32_t len;
@@ -76,4 +76,5 @@ bool seen_forget(struct seen *s, uint64_t node, const struct msg_id *id, const u
                  usec_t now);
 /* Drops what is over. Rows of forgotten ones have time left: their names go to keys, at most cap of
  * them, and the store should remove them. Returns their number; cap: there may be more. */
-size_t seen_expire(struct seen *s, struct bus_seen_key *keys, size_t cap, struct instant now);
+size_t seen_expire(struct seen *s, struct bus_seen_key *keys, size_t cap, usec_t now,
+                   int64_t run_ms);

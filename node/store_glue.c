@@ -215,7 +215,11 @@ int store_glue_load(struct node *n)
         .out = load_out, .in = load_in, .seen = load_seen, .contact = load_contact, .ctx = n};
     uint64_t out_seq = 0, in_seq = 0;
     struct instant now = instant_now();
-    int rc = store_load(n->store, &v, LOAD_BODY_BYTES, now.wall_ms, &out_seq, &in_seq);
+    int64_t run_ms = store_run_ms(n->store);
+    if (run_ms == 0) /* a new store, or one whose rows expire by the wall clock */
+        run_ms = now.wall_ms;
+    bus_load_run_ms(n->bus, run_ms, now);
+    int rc = store_load(n->store, &v, LOAD_BODY_BYTES, run_ms, &out_seq, &in_seq);
     if (rc != OK)
         return rc;
     uint8_t secret[STORE_SECRET];
@@ -354,7 +358,7 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
         s->part_seq = op->part_seq;
         s->want_body = op->want_body;
         s->before_ms = op->before_ms;
-        s->now_ms = op->now_ms;
+        s->run_ms = op->run_ms;
         s->has_in = op->has_in;
         s->has_seen = op->has_seen;
         rc = out_to_store(&op->out, &s->out);

@@ -52,7 +52,7 @@
     X(CONTACT_PUT, "INSERT OR REPLACE INTO contacts(" CONTACT_COLUMNS ") VALUES(?,?,?)")           \
     X(CONTACTS_TRIM, "DELETE FROM contacts WHERE node IN (SELECT node FROM contacts ORDER BY "     \
                      "used_ms DESC, node LIMIT -1 OFFSET ?)")                                      \
-    X(TOP, "UPDATE meta SET v=?2 WHERE k=?1")
+    X(TOP, "INSERT OR REPLACE INTO meta(k,v) VALUES(?1,?2)")
 
 /* In the order in which row.c binds and reads them. */
 #define OUT_COLUMNS                                                                                \

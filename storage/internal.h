@@ -47,6 +47,12 @@ struct wal_watch {
     bool stop;
 };
 
+/* Raised by what is stored. */
+struct op_tops {
+    uint64_t out_seq, in_seq;
+    int64_t run_ms;
+};
+
 struct store {
     struct state_dir dir;
     struct db db;
@@ -57,7 +63,7 @@ struct store {
     bool started;
 
     /* writer */
-    uint64_t out_seq, in_seq; /* highest stored */
+    struct op_tops tops; /* highest stored */
     uint8_t secret[STORE_SECRET];
     bool scarce;      /* as found at the last group */
     usec_t reopen_at; /* db is closed: not before this */
@@ -78,9 +84,6 @@ enum op_end {
     OP_DONE,    /* op->rc says how; if it failed, it changed nothing */
     OP_PARTIAL, /* op->rc says how; it failed after a change: the caller must undo that */
     OP_FATAL,   /* op->rc says why the transaction is lost */
-};
-struct op_tops { /* raised by what is stored */
-    uint64_t out_seq, in_seq;
 };
 enum op_end op_run(struct db *d, struct store_op *op, struct op_tops *tops);
 void op_forget(

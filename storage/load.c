@@ -164,7 +164,7 @@ static int each(struct load *l, const char *sql, int64_t bound, const char *body
     return rc;
 }
 
-int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget, int64_t now_ms,
+int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget, int64_t run_ms,
                uint64_t *ret_out_seq, uint64_t *ret_in_seq)
 {
     struct load l = {.d = &s->db, .v = v, .budget_left = body_budget};
@@ -182,14 +182,14 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
     if (rc == OK)
         rc = each(
             &l, "SELECT " SEEN_COLUMNS ",seq FROM seen WHERE expire_ms>=? ORDER BY expire_ms, seq",
-            now_ms, NULL, NULL, visit_seen);
+            run_ms, NULL, NULL, visit_seen);
     if (rc == OK && v->contact)
         rc =
             each(&l, "SELECT " CONTACT_COLUMNS " FROM contacts ORDER BY used_ms DESC, node LIMIT ?",
                  STORE_CONTACTS_MAX, NULL, NULL, visit_contact);
     if (rc < 0)
         return rc;
-    *ret_out_seq = s->out_seq;
-    *ret_in_seq = s->in_seq;
+    *ret_out_seq = s->tops.out_seq;
+    *ret_in_seq = s->tops.in_seq;
     return OK;
 }

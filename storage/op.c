@@ -323,7 +323,7 @@ static void sweep(struct run *r)
     const struct {
         enum stmt n;
         int64_t before_ms;
-    } part[] = {{STMT_SWEEP_OUT, r->op->before_ms}, {STMT_SWEEP_SEEN, r->op->now_ms}};
+    } part[] = {{STMT_SWEEP_OUT, r->op->before_ms}, {STMT_SWEEP_SEEN, r->op->run_ms}};
     for (size_t i = 0; i < ARRAY_LEN(part); i++) {
         struct row_wr w = run_bind(r, part[i].n);
         row_put_int(&w, part[i].before_ms);
@@ -404,6 +404,8 @@ static void raise_tops(const struct store_op *op, struct op_tops *tops)
         tops->out_seq = MAX(tops->out_seq, op->out.seq);
     if (puts_in)
         tops->in_seq = MAX(tops->in_seq, op->in.seq);
+    if (puts_in || op->swept > 0)
+        tops->run_ms = MAX(tops->run_ms, op->run_ms);
 }
 
 enum op_end op_run(struct db *d, struct store_op *op, struct op_tops *tops)

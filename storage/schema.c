@@ -2,7 +2,8 @@
  *
  * - meta: 'owner' is the key of the node, 'owner_text' its address, 'out_seq' and 'in_seq' the
  * highest seq ever stored in outbox and inbox, written with every commit that raises them, so that
- * numbers of removed rows are not used again; 'secret' is random and lives as long as the file.
+ * numbers of removed rows are not used again; 'run_ms' is how late it was then by the clock that
+ * expire_ms of inbox and seen go by; 'secret' is random and lives as long as the file.
  * - outbox: one row per accepted message, for its whole life and until the sweeper comes (status).
  * The caller gives seq, in rising order: inserts append. final_ms is NULL while the message lives.
  * - outbody: the payloads of the living ones. A table of its own: a state change then rewrites a

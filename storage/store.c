@@ -55,7 +55,7 @@ static void explain_version(int64_t version, const char *path)
 /* The highest numbers ever used. The rows count too: they are what must never be met again. */
 static int read_tops(struct store *s)
 {
-    int64_t out = 0, in = 0, page = 0;
+    int64_t out = 0, in = 0, run = 0, page = 0;
     int rc = db_int(
         &s->db,
         "SELECT max(v, (SELECT coalesce(max(seq),0) FROM outbox)) FROM meta WHERE k='out_seq'",
@@ -66,11 +66,12 @@ static int read_tops(struct store *s)
             "SELECT max(v, (SELECT coalesce(max(seq),0) FROM inbox)) FROM meta WHERE k='in_seq'",
             &in);
     if (rc == OK)
+        rc = db_int(&s->db, "SELECT coalesce(max(v),0) FROM meta WHERE k='run_ms'", &run);
+    if (rc == OK)
         rc = db_int(&s->db, "PRAGMA page_size", &page);
     if (rc < 0)
         return rc;
-    s->out_seq = (uint64_t)out;
-    s->in_seq = (uint64_t)in;
+    s->tops = (struct op_tops){(uint64_t)out, (uint64_t)in, run};
     s->frame_bytes = (uint32_t)page + WAL_FRAME_HEADER;
     return OK;
 }
@@ -229,6 +230,11 @@ no_writer:
 no_checkpointer:
     db_close(&s->ckpt);
     return err_from_errno(e);
+}
+
+int64_t store_run_ms(const struct store *s)
+{
+    return s->tops.run_ms;
 }
 
 void store_secret(const struct store *s, uint8_t ret[static STORE_SECRET])

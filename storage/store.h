@@ -139,7 +139,7 @@ enum store_kind {
     STORE_IN_DROP,  /* delete in.seq, if there */
     STORE_SEEN_DROP, /* delete the rows of seen that `keys` names, as far as they are there */
     STORE_IN_STATE,  /* complete in.seq: state, tries, offers, since_ms. ERR_NOENT */
-    STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < now_ms;
+    STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < run_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
     STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */
 };
@@ -168,7 +168,8 @@ struct store_op {
     size_t contacts_count;          /* up to STORE_CONTACTS_ROWS */
     uint64_t part_seq;
     bool has_in, has_seen, want_body;
-    int64_t before_ms, now_ms;
+    int64_t before_ms;
+    int64_t run_ms;    /* how late it is, see store_run_ms(); of what expires by it, and of SWEEP */
     struct blob *keys; /* SEEN_DROP: struct store_seen_key, one behind the other */
     struct store_list list;
     /* result */
@@ -209,7 +210,7 @@ MUST_CHECK int store_open(const struct store_conf *c, struct store **ret, const 
 /* Between open and start: all rows in the order of seq, live ones only (out: state < 4; in: all).
  * A visitor's error stops and is returned. Bodies of READY and QUEUED rows come only while their
  * sum is below body_budget bytes, else NULL. PART bodies always. Pointers are lent for the call.
- * Rows of seen that expired before now_ms are left out; others may come twice (equal but for
+ * Rows of seen that expired before run_ms are left out; others may come twice (equal but for
  * expire_ms). Contacts: most recently used first, at most STORE_CONTACTS_MAX, values as they are.
  * ret_out_seq, ret_in_seq: the highest numbers that were ever stored, also of rows long
  * gone. ERR_CORRUPT: a row that this program did not write. */
@@ -221,8 +222,13 @@ struct store_visitor {
     void *ctx;
 };
 MUST_CHECK int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget,
-                          int64_t now_ms, uint64_t *ret_out_seq, uint64_t *ret_in_seq);
+                          int64_t run_ms, uint64_t *ret_out_seq, uint64_t *ret_in_seq);
 MUST_CHECK int store_start(struct store *s); /* starts the threads */
+/* Before store_start(): the highest run_ms of an operation that stored something that expires, or
+ * removed it; 0: none yet. A caller whose clock goes on from there while it runs has one that no
+ * wall clock can push.
+ */
+int64_t store_run_ms(const struct store *s);
 /* Random bytes that belong to this store for good: made with it, lost with it. Any thread. */
 void store_secret(const struct store *s, uint8_t ret[static STORE_SECRET]);
 

@@ -149,7 +149,7 @@ static int run_one(struct store *s, struct batch *b, size_t i, enum op_end *ret)
 static int redo_guarded(struct store *s, struct batch *b)
 {
     b->guarded = true;
-    b->tops = (struct op_tops){s->out_seq, s->in_seq};
+    b->tops = s->tops;
     int rc = run_plain(&s->db, STMT_ROLLBACK);
     if (rc == OK)
         rc = run_plain(&s->db, STMT_BEGIN);
@@ -206,16 +206,16 @@ static int put_top(struct store *s, const char *key, uint64_t seq)
 static int commit(struct store *s, const struct batch *b)
 {
     int rc = OK;
-    if (b->tops.out_seq > s->out_seq)
+    if (b->tops.out_seq > s->tops.out_seq)
         rc = put_top(s, "out_seq", b->tops.out_seq);
-    if (rc == OK && b->tops.in_seq > s->in_seq)
+    if (rc == OK && b->tops.in_seq > s->tops.in_seq)
         rc = put_top(s, "in_seq", b->tops.in_seq);
+    if (rc == OK && b->tops.run_ms > s->tops.run_ms)
+        rc = put_top(s, "run_ms", (uint64_t)b->tops.run_ms);
     if (rc == OK)
         rc = run_plain(&s->db, STMT_COMMIT);
-    if (rc == OK) {
-        s->out_seq = b->tops.out_seq;
-        s->in_seq = b->tops.in_seq;
-    }
+    if (rc == OK)
+        s->tops = b->tops;
     return rc;
 }
 
@@ -245,7 +245,7 @@ static void count(struct store *s, const struct batch *b, int rc, usec_t took)
 /* One group from the list, or from the mailbox if the list is empty. */
 static void run_batch(struct store *s, struct mail **list)
 {
-    struct batch b = {.n = 0, .tops = {s->out_seq, s->in_seq}};
+    struct batch b = {.n = 0, .tops = s->tops};
     gate_enter(&s->gate);
     int rc = fill(s, &b, list);
     usec_t start = usec_now();

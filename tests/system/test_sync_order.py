@@ -189,7 +189,7 @@ def run(net, late_ms):
         raise Skip("a sanitizer wants to be loaded first")
     node = net.node("node", start=False)
     log = node.folder / "trace"
-    with preloaded("trace/trace.c") as library:
+    with preloaded("trace.c") as library:
         node.environment = {"LD_PRELOAD": str(library), "TRACE_LOG": str(log), "TRACE_LATE_MS": str(late_ms)}
         node.start()
         other = net.node("other", peers=[node.endpoint()])

@@ -28,9 +28,9 @@ def program(name):
 
 @contextlib.contextmanager
 def preloaded(source):
-    """A C file of the system tests as a library for LD_PRELOAD."""
+    """A file of tests/system/preload as a library for LD_PRELOAD."""
     with tempfile.TemporaryDirectory(prefix="mycelium-preload-") as folder:
         out = pathlib.Path(folder) / (pathlib.Path(source).stem + ".so")
         subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-shared", "-fPIC", "-pthread",
-                        "-o", str(out), str(REPOSITORY / "tests" / "system" / source), "-ldl"], check=True)
+                        "-o", str(out), str(REPOSITORY / "tests" / "system" / "preload" / source), "-ldl"], check=True)
         yield out

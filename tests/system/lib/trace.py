@@ -1,4 +1,4 @@
-"""What a daemon wrote, synced, sent and received, in one order, as trace/trace.c wrote it down; and whether
+"""What a daemon wrote, synced, sent and received, in one order, as preload/trace.c wrote it down; and whether
 what left had been synced before."""
 import bisect
 import struct

@@ -342,6 +342,7 @@ static void apply(struct fake_store *s, struct fake_op *o)
         in_put(s, o);
         if (op->has_seen)
             seen_put(s, &op->seen);
+        s->run_ms = MAX(s->run_ms, op->run_ms);
         s->readies++;
         break;
     case BUS_STORE_IN_TAKE:
@@ -493,6 +494,8 @@ void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
     struct fake_out **out = calloc(s->out.count + 1, sizeof(struct fake_out *));
     struct fake_in **in = calloc(s->in.count + 1, sizeof(struct fake_in *));
     size_t n = 0;
+    if (s->run_ms > 0)
+        bus_load_run_ms(b, s->run_ms, now);
     for (size_t i = 0; i <= s->out.mask; i++)
         for (struct hnode *h = s->out.slots[i]; h; h = h->next)
             if (!out_state_final(container_of(h, struct fake_out, by_id)->row.state))

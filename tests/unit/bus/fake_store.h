@@ -49,6 +49,7 @@ struct fake_store {
     uint64_t out_seq, in_seq;
     struct fake_spool *spool; /* the rows that name files are checked against it */
     size_t acked_writes;
+    int64_t run_ms; /* 0: none yet */
     struct rng rng; /* for the maps only */
 };
 

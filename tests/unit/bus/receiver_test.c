@@ -535,11 +535,49 @@ static void test_foreign(void **state)
     json_decref(root);
 }
 
+/* The wall clock jumps, by more than ids are remembered, while no node runs. They are remembered as
+ * long as ever: for as long as a node ran. */
+static void test_remembered_over_a_jump(void **state)
+{
+    (void)state;
+    static const int64_t jump_ms[] = {3600000, -7200000};
+    json_t *root = vectors_load("messages.json");
+    const json_t *steps = script_steps(root, "dup_after_complete_unread");
+    for (size_t k = 0; k < ARRAY_LEN(jump_ms); k++) {
+        struct script s;
+        begin(&s);
+        for (size_t i = 0; i < 3; i++)
+            send_nth(&s, steps, i);
+        expect_flags(&s, MSG_INIT | MSG_ACK);
+        expect_flags(&s, MSG_CHUNK | MSG_ACK);
+        expect_flags(&s, MSG_DONE | MSG_ACK);
+        rig_crash(&s.rig, 0);
+        s.rig.wall_jump_ms += jump_ms[k];
+        rig_run(&s.rig, USEC_SEC);
+        rig_start(&s.rig, 0);
+        pop(&s, false);
+        expect_flags(&s, MSG_READ);
+        rig_run(&s.rig, 500 * USEC_SEC);
+        while (!list_empty(&s.rig.log))
+            free(rig_log_pop(&s.rig)); /* copies of READ */
+        send_nth(&s, steps, 0);
+        expect_flags(&s, MSG_INIT | MSG_ACK);
+        expect_flags(&s, MSG_DONE | MSG_ACK);
+        rig_run(&s.rig, 120 * USEC_SEC);
+        send_nth(&s, steps, 0);
+        expect_flags(&s, MSG_INIT | MSG_ACK);
+        expect_nothing(&s, 60 * USEC_MS);
+        end(&s);
+    }
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_remembered_over_a_jump),
         cmocka_unit_test(test_init_again),
         cmocka_unit_test(test_chunk_sizes),
         cmocka_unit_test(test_reference_cut),

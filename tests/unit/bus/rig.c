@@ -32,7 +32,8 @@ void rig_init(struct rig *r, uint64_t seed)
 
 struct instant rig_instant(const struct rig *r)
 {
-    return (struct instant){.mono = r->now, .wall_ms = INT64_C(1700000000000) + r->now / 1000};
+    return (struct instant){.mono = r->now,
+                            .wall_ms = INT64_C(1700000000000) + r->wall_jump_ms + r->now / 1000};
 }
 
 void rig_start(struct rig *r, unsigned node)

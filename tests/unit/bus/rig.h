@@ -63,6 +63,7 @@ struct rig_node {
 
 struct rig {
     usec_t now;
+    int64_t wall_jump_ms; /* the wall clock is off by so much */
     uint64_t seed;
     struct rng rng;
     struct rig_node node[RIG_NODES];

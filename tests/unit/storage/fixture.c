@@ -162,6 +162,7 @@ int rows_load(struct rows *r, struct fixture *f, uint64_t budget, int64_t now_ms
     memset(r, 0, sizeof(*r));
     struct store_visitor v = {
         .out = add_out, .in = add_in, .seen = add_seen, .contact = add_contact, .ctx = r};
+    r->run_ms = store_run_ms(f->s);
     return store_load(f->s, &v, budget, now_ms, &r->out_seq, &r->in_seq);
 }
 

@@ -43,6 +43,7 @@ struct rows {
     struct store_contact contact[STORE_CONTACTS_MAX];
     size_t outs, ins, seens, contacts;
     uint64_t out_seq, in_seq;
+    int64_t run_ms;
 };
 int rows_load(struct rows *r, struct fixture *f, uint64_t budget, int64_t now_ms);
 void rows_free(struct rows *r);

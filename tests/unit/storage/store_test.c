@@ -526,13 +526,14 @@ static void test_sweep(void **state)
         struct store_op *op = in_op(STORE_IN_READY, i, 2, "x");
         op->has_seen = true;
         op->seen.expire_ms = 100 * (int64_t)(i / 2); /* 0, 100, 100, 200: two at the same time */
+        op->run_ms = (int64_t)i;
         store_submit(c->f.s, op);
     }
     for (uint64_t i = 1; i <= 2 * (STORE_SWEEP_ROWS + 5) - 1 + 4; i++)
         store_op_free(fixture_take(&c->f));
     struct store_op *op = op_make(STORE_SWEEP, 0);
     op->before_ms = 1002; /* created_ms is 1000 + seq */
-    op->now_ms = 200;
+    op->run_ms = 200;
     op = fixture_run(&c->f, op);
     assert_int_equal(op->rc, OK);
     assert_int_equal(op->swept, 3); /* seen; one of out */
@@ -555,6 +556,7 @@ static void test_sweep(void **state)
     assert_int_equal(r.out[0].seq, 3);
     assert_int_equal(r.seens, 1);
     assert_int_equal(r.seen[0].expire_ms, 200);
+    assert_int_equal(r.run_ms, 200);
     assert_int_equal(r.out_seq, STORE_SWEEP_ROWS + 5); /* although that row is gone */
     rows_free(&r);
 }
