@@ -84,6 +84,17 @@ void json_accepted(struct json_out *o, const struct bus_status_info *s)
     json_put(o, "}");
 }
 
+void json_accepted_many(struct json_out *o, const struct bus_out_page *p)
+{
+    json_put(o, "{\"results\":[");
+    for (size_t i = 0; i < p->n; i++) {
+        if (i > 0)
+            json_put(o, ",");
+        json_accepted(o, &p->entries[i]);
+    }
+    json_put(o, "]}");
+}
+
 void json_out_entry(struct json_out *o, const struct bus_status_info *s)
 {
     json_put(o, "{\"seq\":");

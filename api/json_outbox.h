@@ -10,5 +10,6 @@ const char *out_state_str(enum out_state s);
 unsigned out_states_of(const char *word);
 
 void json_accepted(struct json_out *o, const struct bus_status_info *s);
+void json_accepted_many(struct json_out *o, const struct bus_out_page *p);
 void json_out_entry(struct json_out *o, const struct bus_status_info *s);
 void json_out_page(struct json_out *o, const struct bus_out_page *p);

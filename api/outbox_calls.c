@@ -1,6 +1,7 @@
 /* The calls of /bus/v1 around sending: the message, and what became of it. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,10 +22,12 @@ static bool media_is(const char *content_type, const char *want)
     return len == strlen(want) && strncasecmp(content_type, want, len) == 0;
 }
 
-static int push_read(const struct http_request *r, struct bus_send *ret, struct json_fault *fault)
+static int push_read(const struct http_request *r, struct bus_send *ret, struct push_dsts *ret_dsts,
+                     struct json_fault *fault)
 {
+    *ret_dsts = (struct push_dsts){0};
     if (media_is(r->content_type, "application/json"))
-        return push_body_read(r->body, r->body_len, ret, fault);
+        return push_body_read(r->body, r->body_len, ret, ret_dsts, fault);
     if (media_is(r->content_type, "application/octet-stream"))
         return push_query_read(r->query, r->body, r->body_len, ret, fault);
     *fault = (struct json_fault){0};
@@ -32,26 +35,54 @@ static int push_read(const struct http_request *r, struct bus_send *ret, struct 
                         "expected application/json or application/octet-stream");
 }
 
+/* The bus was asked for several: a refusal names the destination that it is about. */
+static void asked_many(struct api *a, const struct asked *q, int rc, size_t at,
+                       const struct push_dsts *d)
+{
+    char which[PUSH_DST_NAME_MAX];
+
+    if (rc == OK || at == d->n) {
+        asked_bus(a, q, rc);
+        return;
+    }
+    pending_drop(a, q->id);
+    push_dst_name(at, which);
+    if (rc == ERR_EXIST)
+        answer_problem(a, q, PROBLEM_BAD_DESTINATION, "dsts: this node is given twice");
+    else if (rc == ERR_LIMIT)
+        answer_problem(a, q, PROBLEM_TOO_MANY, which);
+    else if (rc == ERR_PERM)
+        answer_problem(a, q, PROBLEM_FORBIDDEN, which);
+    else
+        answer_error(a, q, rc);
+}
+
 void call_push(struct api *a, const struct asked *q, const struct http_request *r)
 {
     struct bus_send s;
+    struct push_dsts d;
     struct json_fault fault;
+    size_t at = 0;
     int rc;
 
-    if (push_read(r, &s, &fault) < 0) {
+    if (push_read(r, &s, &d, &fault) < 0) {
         answer_fault(a, q, &fault);
         return;
     }
     if (push_key_read(r->idempotency_key, &s.idem, &fault) < 0) {
         blob_unref(s.payload);
+        free(d.v);
         answer_fault(a, q, &fault);
         return;
     }
     rc = pending_add(a, q, PENDING_PUSH, NULL);
-    if (rc == OK)
+    if (rc == OK && d.n > 0)
+        rc = bus_send_many(a->conf.bus, &s, d.v, d.n, q->id, instant_now(), &at);
+    else if (rc == OK)
         rc = bus_send(a->conf.bus, &s, q->id, instant_now());
     blob_unref(s.payload);
-    asked_bus(a, q, rc);
+    asked_many(a, q, rc, at, &d);
+    free(d.v);
 }
 
 /* --- the outbox ------------------------------------------------------------------------------ */
@@ -128,6 +159,14 @@ static void answer_push(struct api *a, const struct asked *q, const struct bus_o
     const struct http_header replayed = {"idempotent-replayed", "true"};
     struct json_out o = {0};
 
+    if (out->page.n > 0) {
+        json_accepted_many(&o, &out->page);
+        if (out->replayed)
+            answer_out_with(a, q, 200, &o, &replayed);
+        else
+            answer_out(a, q, 201, &o);
+        return;
+    }
     (void)snprintf(path, sizeof(path), "/bus/v1/outbox/~%" PRIu64, out->status->seq); /* fits */
     json_accepted(&o, out->status);
     answer_out_with(a, q, out->replayed ? 200 : 201, &o, out->replayed ? &replayed : &location);

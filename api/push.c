@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/json_in.h"
@@ -20,6 +21,7 @@ struct push_rd {
     struct json_fault *fault;
     struct bus_send s;
     bool has_dst, has_topic;
+    struct push_dsts many;
 };
 
 /* --- fields, the same in both forms ---------------------------------------------------------- */
@@ -38,13 +40,23 @@ int destination_parse(const char *text, struct ip6 *ret)
     return ip6_in_overlay(ret) ? OK : ERR_INVAL;
 }
 
+static int dst_fault(struct push_rd *p, const char *which)
+{
+    char text[128];
+    (void)snprintf(text, sizeof(text),
+                   "%s: neither an address of the network (400::/7) nor a public key",
+                   which); /* fits */
+    return json_problem(p->fault, PROBLEM_BAD_DESTINATION, text);
+}
+
 static int set_dst(struct push_rd *p, const char *text)
 {
+    if (p->has_dst)
+        return json_wrong_shape(p->fault, "dst", "only one of dst and dsts");
     p->has_dst = true;
     if (text && destination_parse(text, &p->s.dst) == OK)
         return OK;
-    return json_problem(p->fault, PROBLEM_BAD_DESTINATION,
-                        "dst: neither an address of the network (400::/7) nor a public key");
+    return dst_fault(p, "dst");
 }
 
 static int topic_once(struct push_rd *p)
@@ -149,6 +161,8 @@ static int finish(struct push_rd *p)
 {
     if (!p->has_dst)
         return json_missing(p->fault, "dst");
+    if (p->s.reply && p->many.n > 0)
+        return json_wrong_shape(p->fault, "replyTo", "not with dsts");
     if (p->s.ordered && p->s.in_memory)
         return json_wrong_shape(p->fault, "ordered", "not with durable false");
     if (p->s.reply && p->s.topic.len > 0)
@@ -174,7 +188,7 @@ static struct push_rd push_begin(struct json_fault *fault)
 
 /* {"ip": address} or {"pk": key}. Values are lent and not changed; the library's iterators want
  * them without const. */
-static int read_dst(struct push_rd *p, json_t *v)
+static int read_one(struct push_rd *p, const char *which, json_t *v, const char **ret)
 {
     const char *key = json_object_iter_key(json_object_iter(v));
     const json_t *value = json_object_iter_value(json_object_iter(v));
@@ -182,10 +196,43 @@ static int read_dst(struct push_rd *p, json_t *v)
     bool is_key = text && strlen(text) == (size_t)2 * KEY_BYTES;
 
     if (!json_is_object(v) || json_object_size(v) != 1)
-        return json_wrong_shape(p->fault, "dst", "expected an object with either ip or pk");
+        return json_wrong_shape(p->fault, which, "expected an object with either ip or pk");
     if (strcmp(key, "ip") != 0 && strcmp(key, "pk") != 0)
-        return json_wrong_shape(p->fault, "dst", "expected ip or pk");
-    return set_dst(p, is_key == (*key == 'p') ? text : NULL);
+        return json_wrong_shape(p->fault, which, "expected ip or pk");
+    *ret = is_key == (*key == 'p') ? text : NULL;
+    return OK;
+}
+
+static int read_dst(struct push_rd *p, json_t *v)
+{
+    const char *text;
+    int rc = read_one(p, "dst", v, &text);
+    return rc < 0 ? rc : set_dst(p, text);
+}
+
+static int read_dsts(struct push_rd *p, json_t *v)
+{
+    size_t n = json_array_size(v); /* 0: no array */
+
+    if (p->has_dst)
+        return json_wrong_shape(p->fault, "dsts", "only one of dst and dsts");
+    if (n < 2 || n > BUS_DSTS_MAX)
+        return json_wrong_shape(p->fault, "dsts", "expected an array of 2 to 1000 destinations");
+    p->has_dst = true;
+    p->many.v = calloc(n, sizeof(*p->many.v));
+    if (!p->many.v)
+        return json_refuse(p->fault, 503, "out of memory");
+    for (; p->many.n < n; p->many.n++) {
+        char which[PUSH_DST_NAME_MAX];
+        const char *text;
+        push_dst_name(p->many.n, which);
+        int rc = read_one(p, which, json_array_get(v, p->many.n), &text);
+        if (rc < 0)
+            return rc;
+        if (!text || destination_parse(text, &p->many.v[p->many.n]) < 0)
+            return dst_fault(p, which);
+    }
+    return OK;
 }
 
 static int read_payload(struct push_rd *p, const json_t *v)
@@ -223,6 +270,8 @@ static int read_field(struct push_rd *p, const char *key, json_t *v)
 {
     if (strcmp(key, "dst") == 0)
         return read_dst(p, v);
+    if (strcmp(key, "dsts") == 0)
+        return read_dsts(p, v);
     if (strcmp(key, "payload") == 0)
         return read_payload(p, v);
     if (strcmp(key, "ttlMs") == 0)
@@ -263,7 +312,13 @@ static int read_fields(struct push_rd *p, json_t *body)
     return finish(p);
 }
 
-int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret, struct json_fault *fault)
+void push_dst_name(size_t at, char ret[static PUSH_DST_NAME_MAX])
+{
+    (void)snprintf(ret, PUSH_DST_NAME_MAX, "dsts[%zu]", at); /* fits */
+}
+
+int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
+                   struct push_dsts *ret_dsts, struct json_fault *fault)
 {
     struct push_rd p = push_begin(fault);
     json_t *body = json_body(json, len, fault);
@@ -273,10 +328,13 @@ int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret, struct
         return ERR_INVAL;
     rc = read_fields(&p, body);
     json_decref(body);
-    if (rc < 0)
+    if (rc < 0) {
         blob_unref(p.s.payload);
-    else
+        free(p.many.v);
+    } else {
         *ret = p.s;
+        *ret_dsts = p.many;
+    }
     return rc;
 }
 

@@ -16,10 +16,19 @@ struct json_fault;
 /* An address or a public key in hex. ERR_INVAL: neither, or outside of the network. */
 MUST_CHECK int destination_parse(const char *text, struct ip6 *ret);
 
+/* `dsts` of a body; v is malloc(), the taker's. n 0: it has `dst`. */
+struct push_dsts {
+    struct ip6 *v;
+    size_t n;
+};
+#define PUSH_DST_NAME_MAX 32
+/* How a problem names one of them. */
+void push_dst_name(size_t at, char ret[static PUSH_DST_NAME_MAX]);
+
 /* All return ERR_INVAL with *fault filled; else ret->payload is the taker's. Fields that are not
  * given have their defaults. */
 MUST_CHECK int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
-                              struct json_fault *fault);
+                              struct push_dsts *ret_dsts, struct json_fault *fault);
 /* The payload is the body as it is. */
 MUST_CHECK int push_query_read(const char *query, const uint8_t *body, size_t len,
                                struct bus_send *ret, struct json_fault *fault);

@@ -9,6 +9,7 @@
 #include "bus/bus_core.h"
 #include "bus/client.h"
 #include "bus/codec.h"
+#include "bus/many.h"
 #include "bus/recv_answer.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
@@ -376,6 +377,8 @@ static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
     switch (op->owner) {
     case OP_OUT:
         return outbox_fill(b, container_of(op, struct out_msg, op), ret);
+    case OP_MANY:
+        return many_fill(b, container_of(op, struct many, op), ret);
     case OP_PART:
         return part_fill(b, container_of(op, struct part, op), ret);
     case OP_IN:
@@ -411,6 +414,9 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
     switch (op->owner) {
     case OP_OUT:
         outbox_stored(b, container_of(op, struct out_msg, op), res, now);
+        break;
+    case OP_MANY:
+        many_stored(b, container_of(op, struct many, op), res, now);
         break;
     case OP_PART:
         part_stored(b, container_of(op, struct part, op), res, now);

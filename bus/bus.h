@@ -103,6 +103,7 @@ struct bus_out_row {
     bool forced;  /* struct bus_send, force */
     uint8_t prio; /* below OUT_PRIOS */
     bool ordered;
+    uint32_t many; /* it has the key of a push to so many destinations: they follow; 0: one */
     struct idem_key idem;
     enum out_reason reason;
     int64_t created_ms, deadline_ms, final_ms; /* wall */
@@ -193,12 +194,20 @@ struct bus_send {
                               a file: ERR_TOOBIG */
     int64_t reply_wait_ms; /* > 0: wait for the reply after acceptance (not with `reply`) */
 };
+#define BUS_DSTS_MAX 1000
 /* One call per client at a time: ERR_BUSY.
  * Answers follow as BUS_OUT_ACCEPTED and, with reply_wait_ms, then BUS_OUT_TAKEN (id set, message
  * NULL on time-out). ERR_* at once: ERR_LIMIT, ERR_NOSPACE, ERR_INVAL, ERR_TOOBIG, ERR_NOMEM,
  * ERR_PERM (to this node itself, whose topic rules refuse it). */
 MUST_CHECK int bus_send(struct bus *b, const struct bus_send *m, bus_client client,
                         struct instant now);
+
+/* The same message to n destinations, 2 to BUS_DSTS_MAX: all or none, in one commit. m->dst is
+ * ignored; not with reply, reply_wait_ms or a file (ERR_INVAL, ERR_TOOBIG), and one of them at most
+ * may be this node (ERR_EXIST). BUS_OUT_ACCEPTED comes with a page: an entry for each, in the same
+ * order. *ret_at: the destination that an error is about; n: none of them. */
+MUST_CHECK int bus_send_many(struct bus *b, const struct bus_send *m, const struct ip6 *dsts,
+                             size_t n, bus_client client, struct instant now, size_t *ret_at);
 
 struct bus_take {
     bool any_topic; /* else only messages with exactly `topic` (which may be empty) */
@@ -426,6 +435,14 @@ enum bus_store_kind {
     BUS_STORE_FILE_DROP,
 };
 
+/* A row like another one, for another destination. */
+struct bus_out_copy {
+    uint64_t seq;
+    struct msg_id id;
+    struct ip6 dst;
+    bool here; /* to this node: RECEIVED by this commit */
+};
+
 /* One row of seen. */
 struct bus_seen_key {
     int64_t expire_ms;
@@ -447,6 +464,8 @@ struct bus_store_op {
     int64_t run_ms; /* now; with every operation */
     const struct bus_seen_key *keys;
     size_t n_keys;
+    const struct bus_out_copy *copies; /* OUT_PUT: all in one commit, with one payload */
+    size_t n_copies;
     struct bus_out_filter filter; /* OUT_LIST */
     struct {
         uint64_t number, offset, len, solid;
@@ -461,7 +480,8 @@ struct bus_store_result {
     struct bus_out_row
         out;   /* OUT_FIND, OUT_GET; OUT_PUT with ERR_EXIST, seq 0: it was not the key */
     bool more; /* SWEEP: rows are left for another one */
-    const struct bus_out_row *rows; /* OUT_LIST: n_rows of them, borrowed */
+    const struct bus_out_row *rows; /* OUT_LIST; OUT_PUT with ERR_EXIST, of a key for many: those
+                                       of the push that are there; n_rows of them, borrowed */
     size_t n_rows;
     uint64_t next_before; /* OUT_LIST: where to go on; 0: that was all */
     uint64_t hashed;      /* FILE_SUM: less than its len: ask again */
@@ -542,7 +562,7 @@ struct bus_out {
     struct msg_id id;               /* ACCEPTED; TAKEN of a reply wait */
     struct bus_message *message;    /* TAKEN: lends, or NULL */
     struct bus_status_info *status; /* STATUS with OK or ERR_STATE, ACCEPTED with OK: lends */
-    struct bus_out_page page;       /* ENTRIES: lends */
+    struct bus_out_page page;       /* ENTRIES; ACCEPTED of many: lends */
     bool replayed; /* ACCEPTED: an earlier message with this idem key; nothing was sent */
     const struct bus_message *messages; /* FETCHED: lends n_messages */
     size_t n_messages;

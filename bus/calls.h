@@ -39,6 +39,7 @@ struct call {
 
     /* CALL_SEND */
     struct out_msg *out; /* until it is durable */
+    struct many *group;  /* likewise; then `entries` has theirs */
     struct list twin;    /* in out_msg.twins */
     bool same;           /* its content is the same as that one's */
     bool replayed;

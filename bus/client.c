@@ -6,6 +6,7 @@
 
 #include "bus/bus_core.h"
 #include "bus/filter.h"
+#include "bus/many.h"
 #include "bus/out_calls.h"
 #include "bus/settle.h"
 #include "bus/timer.h"
@@ -19,6 +20,8 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
         b->calls.waiting--;
     if (c->out)
         c->out->call = NULL;
+    if (c->group)
+        c->group->call = NULL;
     list_del(&c->twin);
     if (c->msg)
         inbox_forget(b, c, now);
@@ -97,6 +100,44 @@ int bus_send(struct bus *b, const struct bus_send *m, bus_client client, struct 
         call_end(b, c, now);
     else if (c->reply_wait)
         call_reply_add(&b->calls, c);
+    return rc;
+}
+
+static int many_check(struct bus *b, const struct bus_send *m, const struct ip6 *dsts, size_t n,
+                      size_t *ret_at)
+{
+    struct bus_send one = *m;
+    bool here = false;
+    *ret_at = n;
+    if (n < 2 || n > BUS_DSTS_MAX || m->reply || m->reply_wait_ms > 0)
+        return ERR_INVAL;
+    if (m->file.number != 0)
+        return ERR_TOOBIG;
+    for (size_t i = 0; i < n; i++) {
+        one.dst = dsts[i];
+        bool self = bus_is_self(b, &dsts[i]);
+        int rc = self && here ? ERR_EXIST : send_check(b, &one);
+        if (rc < 0) {
+            *ret_at = i;
+            return rc;
+        }
+        here = here || self;
+    }
+    return OK;
+}
+
+int bus_send_many(struct bus *b, const struct bus_send *m, const struct ip6 *dsts, size_t n,
+                  bus_client client, struct instant now, size_t *ret_at)
+{
+    struct call *c = NULL;
+    int rc = many_check(b, m, dsts, n, ret_at);
+    if (rc == OK)
+        rc = call_begin(b, client, CALL_SEND, &c);
+    if (rc < 0)
+        return rc;
+    rc = many_send(b, m, dsts, n, c, now, ret_at);
+    if (rc < 0)
+        call_end(b, c, now);
     return rc;
 }
 
@@ -326,6 +367,7 @@ bool client_next(struct bus *b, struct bus_out *ret)
         ret->rc = c->accept_rc;
         ret->replayed = c->replayed;
         ret->status = c->accept_rc == OK ? &c->status : NULL;
+        ret->page = (struct bus_out_page){.entries = c->entries, .n = c->n_entries};
         if (c->last_due)
             call_due(&b->calls, c);
         else if (!c->reply_wait || c->accept_rc != OK)

@@ -41,21 +41,20 @@ static bool same_content(const struct bus_out_row *a, const struct bus_out_row *
 {
     bool same_id = !a->reply || memcmp(a->id.b, b->id.b, MSG_ID_BYTES) == 0;
     return ip6_eq(&a->dst, &b->dst) && a->reply == b->reply && same_id && a->policy == b->policy &&
-           a->prio == b->prio && a->ordered == b->ordered && a->len == b->len &&
-           memcmp(a->sum, b->sum, MSG_SUM_BYTES) == 0 && a->topic.len == b->topic.len &&
-           memcmp(a->topic.b, b->topic.b, a->topic.len) == 0 &&
+           a->prio == b->prio && a->many == b->many && a->ordered == b->ordered &&
+           a->len == b->len && memcmp(a->sum, b->sum, MSG_SUM_BYTES) == 0 &&
+           a->topic.len == b->topic.len && memcmp(a->topic.b, b->topic.b, a->topic.len) == 0 &&
            a->deadline_ms - a->created_ms == b->deadline_ms - b->created_ms;
 }
 
-static bool same_as_row(const struct out_msg *m, const struct bus_out_row *row)
+bool idem_same(const struct out_msg *m, const struct bus_out_row *row)
 {
     struct bus_out_row mine = {.seq = 0};
     outbox_row(m, &mine);
     return same_content(&mine, row);
 }
 
-/* call->status is filled in when rc is OK. */
-static void answer(struct bus *b, struct call *call, int rc, bool replayed, struct instant now)
+void call_accepted(struct bus *b, struct call *call, int rc, bool replayed, struct instant now)
 {
     call->accept_rc = rc;
     call->accept_due = true;
@@ -81,13 +80,13 @@ void idem_again(struct bus *b, struct out_msg *first, const struct out_msg *agai
     struct bus_out_row row = {.seq = 0};
     outbox_row(first, &row);
     call->id = first->id;
-    call->same = same_as_row(again, &row);
+    call->same = idem_same(again, &row);
     if (!first->accepted) {
         list_push_back(&first->twins, &call->twin);
         return;
     }
     outbox_status(first, &call->status);
-    answer(b, call, call->same ? OK : ERR_EXIST, true, now);
+    call_accepted(b, call, call->same ? OK : ERR_EXIST, true, now);
 }
 
 void idem_answer(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
@@ -99,7 +98,7 @@ void idem_answer(struct bus *b, struct out_msg *m, const struct bus_store_result
     bool same = true;
     struct bus_status_info st = {.seq = 0};
     if (known) {
-        same = same_as_row(m, &res->out);
+        same = idem_same(m, &res->out);
         rc = same ? OK : ERR_EXIST;
         outbox_row_status(&res->out, &st);
     } else if (rc == OK) {
@@ -110,7 +109,7 @@ void idem_answer(struct bus *b, struct out_msg *m, const struct bus_store_result
     if (call) {
         call->out = NULL;
         call->status = st;
-        answer(b, call, rc, known, now);
+        call_accepted(b, call, rc, known, now);
     }
     while ((call = list_first(&m->twins, struct call, twin))) {
         list_del(&call->twin);
@@ -120,6 +119,6 @@ void idem_answer(struct bus *b, struct out_msg *m, const struct bus_store_result
             its_rc = ERR_EXIST;
         else if (rc == ERR_EXIST && !call->same)
             its_rc = ERR_BUSY; /* it may be what the row has: to be asked again */
-        answer(b, call, its_rc, true, now);
+        call_accepted(b, call, its_rc, true, now);
     }
 }

@@ -21,6 +21,11 @@ void idem_del(struct bus *b, struct out_msg *m);
  * first is durable. */
 void idem_again(struct bus *b, struct out_msg *first, const struct out_msg *again,
                 struct call *call, struct instant now);
+/* Did m ask for what the row has? */
+bool idem_same(const struct out_msg *m, const struct bus_out_row *row);
+/* The answer to a send: accepted, now or (replayed) before, or not. c->status is filled in when rc
+ * is OK. */
+void call_accepted(struct bus *b, struct call *c, int rc, bool replayed, struct instant now);
 /* The store has answered the insertion of m: so do we, to its call and its twins. */
 void idem_answer(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
                  struct instant now);

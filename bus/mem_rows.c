@@ -17,6 +17,7 @@ struct mem_row {
     uint32_t len;
     bool reply;
     uint8_t state, policy, prio, reason;
+    uint32_t many;
     uint8_t topic_len, idem_len;
     uint8_t topic[]; /* idem_len bytes of the key behind it */
 };
@@ -120,7 +121,8 @@ static void row_tell(const struct bus *b, const struct mem_row *m, struct bus_ou
                                 .created_ms = m->created_ms,
                                 .deadline_ms = m->deadline_ms,
                                 .final_ms = m->final_ms,
-                                .len = m->len};
+                                .len = m->len,
+                                .many = m->many};
     memcpy(ret->sum, m->sum, sizeof(ret->sum));
     ret->topic.len = m->topic_len;
     memcpy(ret->topic.b, m->topic, m->topic_len);
@@ -130,14 +132,8 @@ static void row_tell(const struct bus *b, const struct mem_row *m, struct bus_ou
 
 /* --- operations --------------------------------------------------------------------------- */
 
-static int put(struct bus *b, const struct bus_out_row *o, struct bus_out_row *ret)
+static int put_row(struct mem_rows *r, const struct bus_out_row *o)
 {
-    struct mem_rows *r = &b->mem;
-    const struct mem_row *known = find_idem(r, &o->idem);
-    if (known) {
-        row_tell(b, known, ret);
-        return ERR_EXIST;
-    }
     struct mem_row *m = calloc(1, sizeof(*m) + o->topic.len + o->idem.len);
     if (!m || seq_index_add(&r->by_seq, o->seq, m) != OK) {
         free(m);
@@ -154,6 +150,7 @@ static int put(struct bus *b, const struct bus_out_row *o, struct bus_out_row *r
     m->state = (uint8_t)o->state;
     m->policy = (uint8_t)o->policy;
     m->prio = o->prio;
+    m->many = o->many;
     m->topic_len = o->topic.len;
     m->idem_len = o->idem.len;
     memcpy(m->topic, o->topic.b, o->topic.len);
@@ -162,6 +159,49 @@ static int put(struct bus *b, const struct bus_out_row *o, struct bus_out_row *r
     if (m->idem_len > 0)
         hmap_add(&r->by_idem, &m->by_idem, idem_hash(r, o->idem.b, o->idem.len));
     return OK;
+}
+
+/* The rows of the push that has the key of this one. */
+static int tell_group(struct bus *b, const struct mem_row *first, struct bus_store_result *ret)
+{
+    struct mem_rows *r = &b->mem;
+    free(r->page);
+    r->page = calloc(first->many, sizeof(*r->page));
+    if (!r->page)
+        return ERR_NOMEM;
+    for (uint64_t seq = first->seq; seq < first->seq + first->many; seq++) {
+        const struct mem_row *m = seq_index_get(&r->by_seq, seq);
+        if (m)
+            row_tell(b, m, &r->page[ret->n_rows++]);
+    }
+    ret->rows = r->page;
+    return ERR_EXIST;
+}
+
+/* All of them or none. */
+static int put(struct bus *b, const struct bus_store_op *op, struct bus_store_result *ret)
+{
+    struct mem_rows *r = &b->mem;
+    const struct mem_row *known = find_idem(r, &op->out.idem);
+    if (known) {
+        row_tell(b, known, &ret->out);
+        return known->many > 0 ? tell_group(b, known, ret) : ERR_EXIST;
+    }
+    struct bus_out_row row = op->out;
+    int rc = put_row(r, &row);
+    row.many = 0;
+    row.idem.len = 0;
+    size_t n = 0;
+    for (; rc == OK && n < op->n_copies; n++) {
+        row.seq = op->copies[n].seq;
+        row.id = op->copies[n].id;
+        row.dst = op->copies[n].dst;
+        rc = put_row(r, &row);
+    }
+    for (uint64_t seq = op->out.seq; rc < 0 && seq <= op->out.seq + n; seq++)
+        if (seq_index_get(&r->by_seq, seq))
+            row_free(r, seq_index_get(&r->by_seq, seq));
+    return rc;
 }
 
 static int set_state(struct bus *b, const struct bus_out_row *o)
@@ -235,7 +275,7 @@ bool mem_rows_run(struct bus *b, const struct bus_store_op *op, struct bus_store
     *ret = (struct bus_store_result){.tag = op->tag};
     switch (op->kind) {
     case BUS_STORE_OUT_PUT:
-        ret->rc = mine ? put(b, &op->out, &ret->out) : OK;
+        ret->rc = mine ? put(b, op, ret) : OK;
         return mine;
     case BUS_STORE_OUT_STATE:
         ret->rc = mine ? set_state(b, &op->out) : OK;

@@ -13,6 +13,7 @@
 
 enum op_owner {
     OP_OUT,   /* struct out_msg */
+    OP_MANY,  /* struct many */
     OP_PART,  /* struct part */
     OP_IN,    /* struct in_msg */
     OP_CALL,  /* struct call */

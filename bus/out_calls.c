@@ -108,8 +108,7 @@ int bus_out_list(struct bus *b, const struct bus_out_filter *f, bus_client clien
 }
 
 /* Rows know of a living message only that it lives; memory knows how far it is. */
-static bool entry_of(struct bus *b, const struct bus_out_filter *f, const struct bus_out_row *row,
-                     struct bus_status_info *ret)
+void outbox_entry(struct bus *b, const struct bus_out_row *row, struct bus_status_info *ret)
 {
     const struct out_msg *m =
         out_state_final(row->state) ? NULL : outbox_accepted(b, row->seq, &row->id);
@@ -117,6 +116,12 @@ static bool entry_of(struct bus *b, const struct bus_out_filter *f, const struct
         outbox_status(m, ret);
     else
         outbox_row_status(row, ret);
+}
+
+static bool entry_of(struct bus *b, const struct bus_out_filter *f, const struct bus_out_row *row,
+                     struct bus_status_info *ret)
+{
+    outbox_entry(b, row, ret);
     return f->states == 0 || f->states & 1u << ret->state;
 }
 

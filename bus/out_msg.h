@@ -90,6 +90,7 @@ struct out_msg {
     bool queued;    /* in the queue of its line or, prepped, in its prep */
     bool prepped;
     bool ordered;
+    uint32_t many;         /* as in its row */
     struct stream *stream; /* streams.h; NULL: in none */
     struct list in_stream;
     enum out_state state;

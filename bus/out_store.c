@@ -22,6 +22,7 @@ void outbox_row(const struct out_msg *m, struct bus_out_row *r)
     r->forced = m->forced;
     r->prio = m->prio;
     r->ordered = m->ordered;
+    r->many = m->many;
     r->idem.len = m->idem_len;
     memcpy(r->idem.b, out_msg_idem(m), m->idem_len);
     r->created_ms = m->created_ms;
@@ -61,7 +62,7 @@ void outbox_row_status(const struct bus_out_row *r, struct bus_status_info *ret)
 }
 
 /* A message to this node itself, as the inbox has it. */
-static void local_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
+void outbox_local_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
 {
     struct bus_in_row *in = &op->in;
     op->has_in = true;
@@ -96,7 +97,7 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
             op->out.state = OUT_RECEIVED;
             op->out.body = NULL;
             op->out.final_ms = m->created_ms;
-            local_fill(b, m, op);
+            outbox_local_fill(b, m, op);
         }
     } else if (want & OUT_STORE_FINAL) {
         m->store_flying = OUT_STORE_FINAL;
@@ -105,7 +106,7 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
     } else if (want & OUT_STORE_LOCAL) {
         m->store_flying = OUT_STORE_LOCAL;
         op->kind = BUS_STORE_IN_READY;
-        local_fill(b, m, op);
+        outbox_local_fill(b, m, op);
         op->has_out = false;
         memset(&op->out, 0, sizeof(op->out));
     } else if (want & OUT_STORE_DONE) {
@@ -159,25 +160,20 @@ static void memory_local_done(struct bus *b, struct out_msg *m, struct instant n
     outbox_finish(b, m, OUT_RECEIVED, now);
 }
 
-static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
-                     struct instant now)
+void outbox_accept(struct out_msg *m)
 {
-    m->accepted = res->rc == OK;
-    bool there = m->accepted && m->local && !m->in_memory;
-    if (there)
+    m->accepted = true;
+    if (m->local && !m->in_memory)
         out_msg_set(m, OUT_RECEIVED); /* by the same commit */
-    idem_answer(b, m, res, now);
-    if (!m->accepted) {
-        bus_file_drop(b, m->file);
-        outbox_drop_body(b, m);
-        outbox_free(b, m, now.mono);
-        return;
-    }
+}
+
+void outbox_begin(struct bus *b, struct out_msg *m, struct instant now)
+{
     b->stats.accepted++;
     b->stats.accepted_bytes += m->len;
     if (!m->reply)
         asked_note(&b->asked, ip6_node(&m->dst), &m->id, now.mono);
-    if (there) {
+    if (m->state == OUT_RECEIVED) {
         local_done(b, m, now);
         count_delivery(b, m, now.mono);
         outbox_drop_body(b, m);
@@ -192,6 +188,21 @@ static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_re
     }
     outbox_keep_body(b, m);
     outbox_line_up(b, m, now.mono);
+}
+
+static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,
+                     struct instant now)
+{
+    if (res->rc == OK)
+        outbox_accept(m);
+    idem_answer(b, m, res, now);
+    if (m->accepted) {
+        outbox_begin(b, m, now);
+        return;
+    }
+    bus_file_drop(b, m->file);
+    outbox_drop_body(b, m);
+    outbox_free(b, m, now.mono);
 }
 
 static void body_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,

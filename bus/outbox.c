@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "bus/bus_core.h"
 #include "bus/idem.h"
+#include "bus/many.h"
 #include "bus/send_transfer.h"
 #include "bus/streams.h"
 #include "bus/timer.h"
@@ -17,6 +18,7 @@ int outbox_init(struct bus *b)
     struct outbox *o = &b->out;
     heap_init(&o->timers);
     heap_init(&o->deadlines);
+    list_init(&o->groups);
     o->reads = calloc(OUTBOX_READS, sizeof(*o->reads));
     o->ended = calloc(OUTBOX_ENDED, sizeof(*o->ended));
     if (!o->reads || !o->ended)
@@ -222,6 +224,7 @@ void outbox_fini(struct bus *b)
 {
     struct outbox *o = &b->out;
     if (o->by_id.slots) {
+        many_fini(b);
         /* Every message is in the deadline heap as long as it lives. */
         while (o->deadlines.len > 0) {
             struct out_msg *m = container_of(o->deadlines.v[0].node, struct out_msg, deadline);
@@ -295,8 +298,10 @@ static void id_choose(struct bus *b, struct msg_id *id)
     while (outbox_newest(b, id));
 }
 
-/* The message that s asks for, not entered anywhere; NULL: no memory. */
-static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct instant now)
+/* The message that s asks for (`like`: with the same payload), not entered anywhere; NULL: no
+ * memory. */
+static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, const struct out_msg *like,
+                                struct instant now)
 {
     const struct topic none = {.len = 0};
     struct out_msg *m = out_msg_new(s->reply ? &none : &s->topic, &s->idem);
@@ -325,6 +330,8 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
     m->deadline_at = now.mono + ttl_ms * USEC_MS;
     if (large)
         memcpy(m->sum, s->file.sum, sizeof(m->sum));
+    else if (like)
+        memcpy(m->sum, like->sum, sizeof(m->sum));
     else
         blake3(body->data, body->len, m->sum);
     if (s->reply)
@@ -334,30 +341,38 @@ static struct out_msg *msg_make(struct bus *b, const struct bus_send *s, struct 
     return m;
 }
 
-int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, struct instant now)
+int outbox_make(struct bus *b, const struct bus_send *s, const struct out_msg *like,
+                struct instant now, struct out_msg **ret)
 {
-    struct out_msg *first = idem_find(b, &s->idem, s->in_memory);
-    struct node *n = first ? first->node : node_get(&b->nodes, &s->dst, now.mono);
-    if (!n)
-        return ERR_LIMIT;
-    int rc = first ? OK : check_limits(b, n, s);
+    struct node *n = node_get(&b->nodes, &s->dst, now.mono);
+    int rc = n ? check_limits(b, n, s) : ERR_LIMIT;
     b->stats.refused_sends += rc < 0;
     if (rc < 0)
         return rc;
-    struct out_msg *m = msg_make(b, s, now);
-    if (!m)
-        return ERR_NOMEM;
+    struct out_msg *m = msg_make(b, s, like, now);
+    rc = m ? msg_enter(b, m, n, now.mono) : ERR_NOMEM;
+    if (rc < 0)
+        out_msg_free(m);
+    else
+        *ret = m;
+    return rc;
+}
+
+int outbox_send(struct bus *b, const struct bus_send *s, struct call *call, struct instant now)
+{
+    struct out_msg *first = idem_find(b, &s->idem, s->in_memory), *m;
     if (first) {
+        m = msg_make(b, s, NULL, now);
+        if (!m)
+            return ERR_NOMEM;
         idem_again(b, first, m, call, now);
         bus_file_drop(b, m->file);
         out_msg_free(m);
         return OK;
     }
-    rc = msg_enter(b, m, n, now.mono);
-    if (rc < 0) {
-        out_msg_free(m);
+    int rc = outbox_make(b, s, NULL, now, &m);
+    if (rc < 0)
         return rc;
-    }
     m->seq = m->in_memory ? ++b->mem.seq : ++b->out_seq;
     m->call = call;
     call->out = m;
@@ -385,6 +400,7 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
     m->policy = row->policy;
     m->prio = row->prio;
     m->ordered = row->ordered;
+    m->many = row->many;
     m->accepted = true;
     m->len = (uint32_t)row->len;
     memcpy(m->sum, row->sum, sizeof(m->sum));

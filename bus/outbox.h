@@ -26,6 +26,7 @@ struct node;
 struct outbox {
     struct hmap by_key, by_id, by_idem;
     struct hmap streams; /* struct stream */
+    struct list groups;  /* struct many */
     struct heap timers, deadlines;
     uint64_t live, bytes;            /* accepted and not final */
     uint64_t live_local;             /* of these: to this node, on their way to the store */
@@ -41,6 +42,16 @@ void outbox_fini(struct bus *b);
 
 MUST_CHECK int outbox_send(struct bus *b, const struct bus_send *s, struct call *call,
                            struct instant now);
+/* Between outbox.c, out_store.c, out_calls.c and many.c. A message for s->dst, entered and counted,
+ * that nobody has asked the store for; `like` has the same payload, or is NULL. */
+MUST_CHECK int outbox_make(struct bus *b, const struct bus_send *s, const struct out_msg *like,
+                           struct instant now, struct out_msg **ret);
+void outbox_local_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op);
+/* It is durable: first the one, and when its clients were told the other. */
+void outbox_accept(struct out_msg *m);
+void outbox_begin(struct bus *b, struct out_msg *m, struct instant now);
+/* The entry of a row, which memory may know better. */
+void outbox_entry(struct bus *b, const struct bus_out_row *row, struct bus_status_info *ret);
 MUST_CHECK int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now);
 /* Its back-off is forgotten. */
 void outbox_retry(struct bus *b, struct out_msg *m, struct instant now);

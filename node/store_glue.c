@@ -29,6 +29,7 @@ static int out_to_store(const struct bus_out_row *r, struct store_out *s)
     s->policy = (int)r->policy | (r->forced ? POLICY_FORCED : 0);
     s->prio = r->prio;
     s->ordered = r->ordered;
+    s->many = r->many;
     s->reason = (int)r->reason;
     s->idem_len = r->idem.len;
     memcpy(s->idem, r->idem.b, r->idem.len);
@@ -60,6 +61,7 @@ static void out_from_store(const struct store_out *s, struct bus_out_row *r)
     r->forced = s->policy & POLICY_FORCED;
     r->prio = s->prio;
     r->ordered = s->ordered;
+    r->many = s->many;
     r->reason = (enum out_reason)s->reason;
     r->idem.len = s->idem_len;
     memcpy(r->idem.b, s->idem, s->idem_len);
@@ -243,6 +245,25 @@ static int keys_to_store(const struct bus_store_op *op, struct store_op *s)
     return OK;
 }
 
+static int copies_to_store(const struct bus_store_op *op, struct store_op *s)
+{
+    struct store_out_copy c;
+    if (op->n_copies == 0)
+        return OK;
+    s->copies = blob_new(op->n_copies * sizeof(c));
+    if (!s->copies)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < op->n_copies; i++) {
+        memset(&c, 0, sizeof(c));
+        c.seq = op->copies[i].seq;
+        memcpy(c.id, op->copies[i].id.b, sizeof(c.id));
+        c.dst = op->copies[i].dst;
+        c.final = op->copies[i].here;
+        memcpy(s->copies->data + i * sizeof(c), &c, sizeof(c));
+    }
+    return OK;
+}
+
 /* The two lists of kinds name the same operations. */
 static enum store_kind kind_of(enum bus_store_kind k)
 {
@@ -366,6 +387,8 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
             rc = in_to_store(&op->in, &s->in);
         if (rc == OK)
             rc = keys_to_store(op, s);
+        if (rc == OK)
+            rc = copies_to_store(op, s);
         seen_to_store(&op->seen, &s->seen);
         list_to_store(&op->filter, &s->list);
     }
@@ -397,7 +420,8 @@ void store_glue_results(struct node *n)
         if (s->found && s->rc == ERR_EXIST)
             out_from_store(s->found, &res.out);
         struct bus_out_row *rows = NULL;
-        if (s->kind == STORE_OUT_LIST && s->rc == OK) {
+        bool group = s->kind == STORE_OUT_PUT && s->rc == ERR_EXIST && s->list.count > 0;
+        if (group || (s->kind == STORE_OUT_LIST && s->rc == OK)) {
             res.rows = rows = list_from_store(&s->list);
             res.n_rows = s->list.count;
             res.next_before = s->list.next_before;

@@ -17,17 +17,21 @@
     X(GUARD, "SAVEPOINT op")                                                                       \
     X(UNDO, "ROLLBACK TO op")                                                                      \
     X(RELEASE, "RELEASE op")                                                                       \
-    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")    \
+    X(OUT_PUT, "INSERT INTO outbox(" OUT_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")  \
     X(OUT_KEY, "SELECT " OUT_COLUMNS " FROM outbox WHERE idem=?")                                  \
     X(OUT_PUT_BODY, "INSERT INTO outbody(seq,body) VALUES(?,?)")                                   \
     X(OUT_STATE, "UPDATE outbox SET state=?2, final_ms=?3, reason=?4 WHERE seq=?1")                \
     X(OUT_DROP_BODY, "DELETE FROM outbody WHERE seq=?")                                            \
+    X(OUT_SHARE, "INSERT INTO outshare(seq,body) VALUES(?,?)")                                     \
+    X(OUT_DROP_SHARE, "DELETE FROM outshare WHERE seq=? RETURNING body")                           \
+    X(OUT_DROP_SHARED, "DELETE FROM outbody WHERE seq=?1 AND NOT EXISTS(SELECT 1 FROM outshare "   \
+                       "WHERE body=?1)")                                                           \
     X(OUT_READ, "UPDATE outbox SET state=5 WHERE seq=(SELECT seq FROM outbox WHERE id=?1 AND "     \
                 "state=4 AND substr(dst,1,8)=?2 ORDER BY seq LIMIT 1)")                            \
     X(OUT_PUT_FILE, "INSERT INTO outfile(seq,file) VALUES(?,?)")                                   \
     X(OUT_DROP_FILE, "DELETE FROM outfile WHERE seq=?")                                            \
     X(OUT_ACKED, "UPDATE outfile SET acked=?2 WHERE seq=?1")                                       \
-    X(OUT_BODY, "SELECT body FROM outbody WHERE seq=?")                                            \
+    X(OUT_BODY, OUT_BODY_SELECT)                                                                   \
     X(OUT_FIND, "SELECT " OUT_COLUMNS " FROM outbox WHERE id=? ORDER BY seq DESC LIMIT 1")         \
     X(OUT_GET, "SELECT " OUT_COLUMNS " FROM outbox WHERE seq=?")                                   \
     X(OUT_PAGE, "SELECT " OUT_COLUMNS " FROM outbox WHERE seq<? ORDER BY seq DESC LIMIT ?")        \
@@ -54,10 +58,15 @@
                      "used_ms DESC, node LIMIT -1 OFFSET ?)")                                      \
     X(TOP, "INSERT OR REPLACE INTO meta(k,v) VALUES(?1,?2)")
 
+/* Of a row that has it for itself, or with others. */
+#define OUT_BODY_SELECT                                                                            \
+    "SELECT body FROM outbody WHERE "                                                              \
+    "seq=coalesce((SELECT body FROM outshare WHERE seq=?1),?1)"
+
 /* In the order in which row.c binds and reads them. */
 #define OUT_COLUMNS                                                                                \
     "seq,id,src,dst,reply,state,policy,created_ms,deadline_ms,final_ms,len,sum,topic,prio,"        \
-    "idem,reason,ordered"
+    "idem,reason,ordered,many"
 #define IN_COLUMNS                                                                                 \
     "seq,state,src,dst,src_key,id,reply,recv_ms,expire_ms,len,sum,topic,chunks_seen,got"
 #define SEEN_COLUMNS    "expire_ms,node,id,reply,sum,len,count"

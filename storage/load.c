@@ -169,8 +169,7 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
 {
     struct load l = {.d = &s->db, .v = v, .budget_left = body_budget};
     int rc = each(&l, "SELECT " OUT_COLUMNS " FROM outbox WHERE state<4 ORDER BY seq", 0,
-                  "SELECT body FROM outbody WHERE seq=?",
-                  "SELECT file,acked FROM outfile WHERE seq=?", visit_out);
+                  OUT_BODY_SELECT, "SELECT file,acked FROM outfile WHERE seq=?", visit_out);
     if (rc == OK)
         rc = prepare(&s->db, "SELECT state,tries,offers,since_ms FROM offered WHERE seq=?",
                      &l.offered);

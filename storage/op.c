@@ -101,16 +101,75 @@ static int out_known(struct run *r)
     return rc;
 }
 
+/* The rows of the push to many that has the key of the operation, newest first. */
+static int out_group(struct run *r)
+{
+    const struct store_out *first = r->op->found;
+    struct store_list *l = &r->op->list;
+    struct row_wr w = run_bind(r, STMT_OUT_PAGE);
+    row_put_u64(&w, first->seq + first->many);
+    row_put_int(&w, first->many);
+    r->e = w.rc;
+    if (r->e != SQLITE_OK)
+        return OK;
+    l->rows = calloc(first->many, sizeof(*l->rows));
+    int rc = l->rows ? ERR_EXIST : ERR_NOMEM;
+    int e = SQLITE_DONE;
+    while (rc == ERR_EXIST && l->count < first->many && (e = sqlite3_step(w.st)) == SQLITE_ROW) {
+        struct row_rd rd = row_rd_of(w.st);
+        row_out(&rd, &l->rows[l->count]);
+        if (rd.bad)
+            rc = ERR_CORRUPT;
+        else if (l->rows[l->count].seq < first->seq)
+            break;
+        l->count++;
+    }
+    if (e != SQLITE_DONE && e != SQLITE_ROW)
+        r->e = e;
+    (void)sqlite3_reset(w.st); /* repeats e */
+    return rc;
+}
+
+/* Further rows like the first one. All that live share its payload. */
+static void out_put_copies(struct run *r, const struct blob *copies)
+{
+    const struct store_out *first = &r->op->out;
+    struct store_out o = *first;
+    if (first->state < STORE_OUT_FINAL)
+        run_two(r, STMT_OUT_SHARE, first->seq, first->seq);
+    o.idem_len = 0;
+    o.many = 0;
+    for (size_t at = 0; at + sizeof(struct store_out_copy) <= copies->len;) {
+        struct store_out_copy c;
+        memcpy(&c, copies->data + at, sizeof(c));
+        at += sizeof(c);
+        o.seq = c.seq;
+        o.dst = c.dst;
+        o.state = c.final ? STORE_OUT_FINAL : 0;
+        o.final_ms = o.created_ms;
+        memcpy(o.id, c.id, sizeof(o.id));
+        struct row_wr w = run_bind(r, STMT_OUT_PUT);
+        row_put_out(&w, &o);
+        run_step(r, &w);
+        if (!c.final)
+            run_two(r, STMT_OUT_SHARE, c.seq, first->seq);
+    }
+}
+
 static int out_put(struct run *r)
 {
     const struct store_out *o = &r->op->out;
     int rc = o->idem_len > 0 ? out_known(r) : OK;
+    if (rc == ERR_EXIST && r->op->found->many > 0)
+        rc = out_group(r);
     if (rc < 0 || r->e != SQLITE_OK)
         return rc;
     struct row_wr w = run_bind(r, STMT_OUT_PUT);
     row_put_out(&w, o);
     run_step(r, &w);
-    if (o->body && o->state < STORE_OUT_FINAL) {
+    if (r->op->copies)
+        out_put_copies(r, r->op->copies);
+    if (o->body && (o->state < STORE_OUT_FINAL || r->op->copies)) {
         w = run_bind(r, STMT_OUT_PUT_BODY);
         row_put_u64(&w, o->seq);
         row_put_blob(&w, o->body);
@@ -121,6 +180,28 @@ static int out_put(struct run *r)
     if (r->op->has_in)
         run_in(r, STMT_IN_PUT);
     return OK;
+}
+
+/* The payload, unless others need it still. */
+static void out_drop_body(struct run *r, uint64_t seq)
+{
+    struct row_wr w = run_bind(r, STMT_OUT_DROP_SHARE);
+    row_put_u64(&w, seq);
+    if (r->e == SQLITE_OK)
+        r->e = w.rc;
+    if (r->e != SQLITE_OK)
+        return;
+    int e = sqlite3_step(w.st);
+    bool shared = e == SQLITE_ROW;
+    uint64_t body = shared ? (uint64_t)sqlite3_column_int64(w.st, 0) : seq;
+    while (e == SQLITE_ROW)
+        e = sqlite3_step(w.st);
+    (void)sqlite3_reset(w.st); /* repeats e */
+    if (e != SQLITE_DONE) {
+        r->e = e;
+        return;
+    }
+    run_seq(r, shared ? STMT_OUT_DROP_SHARED : STMT_OUT_DROP_BODY, body);
 }
 
 static int out_state(struct run *r)
@@ -138,7 +219,7 @@ static int out_state(struct run *r)
     if (run_changes(r) == 0)
         return ERR_NOENT;
     if (o->state >= STORE_OUT_FINAL) {
-        run_seq(r, STMT_OUT_DROP_BODY, o->seq);
+        out_drop_body(r, o->seq);
         run_seq(r, STMT_OUT_DROP_FILE, o->seq);
     }
     return OK;
@@ -400,8 +481,9 @@ static void raise_tops(const struct store_op *op, struct op_tops *tops)
     bool puts_out = op->kind == STORE_OUT_PUT;
     bool puts_in =
         op->kind == STORE_IN_PART || op->kind == STORE_IN_READY || (puts_out && op->has_in);
-    if (puts_out)
-        tops->out_seq = MAX(tops->out_seq, op->out.seq);
+    size_t copies = op->copies ? op->copies->len / sizeof(struct store_out_copy) : 0;
+    if (puts_out) /* their numbers follow each other */
+        tops->out_seq = MAX(tops->out_seq, op->out.seq + copies);
     if (puts_in)
         tops->in_seq = MAX(tops->in_seq, op->in.seq);
     if (puts_in || op->swept > 0)
@@ -444,8 +526,8 @@ bool op_adds(const struct store_op *op)
 size_t op_bytes(const struct store_op *op)
 {
     size_t n = sizeof(*op) + op->contacts_count * sizeof(*op->contacts);
-    const struct blob *const blobs[] = {op->out.body, op->out.acked, op->in.body, op->in.got,
-                                        op->keys};
+    const struct blob *const blobs[] = {op->out.body, op->out.acked, op->in.body,
+                                        op->in.got,   op->keys,      op->copies};
     for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
         n += blobs[i] ? blobs[i]->len : 0;
     return n;

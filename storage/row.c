@@ -75,6 +75,7 @@ void row_put_out(struct row_wr *w, const struct store_out *o)
         row_put_blob(w, NULL); /* NULL keeps it out of the index of keys */
     row_put_int(w, o->reason);
     row_put_int(w, o->ordered);
+    row_put_int(w, o->many);
 }
 
 void row_put_in(struct row_wr *w, const struct store_in *in)
@@ -200,6 +201,7 @@ void row_out(struct row_rd *r, struct store_out *ret)
     ret->idem_len = row_short(r, ret->idem, STORE_IDEM_MAX);
     ret->reason = row_small(r);
     ret->ordered = row_int(r) != 0;
+    ret->many = (uint32_t)row_small(r);
 }
 
 int row_in(struct row_rd *r, struct store_in *ret)

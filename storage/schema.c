@@ -9,6 +9,8 @@
  * - outbody: the payloads of the living ones. A table of its own: a state change then rewrites a
  * page of some 17 rows instead of a payload, finished rows stay packed, and freed payload pages
  * come back whole.
+ * - outshare: rows of a push to several destinations, whose payload is in outbody once, under the
+ * number of the first; gone with their final state, and the last of them takes the payload along.
  * - inbox: incomplete (0, 1) and complete (2) messages with their payload as last column. Taken
  *   messages are deleted.
  * - offered: complete messages that clients were given on lease, or that are put aside (dead). A
@@ -30,8 +32,8 @@
  * keys of clients apart (partial: most messages have none).
  *
  * Ids and node numbers are integers: 8 bytes big endian. No column has a default but prio,
- * reason and ordered, for the rows of before them, and none is checked here: one place in row.c
- * writes them, and reading checks the sizes. */
+ * reason, ordered and many, for the rows of before them, and none is checked here: one place in
+ * row.c writes them, and reading checks the sizes. */
 #include "storage/schema.h"
 
 #include <stdio.h>
@@ -96,6 +98,10 @@ static const char *const step_sql[] = {
     "CREATE TABLE infile(seq INTEGER PRIMARY KEY, file INTEGER NOT NULL) STRICT",
 
     "ALTER TABLE outbox ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0",
+
+    "ALTER TABLE outbox ADD COLUMN many INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE outshare(seq INTEGER PRIMARY KEY, body INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX outshare_body ON outshare(body)",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

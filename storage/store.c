@@ -33,6 +33,7 @@ void store_op_free(struct store_op *op)
     blob_unref(op->in.got);
     blob_unref(op->body);
     blob_unref(op->keys);
+    blob_unref(op->copies);
     free(op->contacts);
     free(op->found);
     free(op->list.rows);

@@ -74,6 +74,7 @@ struct store_out {
     int reason;
     uint8_t idem[STORE_IDEM_MAX]; /* unique key, given by the client */
     uint8_t idem_len;             /* 0: none */
+    uint32_t many;                /* the key is one of so many rows, which follow; 0: of this one */
     struct blob *body;            /* NULL: none */
     uint64_t file;                /* its payload in the spool; 0: none, or final */
     struct blob *acked;           /* with a file: how far its transfer has come */
@@ -114,6 +115,14 @@ struct store_contact {  /* a node that was reached, and the neighbour that was i
     int64_t used_ms;    /* wall */
 };
 
+/* A further row of STORE_OUT_PUT: like the first, but for these. */
+struct store_out_copy {
+    uint64_t seq;
+    uint8_t id[8];
+    struct ip6 dst;
+    bool final; /* state STORE_OUT_FINAL, final_ms as created_ms, no payload */
+};
+
 /* One row of seen. */
 struct store_seen_key {
     int64_t expire_ms;
@@ -121,8 +130,9 @@ struct store_seen_key {
 };
 
 enum store_kind {
-    STORE_OUT_PUT,   /* insert out; has_in: insert in too. A row with out.idem is there: nothing is
-                        inserted, ERR_EXIST, -> found */
+    STORE_OUT_PUT, /* insert out, and copies, which have its payload, too; has_in: insert in too. A
+                      row with out.idem is there: nothing is inserted, ERR_EXIST, -> found; if
+                      that one is of many, -> list: those of them that are there */
     STORE_OUT_STATE, /* out.seq: state, final_ms, reason; a final state drops the body, and the name
                         of the file. ERR_NOENT */
     STORE_OUT_ACKED, /* out.seq, which has a file: acked. ERR_NOENT */
@@ -169,8 +179,9 @@ struct store_op {
     uint64_t part_seq;
     bool has_in, has_seen, want_body;
     int64_t before_ms;
-    int64_t run_ms;    /* how late it is, see store_run_ms(); of what expires by it, and of SWEEP */
-    struct blob *keys; /* SEEN_DROP: struct store_seen_key, one behind the other */
+    int64_t run_ms; /* how late it is, see store_run_ms(); of what expires by it, and of SWEEP */
+    struct blob *copies; /* OUT_PUT: struct store_out_copy, one behind the other; NULL: none */
+    struct blob *keys;   /* SEEN_DROP: struct store_seen_key, one behind the other */
     struct store_list list;
     /* result */
     int rc; /* OK; this operation alone: ERR_NOENT, ERR_EXIST (seq used before), ERR_TOOBIG,

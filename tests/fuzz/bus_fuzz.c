@@ -107,7 +107,11 @@ static void send_message(struct driver *d, struct wire_rd *r)
     if (!s.payload)
         return;
     memset(s.payload->data, flags, s.payload->len);
-    int rc = bus_send(d->bus, &s, ++d->clients, d->now);
+    const struct ip6 dsts[] = {s.dst, node_addr((uint8_t)(flags >> 1)), node_addr(flags)};
+    size_t at;
+    bool many = (len & 0x1800) == 0x1800;
+    int rc = many ? bus_send_many(d->bus, &s, dsts, 3, ++d->clients, d->now, &at)
+                  : bus_send(d->bus, &s, ++d->clients, d->now);
     assert(rc <= OK);
     blob_unref(s.payload);
 }

@@ -46,7 +46,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!line)
         return 0;
-    check_send(push_body_read(data, size, &s, &f), &s, &f);
+    struct push_dsts d = {0};
+    check_send(push_body_read(data, size, &s, &d, &f), &s, &f);
+    assert(d.n == 0 || (d.n >= 2 && d.n <= BUS_DSTS_MAX));
+    free(d.v);
     check_send(push_query_read(line, data, size, &s, &f), &s, &f);
     f = (struct json_fault){0};
     if (push_key_read(line, &k, &f) == OK)

@@ -128,6 +128,35 @@ def test_outbox_cancel_retry_list(net):
 
 
 @needs_ours
+def test_outbox_many(net):
+    """One push to several nodes, this one included: all or none, over a kill of the sender, with a key."""
+    a, b = net.pair()
+    c = net.node("c", peers=[a.endpoint()])
+    away = absent(net)
+    a.wait_route(c)
+    body = {"dsts": [{"ip": n.ip} for n in (b, away, a, c)], "topicText": "news", "payload": "b25l", "ttlMs": 600000}
+    first = call(a, "POST", "/messages", body, 201, headers={"Idempotency-Key": "all"}).json()["results"]
+    check_equal([e["seq"] for e in first], [first[0]["seq"] + i for i in range(4)], "numbers")
+    for n in (b, a, c):
+        check_equal(n.take(10)["payload"], b"one", f"payload at {n.name}")
+    a.restart("kill9")
+    again = call(a, "POST", "/messages", body, 200, headers={"Idempotency-Key": "all"})
+    check_equal(again.headers["idempotent-replayed"], "true", "mark")
+    check_equal([e["id"] for e in again.json()["results"]], [e["id"] for e in first], "ids")
+    check_equal(again.json()["results"][1]["state"], "pending", "the one that is away")
+    other = dict(body, dsts=body["dsts"][:3])
+    check_equal(call(a, "POST", "/messages", other, 409, headers={"Idempotency-Key": "all"}).json()["code"],
+                "key-reused", "code")
+    bad = dict(body, dsts=[{"ip": b.ip}, {"ip": "20::1"}])
+    check("dsts[1]" in call(a, "POST", "/messages", bad, 422).json()["detail"], "the destination is not named")
+    away.peers = [a.endpoint()]
+    away.start()
+    check_equal(away.take(30)["payload"], b"one", "payload at the one that was away")
+    for n in (b, a, c, away):
+        check_equal(n.take(1), None, f"another message at {n.name}")
+
+
+@needs_ours
 def test_outbox_ordered(net):
     """Ordered messages of two topics, both ends killed on their way: each topic comes whole and in its order."""
     a, b = net.pair()

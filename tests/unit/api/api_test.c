@@ -97,6 +97,18 @@ int bus_fetch(struct bus *b, const struct bus_fetch *f, bus_client client, struc
     return ERR_UNSUPPORTED;
 }
 
+int bus_send_many(struct bus *b, const struct bus_send *m, const struct ip6 *dsts, size_t n,
+                  bus_client client, struct instant now, size_t *ret_at)
+{
+    (void)b;
+    (void)m;
+    (void)dsts;
+    (void)client;
+    (void)now;
+    *ret_at = n;
+    return ERR_UNSUPPORTED;
+}
+
 int bus_settle(struct bus *b, enum bus_settle_kind kind, const struct bus_token *tokens, size_t n,
                int64_t ms, bus_client client, struct instant now)
 {

@@ -227,6 +227,23 @@ static void test_push(void **state)
     has("\"len\":5,\"policy\":\"at-least-once\",\"priority\":1,\"durable\":true,\"route\":false}");
 }
 
+static void test_push_many(void **state)
+{
+    (void)state;
+    push("{\"dsts\":[{\"ip\":\"401::5\"},{\"ip\":\"402::5\"}],\"payload\":\"aGk=\"}", "k", 201);
+    assert_string_equal(t.fields, "");
+    assert_memory_equal(t.body, "{\"results\":[{\"id\":\"", 19);
+    has("\"seq\":1,\"state\":\"pending\"");
+    has("\"seq\":2,\"state\":\"pending\"");
+    assert_int_equal(t.n_rows, 1); /* one operation */
+    push("{\"dsts\":[{\"ip\":\"401::5\"},{\"ip\":\"20::5\"}],\"payload\":\"\"}", NULL, 422);
+    has("dsts[1]");
+    push(
+        "{\"dsts\":[{\"ip\":\"401:203:405:607::\"},{\"ip\":\"401:203:405:607::1\"}],\"payload\":\"\"}",
+        NULL, 422);
+    has("bad-destination");
+}
+
 /* Answered at once, without the store. */
 static void test_push_in_memory(void **state)
 {
@@ -372,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_push, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_push_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_push_in_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_push_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_key, setup, teardown),

@@ -9,14 +9,58 @@
 
 #define KEY "bb39b4a3a4efd70f3e05e37887677e02efbda14681d0acd3882bc0f754792c32"
 
+static struct push_dsts dsts; /* of the last one */
+
 static int read_json(const char *text, size_t len, struct bus_send *ret, struct json_fault *f)
 {
     uint8_t *copy = malloc(len ? len : 1); /* not terminated: for the sanitizers */
     assert_non_null(copy);
     memcpy(copy, text, len);
-    int rc = push_body_read(copy, len, ret, f);
+    int rc = push_body_read(copy, len, ret, &dsts, f);
     free(copy);
     return rc;
+}
+
+/* Several destinations. */
+static void test_dsts(void **state)
+{
+    (void)state;
+    static const char all[] =
+        "{\"dsts\":[{\"ip\":\"400::5\"},{\"pk\":\"" KEY "\"},{\"ip\":\"400::6\"}],"
+        "\"payload\":\"\",\"topicText\":\"t\"}";
+    static const struct {
+        const char *text;
+        const char *part; /* of the fault's text */
+    } bad[] = {
+        {"{\"dsts\":[{\"ip\":\"400::5\"}],\"payload\":\"\"}", "2 to 1000"},
+        {"{\"dsts\":{\"ip\":\"400::5\"},\"payload\":\"\"}", "2 to 1000"},
+        {"{\"dsts\":[{\"ip\":\"400::5\"},{\"ip\":\"1.2.3.4\"}],\"payload\":\"\"}", "dsts[1]"},
+        {"{\"dsts\":[{\"ip\":\"400::5\"},5],\"payload\":\"\"}", "dsts[1]"},
+        {"{\"dsts\":[{\"ip\":\"400::5\"},{\"ip\":\"400::6\"}],\"payload\":\"\","
+         "\"replyTo\":\"0102030405060708\"}",
+         "replyTo"},
+        {"{\"dsts\":[{\"ip\":\"400::5\"},{\"ip\":\"400::6\"}],\"payload\":\"\","
+         "\"dst\":{\"ip\":\"400::7\"}}",
+         "only one of"},
+        {"{\"dst\":{\"ip\":\"400::7\"},\"dsts\":[{\"ip\":\"400::5\"},{\"ip\":\"400::6\"}],"
+         "\"payload\":\"\"}",
+         "only one of"},
+    };
+    struct bus_send s;
+    struct json_fault f;
+    assert_int_equal(read_json(all, strlen(all), &s, &f), OK);
+    assert_int_equal(dsts.n, 3);
+    assert_int_equal(dsts.v[0].b[15], 5);
+    assert_int_equal(dsts.v[2].b[15], 6);
+    blob_unref(s.payload);
+    free(dsts.v);
+    for (size_t cut = 0; cut < strlen(all); cut++)
+        assert_int_equal(read_json(all, cut, &s, &f), ERR_INVAL);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(read_json(bad[i].text, strlen(bad[i].text), &s, &f), ERR_INVAL);
+        assert_non_null(strstr(f.text, bad[i].part));
+        assert_int_equal(f.status, 422);
+    }
 }
 
 static void test_json(void **state)
@@ -127,7 +171,8 @@ static int read_long(size_t topic, size_t payload, struct json_fault *f)
         memset(text + n - (3 - payload % 3), '=', 3 - payload % 3);
     n += (size_t)snprintf(text + n, cap - n, "\"}");
     struct bus_send s = {.reply = true};
-    int rc = push_body_read((const uint8_t *)text, n, &s, f);
+    struct push_dsts none;
+    int rc = push_body_read((const uint8_t *)text, n, &s, &none, f);
     free(text);
     if (rc == OK)
         blob_unref(s.payload);
@@ -229,9 +274,9 @@ static void test_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_json_refused),
-        cmocka_unit_test(test_lengths), cmocka_unit_test(test_query),
-        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_dsts),
+        cmocka_unit_test(test_json_refused), cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_query),        cmocka_unit_test(test_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

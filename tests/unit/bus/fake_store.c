@@ -105,6 +105,7 @@ static void op_free(struct fake_op *o)
     free(o->got);
     free(o->acked);
     free(o->keys);
+    free(o->copies);
     free(o->rows);
     free(o);
 }
@@ -133,6 +134,10 @@ void fake_store_add(struct fake_store *s, const struct bus_store_op *op, usec_t 
     if (op->n_keys > 0) {
         o->keys = calloc(op->n_keys, sizeof(*o->keys));
         memcpy(o->keys, op->keys, op->n_keys * sizeof(*o->keys));
+    }
+    if (op->n_copies > 0) {
+        o->copies = calloc(op->n_copies, sizeof(*o->copies));
+        memcpy(o->copies, op->copies, op->n_copies * sizeof(*o->copies));
     }
     struct fake_op *last =
         list_empty(&s->waiting) ? NULL : list_entry(s->waiting.prev, struct fake_op, link);
@@ -203,17 +208,33 @@ static struct fake_out *out_by_key(const struct fake_store *s, const struct idem
     return NULL;
 }
 
-static void out_put(struct fake_store *s, struct fake_op *o)
+static void out_put_row(struct fake_store *s, struct fake_op *o, const struct bus_out_row *row)
 {
-    assert(o->op.out.seq > s->out_seq);
-    s->out_seq = o->op.out.seq;
-    check_file(s, o->op.out.file, o->op.out.len, true, NULL, 0);
+    assert(row->seq > s->out_seq);
+    s->out_seq = row->seq;
+    check_file(s, row->file, row->len, true, NULL, 0);
     struct fake_out *r = calloc(1, sizeof(*r));
-    r->row = o->op.out;
+    r->row = *row;
     r->body = blob_ref(o->out_body);
     r->row.body = NULL;
     hmap_add(&s->out, &r->by_id, id_hash(&s->out, &r->row.id));
+}
+
+static void out_put(struct fake_store *s, struct fake_op *o)
+{
+    struct bus_out_row row = o->op.out;
     s->puts++;
+    out_put_row(s, o, &row);
+    row.idem.len = 0;
+    row.many = 0;
+    for (size_t i = 0; i < o->op.n_copies; i++) {
+        row.seq = o->copies[i].seq;
+        row.id = o->copies[i].id;
+        row.dst = o->copies[i].dst;
+        row.state = o->copies[i].here ? OUT_RECEIVED : OUT_QUEUED;
+        row.final_ms = row.created_ms;
+        out_put_row(s, o, &row);
+    }
 }
 
 static struct fake_out *out_numbered(const struct fake_store *s, uint64_t seq)
@@ -241,6 +262,18 @@ static void out_list(struct fake_store *s, struct fake_op *o)
             o->res.next_before = seq;
             break;
         }
+    }
+    o->res.rows = o->rows;
+}
+
+/* Those that are there of the push that has the key. */
+static void out_group(struct fake_store *s, struct fake_op *o, const struct bus_out_row *first)
+{
+    o->rows = calloc(first->many + 1, sizeof(*o->rows));
+    for (uint64_t seq = first->seq; seq < first->seq + first->many; seq++) {
+        const struct fake_out *out = out_numbered(s, seq);
+        if (out)
+            o->rows[o->res.n_rows++] = out->row;
     }
     o->res.rows = o->rows;
 }
@@ -288,6 +321,7 @@ static void apply(struct fake_store *s, struct fake_op *o)
         if (out) {
             o->res.rc = ERR_EXIST;
             o->res.out = out->row;
+            out_group(s, o, &out->row);
             break;
         }
         out_put(s, o);

@@ -32,6 +32,7 @@ struct fake_op {
     struct blob *out_body, *in_body;
     uint8_t *got, *acked;
     struct bus_seen_key *keys;
+    struct bus_out_copy *copies;
     usec_t commit_at;
     struct bus_out_row *rows;
     struct bus_store_result res;

@@ -119,9 +119,13 @@ static bool in_memory(const struct rig_node *n, const struct msg_id *id)
 {
     for (size_t i = n->n_answers; i > 0; i--) {
         const struct rig_answer *a = &n->answers[i - 1];
-        if (a->kind == BUS_OUT_ACCEPTED && a->status.in_memory &&
-            memcmp(a->id.b, id->b, MSG_ID_BYTES) == 0)
+        if (a->kind != BUS_OUT_ACCEPTED || !a->status.in_memory)
+            continue;
+        if (memcmp(a->id.b, id->b, MSG_ID_BYTES) == 0)
             return true;
+        for (size_t k = 0; k < a->n; k++)
+            if (memcmp(a->entries[k].id.b, id->b, MSG_ID_BYTES) == 0)
+                return true;
     }
     return false;
 }
@@ -262,7 +266,7 @@ static void record(struct rig *r, struct rig_node *n, const struct bus_out *out)
     if (out->status)
         a->status = *out->status;
     a->replayed = out->replayed;
-    if (out->kind == BUS_OUT_ENTRIES && out->rc == OK) {
+    if ((out->kind == BUS_OUT_ENTRIES || out->kind == BUS_OUT_ACCEPTED) && out->rc == OK) {
         a->n = out->page.n;
         a->entries = calloc(a->n + 1, sizeof(*a->entries));
         for (size_t i = 0; i < a->n; i++)

@@ -188,6 +188,72 @@ static void test_out_key(void **state)
     assert_int_equal(fixture_do(&c->f, put_key(4, "two")), ERR_EXIST);
 }
 
+/* Rows seq .. seq + n - 1, of one push; `here` is the one that is final from the start. */
+static struct store_op *put_many(uint64_t seq, size_t n, size_t here, const char *key)
+{
+    struct store_op *op = put_key(seq, key);
+    struct store_out_copy copy;
+    op->out.many = (uint32_t)n;
+    op->out.state = here == 0 ? STORE_OUT_FINAL : 0;
+    op->copies = blob_new((n - 1) * sizeof(copy));
+    for (size_t i = 1; i < n; i++) {
+        memset(&copy, 0, sizeof(copy));
+        copy.seq = seq + i;
+        copy.id[0] = (uint8_t)i;
+        copy.dst.b[15] = (uint8_t)i;
+        copy.final = i == here;
+        memcpy(op->copies->data + (i - 1) * sizeof(copy), &copy, sizeof(copy));
+    }
+    return op;
+}
+
+static bool body_there(struct ctx *c, uint64_t seq)
+{
+    struct store_op *op = fixture_run(&c->f, out_op(STORE_OUT_BODY, seq));
+    bool there = op->rc == OK && blob_is(op->body, "body");
+    assert_true(there || op->rc == ERR_NOENT);
+    store_op_free(op);
+    return there;
+}
+
+/* All or none, one payload, which is there until the last of them is at its end; the key tells all
+ * of them. */
+static void test_out_many(void **state)
+{
+    struct ctx *c = *state;
+    for (size_t here = 0; here < 4; here++) {
+        uint64_t seq = 10 * (here + 1);
+        char key[] = {(char)('a' + here), 0};
+        assert_int_equal(fixture_do(&c->f, put_many(seq, 4, here, key)), OK);
+        if (here == 0) /* a number was used: none of the others came */
+            assert_int_equal(fixture_do(&c->f, put_many(seq - 2, 4, 9, "z")), ERR_EXIST);
+        struct rows r;
+        restart(c, &r, 1000, 0);
+        assert_int_equal(r.outs, 3);
+        assert_int_equal(r.out_seq, seq + 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_true(blob_is(r.out[i].body, "body"));
+        rows_free(&r);
+        struct store_op *op = fixture_run(&c->f, put_many(seq + 4, 4, 9, key));
+        assert_int_equal(op->rc, ERR_EXIST);
+        assert_int_equal(op->found->seq, seq);
+        assert_int_equal(op->found->many, 4);
+        assert_int_equal(op->list.count, 4);
+        assert_int_equal(op->list.rows[0].seq, seq + 3);
+        assert_int_equal(op->list.rows[0].dst.b[15], 3);
+        assert_int_equal(op->list.rows[3].seq, seq);
+        store_op_free(op);
+        for (size_t i = 0; i < 4; i++) {
+            if (i == here)
+                continue;
+            assert_true(body_there(c, seq + i));
+            assert_int_equal(fixture_do(&c->f, out_state(seq + i, 6)), OK);
+            assert_false(body_there(c, seq + i) && i == 3);
+        }
+        assert_false(body_there(c, seq));
+    }
+}
+
 static struct store_op *list_op(uint64_t before, uint32_t limit)
 {
     struct store_op *op = op_make(STORE_OUT_LIST, 1);
@@ -953,6 +1019,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_out_put_all_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_list_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_state, setup, teardown),
