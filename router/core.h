@@ -90,6 +90,7 @@ struct router {
     struct heap timers;  /* of extras and neighbours */
     struct list used;    /* struct extra, least recently used first */
     struct list queries; /* struct extra, oldest first */
+    uint32_t own_queries;
     struct list seqno_entries;
     uint32_t seqno_entries_len;
 

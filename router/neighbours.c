@@ -126,6 +126,7 @@ void router_peer_down(struct router *r, peer_id peer, usec_t now)
         r->reselecting--;
     }
     heap_del(&r->timers, &nb->timer.node);
+    r->own_queries += nb->queries; /* nobody's any more; they end soon */
     hmap_del(&r->by_id, &nb->by_id);
     list_del(&nb->node);
     list_push_back(&r->leaving, &nb->node);

@@ -136,12 +136,20 @@ uint32_t query_asked_by(const struct router *r, const struct dest *d, usec_t now
     return x->asked_by_at > 0 && now - x->asked_by_at < QUERY_LIFE ? x->asked_by : 0;
 }
 
+/* How many of the open ones this neighbour began; NULL: this node, and neighbours that have gone.
+ */
+static uint32_t *queries_of(struct router *r, struct neighbour *nb)
+{
+    return nb ? &nb->queries : &r->own_queries;
+}
+
 void query_close(struct router *r, struct dest *home)
 {
     struct extra *x = extra_of(r, home);
     if (!x || !list_linked(&x->query))
         return;
     list_del(&x->query);
+    *queries_of(r, neighbour_find(r, x->opened_by)) -= 1;
     hint_end(r, home);
     x->query_ends = 0;
     x->not_asked = 0;
@@ -170,24 +178,50 @@ static struct dest *first_query(const struct router *r)
     return extra_dest(r, list_entry(r->queries.next, struct extra, query));
 }
 
-/* via: see query_want_via(); NULL: all are asked. */
+/* For one more: the oldest goes of those whose neighbour has gone, else of who began most. */
+static void query_make_room(struct router *r)
+{
+    struct neighbour *most = NULL;
+    struct dest *oldest = NULL;
+    list_foreach (pos, &r->neighbours) {
+        struct neighbour *nb = list_entry(pos, struct neighbour, node);
+        if (nb->queries > *queries_of(r, most) || (!most && nb->queries == r->own_queries))
+            most = nb;
+    }
+    list_foreach (at, &r->queries) {
+        const struct extra *x = list_entry(at, struct extra, query);
+        const struct neighbour *opener = neighbour_find(r, x->opened_by);
+        bool nobodys = x->opened_by != 0 && !opener;
+        if (nobodys || (!oldest && opener == most))
+            oldest = extra_dest(r, x);
+        if (nobodys)
+            break;
+    }
+    if (!oldest)
+        return;
+    r->stats.limit_queries++;
+    query_end(r, oldest);
+}
+
+/* opener: whose wish it is, NULL: ours. via: see query_want_via(); NULL: all are asked. */
 static void query_open(struct router *r, struct dest *home, uint8_t generation,
-                       const struct neighbour *except, const struct ip6 *via, usec_t now)
+                       struct neighbour *opener, const struct neighbour *except,
+                       const struct ip6 *via, usec_t now)
 {
     struct extra *x = extra_get(r, home);
     if (!x || (list_linked(&x->query) && !only_near(r, home)))
         return;
     if (list_linked(&x->query))
         query_close(r, home); /* who asked is still known */
-    if (r->stats.queries >= r->limits.queries && !list_empty(&r->queries)) {
-        r->stats.limit_queries++;
-        query_end(r, first_query(r));
-    }
+    if (r->stats.queries >= r->limits.queries)
+        query_make_room(r);
     x->lost_at = USEC_NEVER;
     x->query_ends = now + QUERY_LIFE;
     list_push_back(&r->queries, &x->query);
     r->stats.queries++;
     x->query_generation = generation;
+    x->opened_by = opener ? opener->id : 0;
+    *queries_of(r, opener) += 1;
     x->not_asked = except ? except->id : 0;
     if (via)
         hint_start(r, home, via, now);
@@ -200,10 +234,11 @@ void queries_expire(struct router *r, usec_t now)
     for (unsigned n = 0; n < SLICE && queries_deadline(r) <= now; n++) {
         struct dest *home = first_query(r);
         uint8_t again = dest_extra(r, home)->again;
+        struct neighbour *opener = neighbour_find(r, dest_extra(r, home)->opened_by);
         dest_hold(home);
         query_end(r, home);
         if (again < GENERATION_LIMIT)
-            query_open(r, home, again, NULL, NULL, now);
+            query_open(r, home, again, opener, NULL, NULL, now);
         dest_release(r, home);
     }
 }
@@ -231,7 +266,7 @@ static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour
     home = dest_get(r, &s);
     if (!home)
         return NULL;
-    query_open(r, home, 0, NULL, via, now);
+    query_open(r, home, 0, from, NULL, via, now);
     bool open = query_open_at(r, home);
     dest_release(r, home); /* the query keeps it */
     return open ? home : NULL;
@@ -264,7 +299,7 @@ void query_start_lost(struct router *r, struct dest *d, usec_t now)
 {
     extra_of(r, d)->lost_at = USEC_NEVER;
     if (!dest_usable(r, d))
-        query_open(r, d, 0, NULL, NULL, now);
+        query_open(r, d, 0, NULL, NULL, NULL, now);
 }
 
 /* --- for neighbours of another kind -----------------------------------------------------------
@@ -305,7 +340,7 @@ void query_lost_at(struct router *r, struct dest *d, struct neighbour *nb, usec_
     if (!lost_allowed(d, nb, now))
         return;
     if (!d->selected && !query_open_at(r, d) && r->stats.queries < r->limits.queries / 2)
-        query_open(r, d, GENERATION_LIMIT - 1, nb, NULL, now);
+        query_open(r, d, GENERATION_LIMIT - 1, nb, nb, NULL, now);
     lost_mark(r, d, nb, now);
 }
 
@@ -326,7 +361,7 @@ static void forward(struct router *r, struct neighbour *from, const struct tlv_r
     home = dest_get(r, &s);
     if (!home)
         return;
-    query_open(r, home, (uint8_t)(q->generation + 1), from, NULL, now);
+    query_open(r, home, (uint8_t)(q->generation + 1), from, from, NULL, now);
     asked_by_add(r, home, from, now);
     dest_release(r, home);
 }

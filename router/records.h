@@ -71,6 +71,7 @@ struct neighbour {
     bool full;        /* between router_peer_full() and router_peer_ready() */
     uint32_t dump_pos;
     uint32_t parked_inbound;
+    uint32_t queries; /* open ones that it made us begin */
     bool origin_known; /* it has announced its own /64 over this link */
     struct ip6 origin; /* network address of that; all zero before */
 };
@@ -163,6 +164,7 @@ struct extra {
     uint8_t asked_generation;
     uint8_t query_generation; /* with which the open query went out */
     uint8_t again;            /* generation of a search that is to follow; GENERATION_LIMIT: none */
+    peer_id opened_by;        /* whose wish the open query is; 0: this node's */
     peer_id not_asked;        /* who asked first, and so was not asked in turn; 0: all were */
     uint32_t asked_by;        /* neighbour_bit() of those whose search we joined; */
     usec_t asked_by_at;       /* valid for QUERY_LIFE from here; 0: nobody */

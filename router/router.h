@@ -37,7 +37,7 @@ struct router_limits {
     uint32_t routes;            /* all subnets, all neighbours together (default 2^20; one that
                                    nobody uses goes, of who has more than its share) */
     uint32_t sources;           /* feasibility distances (2^20; likewise) */
-    uint32_t queries;           /* open route queries (4096; the oldest goes) */
+    uint32_t queries;           /* open route queries (4096; the oldest goes of who began most) */
     uint32_t seqno_entries;     /* seqno requests remembered (65536; the oldest goes) */
     uint32_t wait_packets_node; /* waiting for a route, per destination /64 (1000; refuse new) */
     uint32_t wait_bytes;        /* waiting for a route, in all (16 MiB; refuse new) */

@@ -237,6 +237,45 @@ static void oldest_query_goes(void **state)
     assert_false(fx_event(&f, ROUTER_OUT_UNSENT, &o));
 }
 
+/* Who fills the table pays for it. */
+static void most_pays(void **state)
+{
+    (void)state;
+    struct router_out o;
+    struct router_limits l;
+    fx_fini(&f);
+    router_limits_default(&l);
+    l.queries = 40;
+    fx_init(&f, &l);
+    peer_id a = fx_up_quiet(&f), b = fx_up_quiet(&f), c = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x), y = fx_subnet_of(&fx_y), z = fx_subnet_of(&fx_z);
+    assert_int_equal(send_to(&x), OK);
+    fx_route_request(&f, b, &y, 0);
+    for (uint8_t i = 1; i <= 90; i++) {
+        struct router_id rid = fx_router_id(i);
+        struct subnet s = fx_subnet_of(&rid);
+        fx_route_request(&f, i <= 20 ? c : a, &s, 0);
+        fx_forget(&f);
+    }
+    assert_int_equal(fx_stats(&f).queries, 40);
+    assert_false(fx_event(&f, ROUTER_OUT_UNSENT, &o));
+    fx_update(&f, c, &fx_y, 10, 0);
+    fx_expect_update(&f, b, &fx_y, 1020, 0); /* is remembered */
+    fx_forget(&f);
+    fx_down(&f, c); /* nobody waits for what it wanted */
+    fx_forget(&f);
+    fx_route_request(&f, b, &z, 0);
+    fx_route_request(&f, b, &z, 0);
+    for (uint8_t i = 101; i <= 110; i++) {
+        struct router_id rid = fx_router_id(i);
+        struct subnet s = fx_subnet_of(&rid);
+        fx_route_request(&f, a, &s, 0);
+        fx_forget(&f);
+    }
+    assert_int_equal(fx_stats(&f).queries, 40);
+    assert_false(fx_event(&f, ROUTER_OUT_UNSENT, &o));
+}
+
 static void short_life(void **state)
 {
     (void)state;
@@ -604,6 +643,7 @@ int main(void)
         T(new_peer_is_asked),
         T(token_bucket),
         T(oldest_query_goes),
+        T(most_pays),
         T(short_life),
         T(renewal),
         T(renewal_in_vain),
