@@ -333,6 +333,14 @@ void query_wanted_by(struct router *r, struct dest *d, struct neighbour *nb, use
         lost_mark(r, d, nb, now);
 }
 
+/* It asks for what it was told, so it cannot use that; and for a minute it may not ask us for a
+ * newer seqno, when we have asked it for the same one. */
+static void query_told_in_vain(struct router *r, struct dest *d, struct neighbour *nb, usec_t now)
+{
+    query_wanted_by(r, d, nb, now);
+    seqno_for_lost(r, d, neighbour_bit(nb), now);
+}
+
 /* Who knows the way answers, nobody passes the question on: a node that hears of every loss in the
  * network must not make a search of each. */
 void query_lost_at(struct router *r, struct dest *d, struct neighbour *nb, usec_t now)
@@ -382,10 +390,14 @@ void route_request_recv(struct router *r, struct neighbour *from, const struct t
         return;
     }
     struct dest *d = dest_covering(r, &q->subnet);
-    if (d)
-        announce_route_to(r, d, from, now); /* nothing to the next hop: it knows better */
-    else
+    if (!d) {
         forward(r, from, q, now);
+        return;
+    }
+    bool again = (d->told_to & neighbour_bit(from)) && dest_next_hop(r, d) != from;
+    announce_route_to(r, d, from, now); /* nothing to the next hop: it knows better */
+    if (again)
+        query_told_in_vain(r, d, from, now);
 }
 
 /* --- destinations in use ---------------------------------------------------------------------- */

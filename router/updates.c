@@ -208,6 +208,7 @@ static void retraction_again(struct router *r, struct dest *d, struct route *rt,
     rt->metric = METRIC_INFINITE;
     r->stats.route_retracted++;
     route_hold(r, rt, now);
+    query_wanted_by(r, d, route_nb(r, rt), now); /* before it is told of another one */
     if (dest_selected(r, d) == rt)
         told = select_again(r, d, before, NULL, u, now);
     if (!(told & neighbour_bit(route_nb(r, rt))))

@@ -280,7 +280,7 @@ void plain_send(struct plain *p, const struct ip6 *dst, struct pkt *pkt, usec_t 
     park(p, WAIT_OWN, dst, dst, pkt);
     if (d->len > 0)
         plain_ask_newer(p, d, now);
-    else if (d->query_ends == 0)
+    else if (!d->queried)
         plain_search(p, d, now);
 }
 
@@ -292,7 +292,7 @@ static void for_us(struct plain *p, const struct ip6 *src, struct pkt *pkt, usec
         return;
     }
     park(p, WAIT_KEY, src, src, pkt);
-    if (d->query_ends == 0)
+    if (!d->queried)
         plain_search(p, d, now);
 }
 
@@ -318,7 +318,7 @@ static void data_recv(struct plain *p, struct wire_rd bytes, usec_t now)
         return;
     }
     park(p, WAIT_PASSING, &dst, &src, pkt);
-    if (d->query_ends == 0)
+    if (!d->queried)
         plain_search(p, d, now);
 }
 

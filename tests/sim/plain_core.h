@@ -10,6 +10,7 @@
 #define DESTS_MAX   64
 #define SOURCES_MAX 512
 #define ASKED_MAX   512
+#define TIMERS_MAX  64 /* more are not started */
 #define PARKED_MAX  1000 /* more are dropped */
 
 struct plain_peer {
@@ -34,7 +35,10 @@ struct plain_dest {
     struct plain_route v[PEERS_MAX];
     bool selected; /* the first of them */
     struct pubkey key;
-    usec_t query_ends; /* 0: not searched */
+    bool queried;
+    /* Each wish for it starts one, and whichever runs out ends the search that there is then. */
+    usec_t timers[TIMERS_MAX];
+    size_t timers_len;
     usec_t asked_at;   /* last request to all; 0: never */
     uint8_t asked_generation;
     peer_id asked_upto;

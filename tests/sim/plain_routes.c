@@ -354,7 +354,7 @@ void plain_update(struct plain *p, peer_id from, const struct tlv_update *u, use
         if (!fits || u->metric == METRIC_INFINITE)
             return;
         memcpy(d->key.b, u->router_id.b, sizeof(d->key.b));
-        d->query_ends = 0;
+        d->queried = false;
     }
     bool had = d->selected;
     struct plain_route old = d->v[0];
@@ -422,8 +422,13 @@ void plain_routes_tick(struct plain *p, usec_t now)
     for (size_t i = 0; i < p->dests_len; i++) {
         struct plain_dest *d = &p->dests[i];
         expire_routes(p, d, now);
-        if (d->query_ends > 0 && d->query_ends <= now) {
-            d->query_ends = 0;
+        for (size_t k = 0; k < d->timers_len;) {
+            if (d->timers[k] > now) {
+                k++;
+                continue;
+            }
+            d->timers[k] = d->timers[--d->timers_len];
+            d->queried = false;
             plain_parked_drop(p, d);
         }
     }
@@ -449,8 +454,8 @@ usec_t plain_routes_deadline(const struct plain *p)
     usec_t when = p->sweep_at;
     for (size_t i = 0; i < p->dests_len; i++) {
         const struct plain_dest *d = &p->dests[i];
-        if (d->query_ends > 0)
-            when = MIN(when, d->query_ends);
+        for (size_t k = 0; k < d->timers_len; k++)
+            when = MIN(when, d->timers[k]);
         for (size_t k = 0; k < d->len; k++)
             when = MIN(when, d->v[k].expires);
     }
@@ -475,8 +480,9 @@ static void request_all(struct plain *p, struct plain_dest *d, uint8_t generatio
 {
     bool lately =
         d->asked_at > 0 && now - d->asked_at < QUERY_LIFE && generation >= d->asked_generation;
-    if (d->len == 0 && d->query_ends == 0)
-        d->query_ends = now + QUERY_LIFE;
+    d->queried = d->len == 0;
+    if (d->timers_len < TIMERS_MAX)
+        d->timers[d->timers_len++] = now + QUERY_LIFE;
     for (size_t i = 0; i < PEERS_MAX; i++) {
         peer_id id = p->peers[i].id;
         if (id && id != except && !(lately && id <= d->asked_upto))
@@ -495,7 +501,7 @@ void plain_search(struct plain *p, struct plain_dest *d, usec_t now)
 void plain_query_tell(struct plain *p, peer_id to)
 {
     for (size_t i = 0; i < p->dests_len; i++)
-        if (p->dests[i].query_ends > 0)
+        if (p->dests[i].queried)
             request(p, to, &p->dests[i], 0);
 }
 
@@ -513,7 +519,7 @@ void plain_route_request(struct plain *p, peer_id from, const struct tlv_route_r
     if (rt && rt->peer != from) {
         struct tlv_update u = update_of(d, cost_of(p, rt->peer));
         send_update(p, from, &u, now);
-    } else if (d->len == 0 && d->query_ends == 0 && q->generation + 1 < GENERATION_LIMIT) {
+    } else if (d->len == 0 && !d->queried && q->generation + 1 < GENERATION_LIMIT) {
         request_all(p, d, (uint8_t)(q->generation + 1), from, now);
     }
 }

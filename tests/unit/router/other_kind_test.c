@@ -171,6 +171,31 @@ static void lost_there(void **state)
     fx_expect_silence(&f);
 }
 
+/* With what it lost it may have had a newer seqno than we know; and when it asks for what it was
+ * told, it cannot use it. */
+static void cannot_use_it(void **state)
+{
+    (void)state;
+    peer_id a = up_foreign(), b = fx_up_quiet(&f);
+    struct subnet x = fx_subnet_of(&fx_x);
+    fx_update(&f, b, &fx_x, 50, 2);
+    fx_update(&f, a, &fx_x, 10, 2); /* selected */
+    fx_ihu(&f, a);
+    fx_want(&f, a, &fx_x);
+    fx_forget(&f);
+    fx_update(&f, a, &fx_x, METRIC_INFINITE, 0);
+    fx_expect_update(&f, a, &fx_x, 1060, 2);
+    fx_expect_seqno_request(&f, b, &fx_x, 3, 63);
+    fx_expect_silence(&f);
+    fx_update(&f, b, &fx_x, 50, 3);
+    fx_expect_update(&f, a, &fx_x, 1060, 3);
+    fx_forget(&f);
+    fx_route_request(&f, a, &x, 0);
+    fx_expect_update(&f, a, &fx_x, 1060, 3);
+    fx_expect_seqno_request(&f, b, &fx_x, 4, 63);
+    fx_expect_silence(&f);
+}
+
 /* It was told that our route is lost: it is told when there is one again. */
 static void lost_here(void **state)
 {
@@ -233,8 +258,8 @@ static void brings_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(told_apart), T(chased),    T(later_seqno), T(repeated_for_it), T(no_echo),
-        T(lost_there), T(lost_here), T(bounded),     T(brings_data),
+        T(told_apart), T(chased),        T(later_seqno), T(repeated_for_it), T(no_echo),
+        T(lost_there), T(cannot_use_it), T(lost_here),   T(bounded),         T(brings_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
