@@ -381,6 +381,10 @@ static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
         return many_fill(b, container_of(op, struct many, op), ret);
     case OP_PART:
         return part_fill(b, container_of(op, struct part, op), ret);
+    case OP_PART_FILE:
+        return part_file_fill(b, container_of(op, struct part_file, op), ret);
+    case OP_OUT_FILE:
+        return send_file_fill(b, container_of(op, struct send_file, op), ret);
     case OP_IN:
         return inbox_fill(b, container_of(op, struct in_msg, op), ret);
     case OP_CALL:
@@ -420,6 +424,12 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
         break;
     case OP_PART:
         part_stored(b, container_of(op, struct part, op), res, now);
+        break;
+    case OP_PART_FILE:
+        part_file_stored(b, container_of(op, struct part_file, op), res, now);
+        break;
+    case OP_OUT_FILE:
+        send_file_stored(b, container_of(op, struct send_file, op), res, now);
         break;
     case OP_IN:
         inbox_stored(b, container_of(op, struct in_msg, op), res, now);
@@ -573,6 +583,10 @@ void bus_stats(const struct bus *b, struct bus_stats *ret)
     ret->store_flying = b->store_flying;
     ret->in_parts = b->parts.count;
     ret->in_parts_bytes = b->parts.bytes;
+    ret->in_files = b->parts.files;
+    ret->in_files_bytes = b->parts.file_bytes;
+    ret->in_write_bytes = b->parts.write_bytes;
+    ret->out_read_bytes = b->out.file_bytes;
     ret->in_ready = b->in.count - b->in.leased - b->in.n_dead;
     ret->in_leased = b->in.leased;
     ret->in_dead = b->in.n_dead;

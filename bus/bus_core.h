@@ -18,8 +18,11 @@
 #include "bus/ops.h"
 #include "bus/outbox.h"
 #include "bus/reads.h"
+#include "bus/recv_file.h"
 #include "bus/recv_transfer.h"
 #include "bus/seen.h"
+#include "bus/send_chunks.h"
+#include "bus/send_file.h"
 #include "bus/topic_rules.h"
 
 /* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
@@ -81,6 +84,7 @@ struct bus {
     struct instant next_at;
     struct bus_store_op store_op;
     struct blob *lent_body;
+    uint8_t lent_acked[CHUNKS_PROGRESS_MAX];
     uint8_t lent_got[8 * (MSG_LEN_MAX / 250 + 1)];
     struct call *lent_call;
     struct bus_message message;

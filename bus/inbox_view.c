@@ -52,6 +52,8 @@ static void show_part(const struct part *p, struct instant now, struct bus_inbox
     ret->expire_ms = wall_of(p->life_end, now);
     ret->len = p->len;
     ret->have = p->full ? p->len : MIN(p->sizes, (uint64_t)p->len);
+    if (p->file)
+        ret->have = ranges_bytes(&p->file->written);
 }
 
 int bus_inbox_get(const struct bus *b, uint64_t seq, struct instant now,

@@ -42,6 +42,7 @@ struct line {
     uint32_t waiting;   /* in queue and prep */
     struct list chunks; /* transfers with chunks to send, in turn */
     uint32_t n_active;  /* transfers */
+    uint64_t unsent;    /* chunks of these that have not been sent once */
 };
 
 struct node {
@@ -59,8 +60,8 @@ struct node {
     struct list flying;    /* chunks sent and not answered, oldest first */
     struct out_msg *burst; /* transfer whose packets leave one after the other */
     uint32_t small_run;    /* chunks of small messages since large ones had their turn */
+    bool file_turn;        /* of the large ones, those in files have the next turn */
     uint32_t live, n_active;
-    uint64_t unsent;   /* chunks of transfers that have not been sent once */
     uint32_t inflight; /* chunks under way, and INITs that ask for the first answer */
     uint64_t live_bytes;
     bool reachable;   /* the router has a route */
@@ -85,6 +86,8 @@ struct node {
 
     /* Incoming. */
     uint32_t parts;
+    uint32_t in_files; /* of them: large ones */
+    uint64_t in_file_bytes;
     struct bucket inits, reads;
 };
 

@@ -12,15 +12,17 @@
 #include "base/list.h"
 
 enum op_owner {
-    OP_OUT,   /* struct out_msg */
-    OP_MANY,  /* struct many */
-    OP_PART,  /* struct part */
-    OP_IN,    /* struct in_msg */
-    OP_CALL,  /* struct call */
-    OP_FETCH, /* struct fetch_item */
-    OP_NOTE,  /* struct note */
-    OP_SEEN,  /* the bus itself: rows of seen that are forgotten */
-    OP_SWEEP, /* the bus itself */
+    OP_OUT,       /* struct out_msg */
+    OP_MANY,      /* struct many */
+    OP_PART,      /* struct part */
+    OP_PART_FILE, /* struct part_file */
+    OP_OUT_FILE,  /* struct send_file */
+    OP_IN,        /* struct in_msg */
+    OP_CALL,      /* struct call */
+    OP_FETCH,     /* struct fetch_item */
+    OP_NOTE,      /* struct note */
+    OP_SEEN,      /* the bus itself: rows of seen that are forgotten */
+    OP_SWEEP,     /* the bus itself */
 };
 
 struct op {

@@ -48,7 +48,8 @@ void out_msg_free(struct out_msg *m)
     assert(list_empty(&m->twins));
     assert(!heap_has(&m->timer) && !heap_has(&m->deadline) && !m->op.flying);
     blob_unref(m->body);
-    free(m->chunks);
+    blob_unref(m->progress);
+    assert(!m->blocks && !m->data);
     free(m);
 }
 

@@ -1,7 +1,7 @@
 /* out_msg.h - one message on its way to another node, from acceptance to its end.
  *
  * The object only; what happens to it: outbox.h (index, limits, store), send_transfer.h (packets).
- * Owns: its payload reference and its chunk table. Thread: loop. */
+ * Owns: its payload reference, its chunk table, what it has of its file. Thread: loop. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +28,14 @@ struct out_chunk {
     enum out_chunk_state state;
 };
 
+/* Records of neighbouring chunks: made when the first of them is sent, gone when all of them are
+ * acknowledged, so that a long message has only those of what is under way. */
+#define OUT_BLOCK_CHUNKS 256u
+struct out_block {
+    uint32_t n, open; /* chunks; those that are not acknowledged */
+    struct out_chunk v[];
+};
+
 /* What a transfer in OUT_DONE_SENT is doing about the missing answer. */
 enum out_ask {
     OUT_ASK_DONE,  /* DONE again;                              leaves by: answer, SEND_DONES silent
@@ -48,6 +56,7 @@ enum out_store {
     OUT_STORE_DONE = 4,
     OUT_STORE_LOCAL = 8, /* in memory, to this node: into the inbox */
     OUT_STORE_FINAL = 16,
+    OUT_STORE_ACKED = 32 /* how far it has come; nobody waits for that */
 };
 
 struct stream;
@@ -106,13 +115,20 @@ struct out_msg {
     enum out_kept kept;
 
     /* The transfer; see send_transfer.c. */
-    struct out_chunk *chunks; /* plan.count of them, or NULL */
+    struct send_file *data;    /* what is in memory of its file */
+    struct out_block **blocks; /* of plan.count chunks: NULL: none was sent; OUT_BLOCK_ACKED; or
+                                  NULL as a whole */
+    struct out_block *only;    /* where blocks points to when there is one */
+    uint32_t n_blocks;
     struct chunk_plan plan;
     struct list lost;
-    uint32_t next;          /* first chunk never sent since the last INIT */
+    uint32_t n_lost;
+    uint32_t told_to; /* chunks before it are known to the receiver, or known not to be: no further
+                         for now */
+    uint32_t next;    /* first chunk never sent since the last INIT */
     uint32_t acked, flying; /* chunks acknowledged; sent and not answered */
     uint32_t turn;          /* chunks sent in its turn */
-    uint32_t unsent;        /* those that count in node->unsent */
+    uint32_t unsent;        /* those that count in line.unsent */
     uint32_t acked_to;      /* those before it are acknowledged */
     unsigned packets;       /* enum out_packet */
     enum out_ask ask;
@@ -131,7 +147,11 @@ struct out_msg {
     bool late;        /* in node->late: counts in outbox.late_bytes */
     bool late_init;   /* asks a node that may have the message: slow INITs */
     bool sent_any;
-    uint64_t local_seq;          /* of the inbox row of a message to this node */
+    bool resumes;          /* chunk 0 asks a plain receiver whether it still has what was sent */
+    uint32_t stored_acked; /* as of the last OUT_STORE_ACKED, */
+    usec_t stored_at;      /* and when */
+    struct blob *progress; /* of before a restart */
+    uint64_t local_seq;    /* of the inbox row of a message to this node */
     usec_t init_at, init_before; /* the last INIT, the one before */
     usec_t done_at;
 
@@ -141,6 +161,12 @@ struct out_msg {
 
 /* Messages up to this size are small ones: they leave in one go where that is allowed. */
 #define OUT_SMALL_MAX (16u * 1024)
+
+/* Does a store operation decide what happens next? */
+static inline bool out_msg_storing(const struct out_msg *m)
+{
+    return (m->store | m->store_flying) & ~(unsigned)OUT_STORE_ACKED;
+}
 
 static inline enum line_kind out_line_kind(const struct out_msg *m)
 {

@@ -7,6 +7,7 @@
 #include "bus/idem.h"
 #include "bus/out_calls.h"
 #include "bus/outbox.h"
+#include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
 
@@ -114,6 +115,11 @@ bool outbox_fill(struct bus *b, struct out_msg *m, struct bus_store_op *op)
         op->kind = BUS_STORE_OUT_STATE;
         op->out.state = OUT_DONE_SENT;
         op->out.final_ms = 0;
+    } else if (want & OUT_STORE_ACKED && m->state != OUT_QUEUED) {
+        m->store_flying = OUT_STORE_ACKED;
+        op->kind = BUS_STORE_OUT_ACKED;
+        op->out.acked = b->lent_acked;
+        op->out.acked_len = chunks_progress(m, b->lent_acked, sizeof(b->lent_acked));
     } else if (want & OUT_STORE_BODY && m->queued && !m->body) {
         m->store_flying = OUT_STORE_BODY;
         op->kind = BUS_STORE_OUT_BODY;
@@ -259,6 +265,9 @@ void outbox_stored(struct bus *b, struct out_msg *m, const struct bus_store_resu
         body_done(b, m, res, now);
     } else if (was == OUT_STORE_LOCAL && res->rc == OK) {
         memory_local_done(b, m, now);
+    } else if (was == OUT_STORE_ACKED) {
+        if (m->store) /* what came meanwhile and was not asked for */
+            op_want(&b->ops, &m->op);
     } else if (res->rc != OK) {
         if (!m->store) /* else it is asked for anyway, or something that replaces it */
             m->store = was;

@@ -9,6 +9,7 @@
 #include "bus/bus_core.h"
 #include "bus/idem.h"
 #include "bus/many.h"
+#include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
 #include "bus/streams.h"
 #include "bus/timer.h"
@@ -217,6 +218,8 @@ void outbox_free(struct bus *b, struct out_msg *m, usec_t now)
     heap_del(&b->out.deadlines, &m->deadline);
     op_drop(&b->ops, &m->op);
     uncount(b, m, now);
+    send_file_free(b, m);
+    chunks_free(m);
     out_msg_free(m);
 }
 
@@ -423,6 +426,8 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
     }
     m->file = row->file;
     m->forced = row->forced;
+    if (row->acked_len > 0)
+        m->progress = blob_copy(row->acked, row->acked_len); /* no memory: from the beginning */
     b->out_seq = MAX(b->out_seq, m->seq);
     if (!m->reply)
         asked_note(&b->asked, n->key, &m->id, now.mono);
@@ -450,8 +455,7 @@ void outbox_finish(struct bus *b, struct out_msg *m, enum out_state state, struc
     dequeue(b, m);
     step_aside(b, m, now.mono);
     outbox_drop_body(b, m);
-    free(m->chunks);
-    m->chunks = NULL;
+    chunks_free(m);
     m->final = state;
     if (state == OUT_CANCELLED)
         m->reason = OUT_REASON_CANCELLED;
@@ -475,7 +479,7 @@ void outbox_lost(struct bus *b, struct out_msg *m, struct instant now)
 void outbox_retry(struct bus *b, struct out_msg *m, struct instant now)
 {
     bool postponed = m->state == OUT_QUEUED && !m->queued && timer_armed(&m->timer);
-    if (postponed && !m->store)
+    if (postponed && !out_msg_storing(m))
         timer_set(&b->out.timers, &m->timer, now.mono);
     send_retry(b, m, now);
 }
@@ -497,7 +501,7 @@ void outbox_tick(struct bus *b, struct instant now)
         deadline_pass(b, container_of(h, struct out_msg, deadline), now);
     while ((h = timer_fire(&b->out.timers, now.mono))) {
         struct out_msg *m = container_of(h, struct out_msg, timer);
-        if (m->final != OUT_QUEUED || m->store)
+        if (m->final != OUT_QUEUED || m->store & ~(unsigned)OUT_STORE_ACKED)
             op_want(&b->ops, &m->op); /* the store failed before */
         else if (m->state == OUT_QUEUED)
             enqueue(b, m, now.mono);
@@ -529,9 +533,6 @@ void outbox_status(const struct out_msg *m, struct bus_status_info *ret)
     if (m->state != OUT_SENDING && m->state != OUT_DONE_SENT)
         return;
     ret->chunks_acked = m->acked;
-    for (uint64_t i = 0; m->chunks && i < m->plan.count; i++) {
-        ret->chunks_pending += m->chunks[i].state == OUT_CHUNK_UNSENT;
-        ret->chunks_sent +=
-            m->chunks[i].state == OUT_CHUNK_SENT || m->chunks[i].state == OUT_CHUNK_LOST;
-    }
+    ret->chunks_sent = (uint64_t)m->flying + m->n_lost;
+    ret->chunks_pending = m->plan.count - m->acked - ret->chunks_sent;
 }

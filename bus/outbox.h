@@ -32,6 +32,7 @@ struct outbox {
     uint64_t live_local;             /* of these: to this node, on their way to the store */
     uint64_t memory, memory_bytes;   /* of these: only in memory */
     uint64_t kept_bytes, read_bytes; /* payloads in memory: since acceptance; read ahead */
+    uint64_t file_bytes;             /* of files, in memory */
     uint64_t late_bytes;             /* of transfers that wait without a slot */
     uint64_t *reads;                 /* OUTBOX_READS keys, the lowest bit: it is durable */
     uint64_t *ended;                 /* OUTBOX_ENDED keys */

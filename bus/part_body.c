@@ -6,6 +6,7 @@
 
 #include "base/blake3.h"
 #include "base/err.h"
+#include "bus/recv_file.h"
 
 #define INDEX_MAX (MSG_LEN_MAX / 250 + 1)
 
@@ -151,9 +152,13 @@ size_t part_body_got(const struct part *p, uint8_t *ret, size_t cap)
     return wire_len(&w);
 }
 
-size_t part_body_map(struct part *p, uint64_t *ret_missing, uint8_t ret[static TRAILER_MAP_MAX])
+size_t part_body_map(struct part *p, uint64_t *ret_missing, uint8_t ret[static TRAILER_MAP_ALL])
 {
     size_t bytes = 1;
+    if (p->file) {
+        *ret_missing = ranges_missing(&p->file->written);
+        return ranges_map(&p->file->written, ret, TRAILER_MAP_ALL);
+    }
     while (p->missing < p->n_spans && p->spans[p->missing].end != 0)
         p->missing++;
     memset(ret, 0, TRAILER_MAP_MAX);

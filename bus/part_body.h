@@ -27,6 +27,6 @@ size_t part_body_got(const struct part *p, uint8_t *ret, size_t cap);
 /* What a trailer tells: the first chunk that is missing, and a map of those behind it. Bytes
  * written: as many as the last chunk that is there needs, one at least. */
 MUST_CHECK size_t part_body_map(struct part *p, uint64_t *ret_missing,
-                                uint8_t ret[static TRAILER_MAP_MAX]);
+                                uint8_t ret[static TRAILER_MAP_ALL]);
 /* Back from the store: what is not covered by the stored bytes counts as missing. ERR_NOMEM. */
 MUST_CHECK int part_body_load(struct part *p, const struct bus_in_row *row);

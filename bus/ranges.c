@@ -147,8 +147,10 @@ size_t ranges_map(const struct ranges *r, uint8_t *map, size_t cap)
     for (uint32_t i = begins(r); i < r->n; i++) {
         uint64_t bit = r->v[i].first - missing - 1;
         uint64_t end = r->v[i].last - missing; /* one behind the last */
-        if (bit / 8 >= cap)
-            break; /* told when the first missing one has come */
+        if (bit / 8 >= cap) {
+            bytes = cap; /* there is more than it tells */
+            break;
+        }
         for (end = MIN(end, cap * 8); bit < end; bit++) {
             map[bit / 8] = (uint8_t)(map[bit / 8] | 1u << bit % 8);
             bytes = (size_t)(bit / 8 + 1);

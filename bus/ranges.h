@@ -44,7 +44,7 @@ uint32_t ranges_solid(const struct ranges *r);
 uint32_t ranges_missing(const struct ranges *r); /* index of the first chunk that is not there */
 uint64_t ranges_bytes(const struct ranges *r);
 /* Bit 0 of byte 0 is the chunk behind the first missing one. Bytes written: as many as the last
- * chunk that is there needs, one at least. */
+ * chunk that is there needs, one at least; all of them where there is more behind the map. */
 MUST_CHECK size_t ranges_map(const struct ranges *r, uint8_t *map, size_t cap);
 
 /* For the store. buf: RANGES_ENTRY bytes for each. */

@@ -27,7 +27,7 @@ static struct trailer status_trailer(enum trailer_status status)
 
 void answer_init(struct bus *b, struct part *p, enum trailer_status status, usec_t now)
 {
-    uint8_t map[TRAILER_MAP_MAX];
+    uint8_t map[TRAILER_MAP_ALL];
     struct pkt *ack = msg_init_ack(&p->id, p->reply, p->len, p->topic_len);
     if (p->ours) {
         struct trailer t = status_trailer(status);
@@ -56,17 +56,35 @@ void answer_complete(struct bus *b, const struct ip6 *from, const struct ip6 *to
     status_ack(b, from, to, i, i->trailer.there ? &t : NULL);
 }
 
+static struct trailer busy_trailer(void)
+{
+    struct trailer t = status_trailer(TRAILER_BUSY);
+    t.has_wait = true;
+    t.wait_ms = PART_BUSY_MS;
+    return t;
+}
+
 void answer_busy(struct bus *b, const struct ip6 *from, const struct ip6 *to,
                  const struct msg_packet *i)
 {
     b->stats.refused_limit++;
     if (!i->trailer.there)
         return;
-    struct trailer t = status_trailer(TRAILER_BUSY);
-    t.has_wait = true;
-    t.wait_ms = PART_BUSY_MS;
+    struct trailer t = busy_trailer();
     b->stats.told_busy++;
     status_ack(b, from, to, i, &t);
+}
+
+void answer_part_busy(struct bus *b, const struct part *p)
+{
+    b->stats.refused_limit++;
+    if (!p->ours)
+        return;
+    struct trailer t = busy_trailer();
+    b->stats.told_busy++;
+    answer_ack(b, &p->dst, &p->src,
+               msg_with_trailer(msg_init_ack(&p->id, p->reply, p->len, p->topic_len), &t),
+               p->init_echo);
 }
 
 void answer_refused(struct bus *b, const struct ip6 *from, const struct ip6 *to,
@@ -109,7 +127,7 @@ bool sack_next(struct bus *b, struct bus_out *ret)
 {
     struct part *p;
     while ((p = list_first(&b->parts.sacks, struct part, sack))) {
-        uint8_t map[TRAILER_MAP_MAX];
+        uint8_t map[TRAILER_MAP_ALL];
         struct trailer t = {.has_map = true};
         sack_stop(b, p);
         t.map = wire_rd_of(map, part_body_map(p, &t.missing, map));

@@ -54,6 +54,7 @@ static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
     op->in.recv_ms = p->recv_ms;
     memcpy(op->in.sum, p->sum, sizeof(op->in.sum));
     op->in.body = p->body;
+    op->in.file = p->file ? p->file->number : 0;
     op->has_seen = true;
     seen_fill(b, p, &op->seen, b->next_at);
     p->seen_ms = op->seen.expire_ms;
@@ -62,15 +63,22 @@ static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
 
 bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op)
 {
-    if (!p->finishing && p->version == p->durable)
+    bool ready = p->finishing && (!p->file || p->file->summed);
+    if (!ready && !p->file && p->version == p->durable)
         return false;
     op->has_in = true;
     row_fill(p, &op->in);
-    p->flying = p->version;
-    if (p->finishing) {
+    if (ready) {
+        p->flying = p->version;
         ready_fill(b, p, op);
         return true;
     }
+    if (p->file) {
+        op->kind = BUS_STORE_IN_PART;
+        op->in.file = p->file->number;
+        return part_file_fill_row(b, p, &op->in);
+    }
+    p->flying = p->version;
     b->lent_body = part_body_snapshot(p);
     if (!b->lent_body)
         return false; /* nothing is acknowledged, everything comes again */
@@ -109,9 +117,11 @@ static void complete(struct bus *b, struct part *p, struct instant now)
         m->recv_ms = p->recv_ms;
         m->len = p->len;
         m->payload = blob_ref(p->body);
+        m->file = p->file ? p->file->number : 0;
         if (inbox_add(b, m, now) != OK)
             in_msg_unref(b, m); /* no memory: it is in the store, and comes with the next start */
     }
+    part_file_free(b, p, true);
     part_free(b, p, now.mono);
 }
 
@@ -133,26 +143,34 @@ void part_stored(struct bus *b, struct part *p, const struct bus_store_result *r
             return;
         }
         p->finishing = false;
+        if (p->file)
+            p->file->summed = false;
         blob_unref(p->body);
         p->body = NULL;
         forget_held(b, p);
         return;
     }
     if (res->rc != OK) {
+        if (p->file)
+            part_file_row_failed(p);
         if (!p->finishing) /* else the operation that follows covers all of it */
             forget_held(b, p);
         return;
     }
     p->durable = p->flying;
     part_acks_release(b, p, p->durable, now.mono);
-    if (!p->finishing && !p->ours)
+    if (!p->finishing && !p->ours && p->file)
+        part_file_hold_settle(b, p, now.mono);
+    else if (!p->finishing && !p->ours)
         part_hold_settle(b, p, now.mono);
 }
 
 int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now)
 {
     int64_t left_ms = MIN(row->expire_ms - bus_run_ms(b, now), (int64_t)PART_LIFE_MS);
-    if (row->len > MSG_LEN_MAX || left_ms <= 0 || part_find(b, &row->src, &row->id)) {
+    bool lost = row->len > MSG_LEN_MAX && row->file == 0;
+    if (lost || row->len > MSG_LEN_CEILING || left_ms <= 0 || part_find(b, &row->src, &row->id)) {
+        bus_file_drop(b, row->file);
         bus_note(b, BUS_STORE_IN_DROP, row->seq, &row->id, &row->dst);
         return OK;
     }
@@ -169,7 +187,8 @@ int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now)
     memcpy(p->src_key, row->src_key, sizeof(p->src_key));
     p->recv_ms = row->recv_ms;
     p->expire_ms = row->expire_ms;
-    int rc = part_body_load(p, row);
+    p->heard_at = now.mono;
+    int rc = p->file ? part_file_load(p, row) : part_body_load(p, row);
     if (rc < 0) {
         part_free(b, p, now.mono);
         return rc;

@@ -52,7 +52,9 @@ void part_free(struct bus *b, struct part *p, usec_t now)
     heap_del(&b->parts.holds, &p->hold);
     list_del(&p->sack);
     b->parts.count--;
-    b->parts.bytes -= p->len;
+    if (!p->file)
+        b->parts.bytes -= p->len;
+    part_file_free(b, p, false);
     p->node->parts--;
     topic_release(b, p->tq, p->len);
     node_settle(&b->nodes, p->node, now);
@@ -63,7 +65,7 @@ void part_free(struct bus *b, struct part *p, usec_t now)
     free(p);
 }
 
-static void part_drop(struct bus *b, struct part *p, usec_t now)
+void part_give_up(struct bus *b, struct part *p, usec_t now)
 {
     if (p->row)
         bus_note(b, BUS_STORE_IN_DROP, p->seq, &p->id, &p->dst);
@@ -91,23 +93,26 @@ struct part *part_new(struct bus *b, struct node *n, const struct msg_id *id, ui
     p->topic_len = (uint8_t)topic_len;
     wire_copy(&topic, p->topic, topic_len);
     p->tq = topic_reserve(b, p->topic, p->topic_len, len);
+    p->node = n;
+    p->len = len;
+    bool large = len > MSG_LEN_MAX;
     if (!p->tq || timer_add(&b->parts.expires, &p->expire) != OK ||
-        timer_add(&b->parts.holds, &p->hold) != OK) {
+        timer_add(&b->parts.holds, &p->hold) != OK || (large && part_file_new(b, p) != OK)) {
+        heap_del(&b->parts.holds, &p->hold);
         heap_del(&b->parts.expires, &p->expire);
         topic_release(b, p->tq, len);
         free(p);
         return NULL;
     }
     p->op.owner = OP_PART;
-    p->node = n;
     p->id = *id;
-    p->len = len;
     p->full = len == 0;
     p->version = 1;
-    sparse_init(&p->data, len);
+    if (!large)
+        sparse_init(&p->data, len);
     hmap_add(&b->parts.map, &p->hash, key_hash(b, n->key, id));
     b->parts.count++;
-    b->parts.bytes += len;
+    b->parts.bytes += large ? 0 : len;
     n->parts++;
     node_settle(&b->nodes, n, now);
     return p;
@@ -187,14 +192,17 @@ static bool part_allowed(struct bus *b, const struct node *n, const struct msg_p
     uint64_t len = i->len;
     uint8_t topic_len = (uint8_t)wire_left(&i->topic);
     return b->store_flying < BUS_STORE_MAX && n->parts < b->limits.in_parts_node &&
-           b->parts.bytes + len <= b->limits.in_parts_bytes &&
+           (len > MSG_LEN_MAX ? part_file_allowed(b, n, len, !i->trailer.there)
+                              : b->parts.bytes + len <= b->limits.in_parts_bytes) &&
            inbox_room(b, i->topic.p, topic_len, len) && seen_room(&b->seen, b->parts.count, now);
 }
 
 static void init_again(struct bus *b, struct part *p, const struct msg_packet *i, usec_t now)
 {
     part_learn(b, p, i, now);
-    if (p->ours) {
+    if (p->file) {
+        part_file_init_again(b, p, now);
+    } else if (p->ours) {
         if (!p->finishing && now - p->init_acked_at >= PART_INIT_GAP)
             answer_init(b, p, TRAILER_RESUMED, now);
     } else if (p->durable == 0 || p->finishing) {
@@ -218,7 +226,9 @@ static void init_first(struct bus *b, struct part *p, const struct ip6 *src, con
     p->life_end = now.mono + PART_LIFE_MS * USEC_MS;
     timer_set(&b->parts.expires, &p->expire, p->life_end);
     part_learn(b, p, i, now.mono);
-    if (p->ours) {
+    if (p->file) {
+        op_want(&b->ops, &p->file->op);
+    } else if (p->ours) {
         answer_init(b, p, TRAILER_NEW, now.mono);
     } else {
         p->init_held = true;
@@ -240,7 +250,7 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
     }
     if (i->trailer.there)
         kin_set(&b->kins, n->key, KIN_OURS, now.mono);
-    if (i->len > MSG_LEN_MAX) {
+    if (i->len > MIN(b->limits.len_max, MSG_LEN_CEILING)) {
         b->stats.refused_limit++;
         answer_refused(b, dst, src, i);
         return;
@@ -255,7 +265,7 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
         return;
     }
     if (p)
-        part_drop(b, p, now.mono);
+        part_give_up(b, p, now.mono);
     if (answer_seen(b, src, dst, i, now.mono))
         return;
     if (!bus_admits(b, src, src_key, &i->id, i->reply, i->topic.p, wire_left(&i->topic))) {
@@ -273,7 +283,7 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
 
 /* --- CHUNK -------------------------------------------------------------------------------- */
 
-static void chunk_ack(struct bus *b, const struct part *p, const struct held_ack *a)
+void part_chunk_ack(struct bus *b, const struct part *p, const struct held_ack *a)
 {
     answer_ack(b, &p->dst, &p->src, msg_chunk_ack(&p->id, a->index, a->offset, a->size), a->echo);
 }
@@ -295,9 +305,9 @@ static bool chunk_known(const struct part *p, const struct msg_packet *c)
            sparse_has(&p->data, s->offset, c->data, (uint32_t)c->data_len);
 }
 
-static int ack_hold(struct part *p, const struct msg_packet *c)
+int part_ack_hold(struct part *p, const struct msg_packet *c, uint32_t max)
 {
-    if (p->n_acks == PART_ACKS_MAX)
+    if (p->n_acks >= max)
         return ERR_LIMIT;
     if (p->n_acks == p->cap_acks) {
         uint32_t cap = p->cap_acks ? p->cap_acks * 2 : 4;
@@ -339,7 +349,7 @@ static void chunk_of_ours(struct bus *b, struct part *p, const struct msg_packet
     if (p->one_by_one) {
         struct held_ack a = {
             .index = c->index, .offset = c->offset, .size = c->size, .echo = c->echo};
-        chunk_ack(b, p, &a);
+        part_chunk_ack(b, p, &a);
     } else {
         sack_note(b, p, c, known || p->full, now);
     }
@@ -353,6 +363,10 @@ void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *c
         b->stats.ignored++;
         return;
     }
+    if (p->file) {
+        part_file_chunk(b, p, c, now.mono);
+        return;
+    }
     bool known = chunk_known(p, c);
     if (p->ours) {
         chunk_of_ours(b, p, c, known, now.mono);
@@ -361,14 +375,14 @@ void recv_chunk(struct bus *b, const struct ip6 *src, const struct msg_packet *c
     if (known && p->version == p->durable && !p->finishing) {
         struct held_ack a = {
             .index = c->index, .offset = c->offset, .size = c->size, .echo = c->echo};
-        chunk_ack(b, p, &a);
+        part_chunk_ack(b, p, &a);
         return;
     }
     if (!known && (p->finishing || part_body_put(p, c) != OK)) {
         b->stats.ignored++;
         return;
     }
-    if (ack_hold(p, c) != OK) {
+    if (part_ack_hold(p, c, PART_ACKS_MAX) != OK) {
         b->stats.refused_limit++;
         return;
     }
@@ -386,7 +400,7 @@ void part_acks_release(struct bus *b, struct part *p, uint64_t version, usec_t n
     if (p->init_held)
         answer_init(b, p, TRAILER_RESUMED, now);
     while (n < p->n_acks && p->acks[n].version <= version)
-        chunk_ack(b, p, &p->acks[n++]);
+        part_chunk_ack(b, p, &p->acks[n++]);
     p->n_acks -= n;
     if (n > 0 && p->n_acks > 0)
         memmove(p->acks, p->acks + n, p->n_acks * sizeof(*p->acks));
@@ -399,12 +413,24 @@ void part_done_ack(struct bus *b, const struct part *p)
     answer_ack(b, &p->dst, &p->src, msg_done_ack(&p->id, p->done_count, p->sum), p->done_echo);
 }
 
+bool part_known(struct bus *b, struct part *p, struct instant now)
+{
+    const struct seen_entry *e = seen_find_sum(&b->seen, p->node->key, &p->id, p->sum, now.mono);
+    if (!e || e->reply != p->reply)
+        return false;
+    b->stats.duplicates++; /* a reply that was transferred again: known and durable */
+    part_acks_release(b, p, p->version, now.mono);
+    part_done_ack(b, p);
+    part_give_up(b, p, now.mono);
+    return true;
+}
+
 void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
                const struct msg_packet *d, struct instant now)
 {
     struct part *p = part_find(b, src, &d->id);
-    struct seen_entry *e = seen_find_sum(&b->seen, ip6_node(src), &d->id, d->sum, now.mono);
     if (!p) {
+        struct seen_entry *e = seen_find_sum(&b->seen, ip6_node(src), &d->id, d->sum, now.mono);
         if (!e) {
             b->stats.ignored++;
             return;
@@ -424,8 +450,8 @@ void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
         b->stats.refused_rate++;
         return;
     }
-    struct blob *body = part_body_check(p, d->count, d->sum);
-    if (!body) {
+    struct blob *body = p->file ? NULL : part_body_check(p, d->count, d->sum);
+    if (p->file ? !part_file_complete(p, d->count) : !body) {
         if (p->ours && p->unacked > 0)
             sack_now(b, p); /* what is missing */
         b->stats.ignored++;
@@ -435,19 +461,14 @@ void recv_done(struct bus *b, const struct ip6 *src, const struct ip6 *dst,
     p->done_echo = d->echo;
     p->done_count = d->count;
     memcpy(p->sum, d->sum, sizeof(p->sum));
-    if (e && e->reply == p->reply) { /* a reply that was transferred again: known and durable */
-        b->stats.duplicates++;
-        part_acks_release(b, p, p->version, now.mono);
-        part_done_ack(b, p);
-        part_drop(b, p, now.mono);
+    if (!p->file && part_known(b, p, now))
         return;
-    }
     p->finishing = true;
     if (p->ours)
         sack_stop(b, p);
     else
         timer_set(&b->parts.holds, &p->hold, TIMER_IDLE);
-    op_want(&b->ops, &p->op);
+    op_want(&b->ops, p->file ? &p->file->op : &p->op);
 }
 
 void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *a,
@@ -455,7 +476,7 @@ void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *a
 {
     struct part *p = part_find(b, src, &a->id);
     if (p && !p->ready_flying)
-        part_drop(b, p, now.mono);
+        part_give_up(b, p, now.mono);
     else
         b->stats.ignored++;
 }
@@ -505,6 +526,8 @@ void parts_tick(struct bus *b, struct instant now)
         struct part *p = container_of(h, struct part, hold);
         if (p->ours)
             sack_now(b, p);
+        else if (p->file)
+            part_file_hold_over(b, p);
         else
             op_want(&b->ops, &p->op);
     }
@@ -516,7 +539,7 @@ void parts_tick(struct bus *b, struct instant now)
         else if (end > now.mono)
             timer_set(&b->parts.expires, h, end);
         else
-            part_drop(b, p, now.mono);
+            part_give_up(b, p, now.mono);
     }
 }
 

@@ -63,6 +63,7 @@ struct part {
     int64_t recv_ms, expire_ms;
     uint32_t len;
 
+    struct part_file *file; /* of a large one: where its bytes are; else: */
     struct sparse data;
     struct span *spans; /* by chunk index */
     uint32_t n_spans, cap_spans;
@@ -111,8 +112,10 @@ struct part {
 struct parts {
     struct hmap map;
     struct heap expires, holds;
-    struct list sacks;     /* parts whose CHUNK ACK is due */
-    uint64_t count, bytes; /* bytes: announced */
+    struct list sacks;          /* parts whose CHUNK ACK is due */
+    uint64_t count, bytes;      /* bytes: announced, of those in memory */
+    uint64_t files, file_bytes; /* large ones, announced */
+    uint64_t write_bytes;       /* of these in memory */
 };
 
 MUST_CHECK int parts_init(struct bus *b);
@@ -140,6 +143,14 @@ void part_free(struct bus *b, struct part *p, usec_t now);
 /* The version is durable: ACKs that waited for it leave. */
 void part_acks_release(struct bus *b, struct part *p, uint64_t version, usec_t now);
 void part_done_ack(struct bus *b, const struct part *p);
+void part_chunk_ack(struct bus *b, const struct part *p, const struct held_ack *a);
+/* Its ACK is held. ERR_LIMIT, ERR_NOMEM: the chunk will come again. */
+MUST_CHECK int part_ack_hold(struct part *p, const struct msg_packet *c, uint32_t max);
+/* Its checksum is right: is it one that was received before? Then its sender learns it, and it is
+ * gone. */
+bool part_known(struct bus *b, struct part *p, struct instant now);
+/* With its row and its file. */
+void part_give_up(struct bus *b, struct part *p, usec_t now);
 /* Held ACKs: when do they ask for a commit? */
 void part_hold_settle(struct bus *b, struct part *p, usec_t now);
 

@@ -13,6 +13,11 @@
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
 
+/* Chunks acknowledged between two notes of it: 1 in so many of the message, within these. */
+#define PROGRESS_SHARE 256u
+#define PROGRESS_MIN   200u
+#define PROGRESS_MAX   3200u /* 4 MiB */
+
 /* --- progress ----------------------------------------------------------------------------- */
 
 static void done_wait(struct bus *b, struct out_msg *m, enum out_ask ask)
@@ -61,7 +66,7 @@ static void enter_sending(struct bus *b, struct out_msg *m, struct instant now)
 {
     out_msg_set(m, OUT_SENDING);
     send_hold_end(m);
-    m->packets &= (unsigned)~OUT_SEND_INIT;
+    m->packets &= ~(unsigned)(OUT_SEND_INIT | OUT_SEND_PROBE);
     m->late_init = m->busy = false;
     m->node->busy_until = 0;
     send_arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
@@ -96,6 +101,14 @@ static void learn(struct bus *b, struct out_msg *m, const struct msg_packet *p, 
 /* Begun at a node that says nothing of what it has. */
 static void begun_plain(struct bus *b, struct out_msg *m, struct instant now)
 {
+    if (m->len > b->limits.len_plain_max && !m->forced) {
+        bus_control(b, &m->src, &m->dst, msg_abort(&m->id));
+        b->stats.sent_abort++;
+        b->stats.out_too_large++;
+        m->reason = OUT_REASON_TOO_LARGE;
+        outbox_finish(b, m, OUT_ABORTED, now);
+        return;
+    }
     chunks_forget(m, m->init_at); /* a second INIT makes it forget what came before */
     if (m->done_stored) {         /* it may have been delivered by then: at-most-once */
         send_hold_end(m);
@@ -229,6 +242,33 @@ static void find_lost(struct bus *b, struct node *n, struct instant now)
     }
 }
 
+/* A plain receiver cannot be asked what it has: what it acknowledged is noted, so that a restart of
+ * this node repeats little. */
+static void note_progress(struct bus *b, struct out_msg *m, usec_t now)
+{
+    uint32_t share = (uint32_t)(m->plan.count / PROGRESS_SHARE);
+    uint32_t step = MAX(PROGRESS_MIN, MIN(share, PROGRESS_MAX));
+    if (m->acked < m->stored_acked) /* it began anew */
+        m->stored_acked = 0;
+    bool due = now - m->stored_at >= USEC_SEC || m->acked - m->stored_acked >= step;
+    if (!due || (m->store | m->store_flying))
+        return;
+    m->stored_acked = m->acked;
+    m->stored_at = now;
+    m->store |= OUT_STORE_ACKED;
+    op_want(&b->ops, &m->op);
+}
+
+static void go_on(struct bus *b, struct out_msg *m, struct instant now)
+{
+    send_arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
+    if (m->file == 0)
+        return;
+    send_requeue(b, m); /* it may have waited for this one */
+    if (!send_to_ours(b, m, now))
+        note_progress(b, m, now.mono);
+}
+
 void send_chunk_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
                     struct instant now)
 {
@@ -243,12 +283,15 @@ void send_chunk_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p
         return;
     }
     bool counts = chunk_acked(m, p->index, true, now.mono);
+    bool resumed = m->resumes && m->state == OUT_INIT_SENT;
     if (p->trailer.has_map && send_to_ours(b, m, now))
         counts |= chunks_acked(m, &p->trailer, now.mono) > 0;
     if (counts)
         answered(m, now);
     if (m->state == OUT_INIT_SENT) {
-        if (m->inits > 0) {
+        if (m->inits > 0 || resumed) {
+            b->stats.resumed += resumed;
+            m->resumes = false;
             answered(m, now);
             enter_sending(b, m, now);
         }
@@ -256,7 +299,7 @@ void send_chunk_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p
         if (m->acked == m->plan.count)
             all_acked(b, m, now);
         else
-            send_arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
+            go_on(b, m, now);
     }
     find_lost(b, n, now);
     node_ready(&b->nodes, n);

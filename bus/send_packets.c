@@ -87,7 +87,12 @@ static struct pkt *chunk_packet(struct bus *b, const struct out_msg *m, uint64_t
 {
     uint64_t offset = chunk_offset(&m->plan, index);
     b->stats.sent_chunk++;
-    return msg_chunk(&m->id, index, offset, m->body->data + offset, chunk_size(&m->plan, index));
+    uint32_t size = chunk_size(&m->plan, index);
+    if (m->file == 0)
+        return msg_chunk(&m->id, index, offset, m->body->data + offset, size);
+    uint8_t data[MSG_CHUNK_DATA];
+    send_file_get(m->data, offset, data, size);
+    return msg_chunk(&m->id, index, offset, data, size);
 }
 
 /* Chunk 0 once more, to see whether it is answered; outside of the window and its accounts. */
@@ -95,7 +100,9 @@ static struct pkt *emit_probe(struct bus *b, struct out_msg *m, usec_t now)
 {
     m->packets &= (unsigned)~OUT_SEND_PROBE;
     b->stats.retransmits++;
-    m->chunks[0].sends = 2; /* its ACK is no sample of the round trip any more */
+    struct out_chunk *c = chunk_at(m, 0);
+    if (c)
+        c->sends = 2; /* its ACK is no sample of the round trip any more */
     timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
     return chunk_packet(b, m, 0);
 }
@@ -109,18 +116,23 @@ static bool line_waits(const struct line *l)
 static bool more_chunks(const struct out_msg *m)
 {
     const struct node *n = m->node;
-    const struct line *own = out_line(m), *other = &n->lines[out_line_kind(m) ^ 1];
+    const struct line *own = out_line(m);
     bool alone = own->chunks.next == own->chunks.prev; /* m itself, or none */
-    return chunks_waiting(m) || !alone || own->waiting > 0 || line_waits(other);
+    bool others = false;
+    for (size_t i = 0; i < LINES; i++)
+        others = others || (&n->lines[i] != own && line_waits(&n->lines[i]));
+    return chunks_waiting(m) || !alone || own->waiting > 0 || others;
 }
 
 /* Small messages are first, but large ones have their part when they wait. */
 static void count_turn(struct node *n, const struct out_msg *m)
 {
     if (out_line_kind(m) == LINE_SMALL)
-        n->small_run += line_waits(&n->lines[LINE_LARGE]);
+        n->small_run += line_waits(&n->lines[LINE_LARGE]) || line_waits(&n->lines[LINE_FILE]);
     else
         n->small_run -= MIN(n->small_run, SEND_SMALL_TURNS);
+    if (out_line_kind(m) != LINE_SMALL) /* the two kinds of large ones take turns */
+        n->file_turn = out_line_kind(m) == LINE_LARGE;
 }
 
 static struct pkt *emit_chunk(struct bus *b, struct out_msg *m, struct out_chunk *c, usec_t now)
@@ -138,7 +150,7 @@ static struct pkt *emit_chunk(struct bus *b, struct out_msg *m, struct out_chunk
     count_turn(n, m);
     if (m->unsent > 0) {
         m->unsent--;
-        n->unsent--;
+        out_line(m)->unsent--;
     }
     if (!timer_armed(&m->timer))
         timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
@@ -166,6 +178,10 @@ static struct pkt *emit(struct bus *b, struct out_msg *m, usec_t now)
 {
     struct pkt *p = NULL;
     struct out_chunk *c = NULL;
+    if (!send_data_ready(b, m)) {
+        send_requeue(b, m);
+        return NULL;
+    }
     if (m->packets & OUT_SEND_INIT)
         p = emit_init(b, m, now);
     else if (m->packets & OUT_SEND_PROBE)
@@ -174,6 +190,11 @@ static struct pkt *emit(struct bus *b, struct out_msg *m, usec_t now)
         p = emit_done(b, m, now);
     else if ((c = chunks_next(m)))
         p = emit_chunk(b, m, c, now);
+    if (!p && !c && chunks_waiting(m)) { /* no memory for its record: in a while */
+        list_del(&m->send);
+        send_arm(b, m, now + OUTBOX_RETRY);
+        return NULL;
+    }
     if (c && ++m->turn >= SEND_TURN) { /* behind the others */
         m->turn = 0;
         list_del(&m->send);
@@ -199,10 +220,12 @@ static bool window_open(struct bus *b, struct node *n, uint32_t chunks, usec_t n
 static bool slot_left(struct bus *b, struct node *n, enum line_kind kind)
 {
     uint32_t own = b->limits.out_transfers_node, all = b->limits.out_transfers;
-    if (kind == LINE_LARGE) {
+    if (kind != LINE_SMALL) {
         own -= own / SEND_SMALL_SLOTS;
         all -= all / SEND_SMALL_SLOTS;
     }
+    if (kind == LINE_FILE)
+        own = MIN(own, b->limits.out_files_node);
     if (n->n_active >= b->limits.out_transfers_node || n->lines[kind].n_active >= own)
         return false;
     n->starving = b->nodes.n_active >= all; /* the caller moves it */
@@ -251,7 +274,7 @@ static struct out_msg *line_next(struct bus *b, struct node *n, enum line_kind k
                                  struct instant now, bool *ret_wait)
 {
     struct out_msg *m = list_first(&n->lines[kind].chunks, struct out_msg, send);
-    if (!m || n->unsent < (uint64_t)n->flow.window * 2 + SEND_AHEAD) {
+    if (!m || n->lines[kind].unsent < (uint64_t)n->flow.window * 2 + SEND_AHEAD) {
         struct out_msg *next = start_next(b, n, kind, now, ret_wait);
         if (next || !m)
             return next;
@@ -270,10 +293,13 @@ static struct out_msg *choose(struct bus *b, struct node *n, struct instant now)
         choose_whole(b, m, now.mono);
         return m;
     }
-    enum line_kind first = n->small_run >= SEND_SMALL_TURNS ? LINE_LARGE : LINE_SMALL;
-    m = line_next(b, n, first, now, &wait);
-    if (!m && !wait)
-        m = line_next(b, n, first ^ 1, now, &wait);
+    enum line_kind large = n->file_turn ? LINE_FILE : LINE_LARGE;
+    enum line_kind other = n->file_turn ? LINE_LARGE : LINE_FILE;
+    bool first = n->small_run < SEND_SMALL_TURNS; /* the small ones */
+    const enum line_kind order[LINES] = {first ? LINE_SMALL : large, first ? large : other,
+                                         first ? other : LINE_SMALL};
+    for (size_t i = 0; i < LINES && !m && !wait; i++)
+        m = line_next(b, n, order[i], now, &wait);
     return m;
 }
 

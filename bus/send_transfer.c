@@ -37,14 +37,32 @@ static void line_up(struct out_msg *m, struct list *list)
         list_push_back(list, &m->send);
 }
 
+/* Is the data of this chunk in memory? Else it is being read, and send_requeue() follows. */
+static bool data_ready(struct bus *b, struct out_msg *m, uint64_t index, bool next)
+{
+    return m->file == 0 ||
+           send_file_ready(b, m, chunk_offset(&m->plan, index), chunk_size(&m->plan, index), next);
+}
+
+bool send_data_ready(struct bus *b, struct out_msg *m)
+{
+    if (m->packets & OUT_SEND_INIT)
+        return true;
+    if (m->packets & OUT_SEND_PROBE)
+        return data_ready(b, m, 0, false);
+    if (m->packets || !chunks_waiting(m))
+        return true;
+    return data_ready(b, m, chunks_first(m), list_empty(&m->lost));
+}
+
 void send_requeue(struct bus *b, struct out_msg *m)
 {
     struct node *n = m->node;
     if (n->burst != m) {
         struct list *list = NULL;
         if (m->packets)
-            list = &n->control;
-        else if (m->state == OUT_SENDING && chunks_waiting(m))
+            list = send_data_ready(b, m) ? &n->control : NULL;
+        else if (m->state == OUT_SENDING && chunks_waiting(m) && send_data_ready(b, m))
             list = &out_line(m)->chunks;
         line_up(m, list);
         if (!list)
@@ -124,17 +142,32 @@ bool send_is_eager(const struct out_msg *m, usec_t now)
            n->answered_at != 0 && now - n->answered_at <= NODE_FRESH && n->unanswered == 0;
 }
 
+/* Was its transfer to a plain receiver under way before a restart? Then INIT would throw away what
+ * is there; such progress is stored of no other. */
+static bool resume_plain(struct bus *b, struct out_msg *m, struct instant now)
+{
+    bool known = m->progress && !send_to_ours(b, m, now) &&
+                 chunks_load(m, m->progress->data, m->progress->len);
+    blob_unref(m->progress);
+    m->progress = NULL;
+    return known;
+}
+
 int send_start(struct bus *b, struct out_msg *m, struct instant now)
 {
     struct node *n = m->node;
     int rc = chunks_make(m, MSG_CHUNK_DATA);
-    if (rc < 0)
+    if (rc == OK && m->file != 0)
+        rc = send_file_new(b, m);
+    if (rc < 0) {
+        chunks_free(m);
         return rc;
+    }
     outbox_started(b, m);
     list_push_back(&n->active, &m->link);
     m->slot = true;
     m->unsent = (uint32_t)m->plan.count;
-    n->unsent += m->unsent;
+    out_line(m)->unsent += m->unsent;
     out_line(m)->n_active++;
     n->n_active++;
     b->nodes.n_active++;
@@ -143,6 +176,11 @@ int send_start(struct bus *b, struct out_msg *m, struct instant now)
         out_msg_set(m, OUT_DONE_SENT);
         m->ask = m->plan.count > 0 ? OUT_ASK_PROBE : OUT_ASK_DONE;
         m->packets = m->plan.count > 0 ? OUT_SEND_PROBE : OUT_SEND_DONE;
+        m->probes = 1;
+    } else if (resume_plain(b, m, now)) {
+        out_msg_set(m, OUT_INIT_SENT);
+        m->packets = OUT_SEND_PROBE;
+        m->resumes = true;
         m->probes = 1;
     } else {
         out_msg_set(m, OUT_INIT_SENT);
@@ -168,7 +206,8 @@ void send_stop(struct bus *b, struct out_msg *m)
     if (n->burst == m)
         n->burst = NULL;
     chunks_reset(m, OUT_CHUNK_ACKED);
-    n->unsent -= m->unsent;
+    send_file_free(b, m);
+    out_line(m)->unsent -= m->unsent;
     m->unsent = 0;
     send_hold_end(m);
     list_del(&m->send);
@@ -214,6 +253,19 @@ static bool may_be_ours(const struct bus *b, const struct out_msg *m, struct ins
 static void init_timer(struct bus *b, struct out_msg *m, struct instant now)
 {
     send_hold_end(m);
+    if (m->resumes && m->probes < SEND_PROBES) {
+        m->probes++;
+        doubled(m);
+        m->packets = OUT_SEND_PROBE;
+        send_requeue(b, m);
+        return;
+    }
+    if (m->resumes) { /* it knows nothing of it any more */
+        m->resumes = false;
+        m->doublings = 0;
+        send_restart(b, m, false);
+        return;
+    }
     if (m->busy) { /* it was told to wait */
         m->busy = false;
         send_restart(b, m, false);
@@ -236,20 +288,10 @@ static void init_timer(struct bus *b, struct out_msg *m, struct instant now)
 static void sending_timer(struct bus *b, struct out_msg *m, struct instant now)
 {
     usec_t age = send_timeout(m);
-    usec_t oldest = TIMER_IDLE;
-    bool lost = false;
-    for (uint64_t i = 0; i < m->plan.count; i++) {
-        struct out_chunk *c = &m->chunks[i];
-        if (c->state != OUT_CHUNK_SENT)
-            continue;
-        if (now.mono - c->stamp.sent >= age) {
-            chunk_lost(m, c);
-            lost = true;
-        } else {
-            oldest = MIN(oldest, c->stamp.sent + age);
-        }
-    }
-    if (!lost) {
+    uint32_t lost = 0;
+    usec_t oldest = chunks_overdue(m, now.mono - age, &lost);
+    oldest = oldest == USEC_NEVER ? TIMER_IDLE : oldest + age;
+    if (lost == 0) {
         send_arm(b, m, oldest);
         send_requeue(b, m);
         return;
@@ -380,7 +422,7 @@ static void ask_now(struct bus *b, struct node *n, struct instant now)
 {
     list_foreach (l, &n->active) {
         struct out_msg *m = list_entry(l, struct out_msg, link);
-        if (m->store || m->store_flying || m->busy)
+        if (out_msg_storing(m) || m->busy)
             continue;
         m->doublings = 0;
         if (m->state == OUT_SENDING)
@@ -465,7 +507,7 @@ void send_retry(struct bus *b, struct out_msg *m, struct instant now)
         return;
     }
     n->unanswered = 0;
-    if (m->state != OUT_QUEUED && !m->store && !m->store_flying) {
+    if (m->state != OUT_QUEUED && !out_msg_storing(m)) {
         m->doublings = 0;
         send_arm(b, m, now.mono);
     }
@@ -486,7 +528,7 @@ void send_rerouted(struct bus *b, struct node *n, struct instant now)
     list_foreach (l, &n->active) {
         struct out_msg *m = list_entry(l, struct out_msg, link);
         b->stats.rerouted++;
-        if (!m->store && !m->store_flying && !m->busy)
+        if (!out_msg_storing(m) && !m->busy)
             again(b, m, now);
     }
     node_ready(&b->nodes, n);

@@ -70,6 +70,8 @@ bool send_next(struct bus *b, struct bus_out *ret, struct instant now);
 /* m has packets or chunks to send, or has none any more: into the list of its node where it
  * belongs. */
 void send_requeue(struct bus *b, struct out_msg *m);
+/* Is the data of its next packet in memory? Else it is being read. */
+bool send_data_ready(struct bus *b, struct out_msg *m);
 /* The timer that follows a packet of m. */
 usec_t send_timeout(const struct out_msg *m);
 /* Does the receiver speak our extension, as far as we know? */

@@ -16,10 +16,12 @@ enum item {
     ITEM_MAP = 0x82,
     ITEM_WAIT = 0x83,
     ITEM_FEATURES_ACK = 0x84,
+    ITEM_MORE = 0x85,
 };
 
 static_assert(TRAILER_MAX >= HEAD_BYTES + (2 + 8) + (2 + MSG_SUM_BYTES) + (2 + 8) + (2 + 4) +
-                                 (2 + 4) + (2 + 1) + (2 + 8 + TRAILER_MAP_MAX) + (2 + 4),
+                                 (2 + 4) + (2 + 1) + (2 + 8 + TRAILER_MAP_MAX) + (2 + 4) +
+                                 TRAILER_MORE * (2 + TRAILER_MORE_MAX),
               "all items together");
 static_assert(8 + TRAILER_MAP_MAX == UINT8_MAX, "the longest item");
 
@@ -57,6 +59,12 @@ static void decode_item(uint8_t type, struct wire_rd *v, struct trailer *t)
         t->missing = wire_u64(v);
         t->map = wire_rest(v);
         break;
+    case ITEM_MORE:
+        if (t->n_more < TRAILER_MORE)
+            t->more[t->n_more++] = wire_rest(v);
+        else
+            wire_skip_rest(v);
+        break;
     case ITEM_WAIT:
         t->has_wait = true;
         t->wait_ms = wire_u32(v);
@@ -87,6 +95,27 @@ void trailer_decode(struct wire_rd r, struct trailer *ret)
     }
     if (t.there)
         *ret = t;
+}
+
+size_t trailer_map_len(const struct trailer *t)
+{
+    size_t n = wire_left(&t->map);
+    for (uint32_t i = 0; i < t->n_more; i++)
+        n += wire_left(&t->more[i]);
+    return n;
+}
+
+bool trailer_map_bit(const struct trailer *t, uint64_t bit)
+{
+    const struct wire_rd *r = &t->map;
+    uint64_t at = bit / 8;
+    for (uint32_t i = 0; at >= wire_left(r); i++) {
+        if (i == t->n_more)
+            return false;
+        at -= wire_left(r);
+        r = &t->more[i];
+    }
+    return r->p[at] >> bit % 8 & 1;
 }
 
 static void put_head(struct wire_wr *w, enum item type, size_t len)
@@ -128,11 +157,18 @@ size_t trailer_encode(const struct trailer *t, uint8_t ret[static TRAILER_MAX])
         wire_put_u8(&w, t->status);
     }
     if (t->has_map) {
-        size_t n = wire_left(&t->map);
-        assert(n <= TRAILER_MAP_MAX);
+        size_t left = wire_left(&t->map), n = MIN(left, TRAILER_MAP_MAX);
+        const uint8_t *p = t->map.p;
+        assert(left <= TRAILER_MAP_ALL);
         put_head(&w, ITEM_MAP, 8 + n);
         wire_put_u64(&w, t->missing);
-        wire_put(&w, t->map.p, n);
+        wire_put(&w, p, n);
+        while ((left -= n) > 0) {
+            p += n;
+            n = MIN(left, TRAILER_MORE_MAX);
+            put_head(&w, ITEM_MORE, n);
+            wire_put(&w, p, n);
+        }
     }
     if (t->has_wait)
         put_u32(&w, ITEM_WAIT, t->wait_ms);

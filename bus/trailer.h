@@ -14,10 +14,11 @@
 #include "base/wire.h"
 #include "bus/message.h"
 
-#define TRAILER_MAP_MAX                                                                            \
-    247                 /* bytes of the map of chunks: 1976 of them behind the first missing       \
-                         */
-#define TRAILER_MAX 352 /* bytes of the largest one we build */
+#define TRAILER_MAP_MAX  247u /* bytes of the map of chunks, 1976 of them behind the missing one */
+#define TRAILER_MORE     4u   /* items that go on with it: as many chunks as a window may have */
+#define TRAILER_MORE_MAX 255u
+#define TRAILER_MAP_ALL  (TRAILER_MAP_MAX + TRAILER_MORE * TRAILER_MORE_MAX)
+#define TRAILER_MAX      1400u /* bytes of the largest one we build */
 
 enum trailer_feature {
     TRAILER_SACK = 1,   /* one CHUNK ACK speaks for many chunks */
@@ -46,10 +47,15 @@ struct trailer {
     uint8_t status;             /* INIT ACK: enum trailer_status */
     uint64_t missing;           /* INIT ACK, CHUNK ACK: first chunk that is not there */
     struct wire_rd map;         /* behind it: bit 0 of byte 0 is chunk missing + 1; borrowed */
-    uint32_t wait_ms;           /* INIT ACK: BUSY */
+    struct wire_rd more[TRAILER_MORE]; /* decoded: what goes on with it */
+    uint32_t n_more;
+    uint32_t wait_ms; /* INIT ACK: BUSY */
 };
 
 /* What stands behind a body. `there` tells whether it was a trailer. */
 void trailer_decode(struct wire_rd r, struct trailer *ret);
-/* Bytes written; `map` may have up to TRAILER_MAP_MAX bytes (asserted). */
+/* The map with all that goes on with it: its bytes, and one bit, counted from 0. */
+size_t trailer_map_len(const struct trailer *t);
+bool trailer_map_bit(const struct trailer *t, uint64_t bit);
+/* Bytes written; `map` may have up to TRAILER_MAP_ALL bytes (asserted), `more` is not looked at. */
 MUST_CHECK size_t trailer_encode(const struct trailer *t, uint8_t ret[static TRAILER_MAX]);
