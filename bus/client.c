@@ -64,7 +64,7 @@ static int send_check(struct bus *b, const struct bus_send *m)
         return m->file.number != 0 ? ERR_INVAL : ERR_TOOBIG;
     if (m->file.number != 0 && m->in_memory)
         return ERR_TOOBIG;
-    if (m->file.number != 0 && m->file.len <= MSG_LEN_MAX)
+    if (m->file.number != 0 && (m->file.len <= MSG_LEN_MAX || m->in_memory))
         return ERR_INVAL; /* belongs into a row */
     if (m->file.len > MIN(b->limits.len_max, MSG_LEN_CEILING))
         return ERR_TOOBIG;

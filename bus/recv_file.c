@@ -288,8 +288,8 @@ bool part_file_fill_row(struct bus *b, struct part *p, struct bus_in_row *r)
     f->got_new = false;
     p->flying = MAX(f->synced_to, 1); /* INIT is version 1 */
     r->state = ranges_solid(&f->came) == p->len ? IN_PART_FULL : IN_PART;
-    r->expire_ms =
-        p->ours ? bus_run_ms(b, b->next_at) + (p->life_end - b->next_at.mono) / USEC_MS : p->expire_ms;
+    r->expire_ms = p->ours ? bus_run_ms(b, b->next_at) + (p->life_end - b->next_at.mono) / USEC_MS
+                           : p->expire_ms;
     if (p->init_has_sum)
         memcpy(r->sum, p->init_sum, sizeof(r->sum));
     b->lent_body = blob_ref(f->got); /* until bus_next() is called again */

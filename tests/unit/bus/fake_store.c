@@ -163,7 +163,9 @@ static void check_file(const struct fake_store *s, uint64_t number, uint64_t len
     if (number == 0)
         return;
     const struct fake_file *f = fake_file_find(s->spool, number);
-    assert(f);
+    assert(f || !whole); /* of a part that was given up meanwhile: its row goes too */
+    if (!f)
+        return;
     assert(!whole || fake_file_durable(f, 0, len));
     struct ranges r = {.v = NULL};
     assert(ranges_decode(&r, got, whole ? 0 : got_len, (uint32_t)len) == OK);
