@@ -241,8 +241,11 @@ void api_bus_answer(struct api *a, const struct bus_out *out)
 
     if (!p)
         return; /* the client went away */
-    if (p->kind == PENDING_SEND_WAIT && out->kind == BUS_OUT_ACCEPTED && out->rc == OK)
-        return; /* durable; now the reply */
+    bool waits = p->kind == PENDING_SEND_WAIT || p->kind == PENDING_PUSH_WAIT;
+    if (waits && out->kind == BUS_OUT_ACCEPTED && out->rc == OK) {
+        p->more.replayed = out->replayed;
+        return; /* accepted; now what it waits for */
+    }
     found = *p;
     p->more.tokens = NULL; /* found's now */
     pending_remove(a, p);
@@ -346,7 +349,7 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         call_out_list(a, q, r);
         break;
     case CALL_OUT_GET:
-        call_out_entry(a, q, m);
+        call_out_entry(a, q, r, m);
         break;
     case CALL_OUT_DELETE:
         call_out_cancel(a, q, m);

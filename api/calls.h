@@ -25,6 +25,7 @@ enum pending_kind {
     PENDING_CHANGE,    /* an operator's; leaves by: SETTLED */
     PENDING_PAYLOAD,   /* leaves by: BODY */
     PENDING_PUSH,      /* leaves by: ACCEPTED; from here on those around sending */
+    PENDING_PUSH_WAIT, /* leaves by: ACCEPTED that failed, STATUS, TAKEN (reply or time-out) */
     PENDING_OUT_ENTRY, /* leaves by: STATUS */
     PENDING_OUT_LIST,  /* leaves by: ENTRIES */
 };
@@ -41,6 +42,8 @@ struct asked {
 struct pending_more {
     struct bus_token *tokens; /* SETTLE: in the order in which they were asked; heap */
     bool partial;             /* PAYLOAD: only this range */
+    bool replayed;            /* PUSH_WAIT: the key was known */
+    bool wait_read;           /* PUSH_WAIT: until it is read, not only received */
     struct byte_range range;
 };
 
@@ -136,7 +139,8 @@ void call_inbox_change(struct api *a, const struct asked *q, const struct match 
 void lease_answer(struct api *a, const struct pending *p, const struct bus_out *out);
 
 void call_push(struct api *a, const struct asked *q, const struct http_request *r);
-void call_out_entry(struct api *a, const struct asked *q, const struct match *m);
+void call_out_entry(struct api *a, const struct asked *q, const struct http_request *r,
+                    const struct match *m);
 void call_out_cancel(struct api *a, const struct asked *q, const struct match *m);
 void call_out_retry(struct api *a, const struct asked *q, const struct match *m);
 void call_out_list(struct api *a, const struct asked *q, const struct http_request *r);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/json_message.h"
 #include "base/text.h"
 
 const char *out_state_str(enum out_state s)
@@ -73,7 +74,7 @@ static void put_word(struct json_out *o, const char *key, const char *word)
     json_quoted(o, word);
 }
 
-void json_accepted(struct json_out *o, const struct bus_status_info *s)
+static void put_accepted(struct json_out *o, const struct bus_status_info *s)
 {
     json_put(o, "{\"id\":");
     json_hex(o, s->id.b, MSG_ID_BYTES);
@@ -81,6 +82,22 @@ void json_accepted(struct json_out *o, const struct bus_status_info *s)
     put_word(o, "state", out_state_str(s->state));
     put_number(o, "createdMs", s->created_ms);
     put_number(o, "deadlineMs", s->deadline_ms);
+}
+
+void json_accepted(struct json_out *o, const struct bus_status_info *s)
+{
+    put_accepted(o, s);
+    json_put(o, "}");
+}
+
+void json_reached(struct json_out *o, const struct bus_status_info *s,
+                  const struct bus_message *reply, const uint8_t self_key[static MSG_KEY_BYTES])
+{
+    put_accepted(o, s);
+    if (reply) {
+        json_put(o, ",\"reply\":");
+        json_message(o, reply, self_key);
+    }
     json_put(o, "}");
 }
 
@@ -111,6 +128,7 @@ void json_out_entry(struct json_out *o, const struct bus_status_info *s)
     put_word(o, "state", out_state_str(s->state));
     if (*reason_str(s->reason))
         put_word(o, "reason", reason_str(s->reason));
+    put_number(o, "index", bus_out_index(s->state));
     put_number(o, "createdMs", s->created_ms);
     put_number(o, "deadlineMs", s->deadline_ms);
     if (s->final_ms > 0)

@@ -10,6 +10,9 @@ const char *out_state_str(enum out_state s);
 unsigned out_states_of(const char *word);
 
 void json_accepted(struct json_out *o, const struct bus_status_info *s);
+/* reply: of a node with this key; NULL: none. */
+void json_reached(struct json_out *o, const struct bus_status_info *s,
+                  const struct bus_message *reply, const uint8_t self_key[static MSG_KEY_BYTES]);
 void json_accepted_many(struct json_out *o, const struct bus_out_page *p);
 void json_out_entry(struct json_out *o, const struct bus_status_info *s);
 void json_out_page(struct json_out *o, const struct bus_out_page *p);

@@ -215,6 +215,7 @@ void lease_answer(struct api *a, const struct pending *p, const struct bus_out *
     case PENDING_REPLY:
     case PENDING_STATUS:
     case PENDING_PUSH:
+    case PENDING_PUSH_WAIT:
     case PENDING_OUT_ENTRY:
     case PENDING_OUT_LIST:
         break; /* not of these calls */

@@ -195,6 +195,7 @@ void message_answer(struct api *a, const struct asked *q, enum pending_kind kind
     case PENDING_CHANGE:
     case PENDING_PAYLOAD:
     case PENDING_PUSH:
+    case PENDING_PUSH_WAIT:
     case PENDING_OUT_ENTRY:
     case PENDING_OUT_LIST:
         break; /* not of these calls */

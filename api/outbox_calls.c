@@ -57,6 +57,14 @@ static void asked_many(struct api *a, const struct asked *q, int rc, size_t at,
         answer_error(a, q, rc);
 }
 
+static int push_wait_check(const struct bus_send *s, const struct push_dsts *d,
+                           struct json_fault *fault)
+{
+    if (d->n > 0 && (s->index_wait_ms > 0 || s->reply_wait_ms > 0))
+        return json_problem(fault, PROBLEM_BAD_REQUEST, "wait: not with dsts");
+    return OK;
+}
+
 void call_push(struct api *a, const struct asked *q, const struct http_request *r)
 {
     struct bus_send s;
@@ -69,13 +77,16 @@ void call_push(struct api *a, const struct asked *q, const struct http_request *
         answer_fault(a, q, &fault);
         return;
     }
-    if (push_key_read(r->idempotency_key, &s.idem, &fault) < 0) {
+    if (push_key_read(r->idempotency_key, &s.idem, &fault) < 0 ||
+        push_wait_read(r->query, &s, &fault) < 0 || push_wait_check(&s, &d, &fault) < 0) {
         blob_unref(s.payload);
         free(d.v);
         answer_fault(a, q, &fault);
         return;
     }
-    rc = pending_add(a, q, PENDING_PUSH, NULL);
+    struct pending_more more = {.wait_read = s.index == BUS_INDEX_RECEIVED};
+    bool waits = s.index_wait_ms > 0 || s.reply_wait_ms > 0;
+    rc = pending_add(a, q, waits ? PENDING_PUSH_WAIT : PENDING_PUSH, &more);
     if (rc == OK && d.n > 0)
         rc = bus_send_many(a->conf.bus, &s, d.v, d.n, q->id, instant_now(), &at);
     else if (rc == OK)
@@ -119,9 +130,28 @@ static void call_entry(struct api *a, const struct asked *q, const struct match 
     asked_bus(a, q, rc);
 }
 
-void call_out_entry(struct api *a, const struct asked *q, const struct match *m)
+void call_out_entry(struct api *a, const struct asked *q, const struct http_request *r,
+                    const struct match *m)
 {
-    call_entry(a, q, m, bus_out_entry);
+    char text[QUERY_TEXT_MAX];
+    struct entry_query e;
+    struct bus_out_ref ref;
+    int rc;
+
+    if (entry_query_read(r->query, &e, text) < 0) {
+        answer_problem(a, q, PROBLEM_BAD_REQUEST, text);
+        return;
+    }
+    if (!e.has_index || e.wait_ms == 0) {
+        call_entry(a, q, m, bus_out_entry);
+        return;
+    }
+    if (!read_ref(a, q, m, &ref))
+        return;
+    rc = pending_add(a, q, PENDING_OUT_ENTRY, NULL);
+    if (rc == OK)
+        rc = bus_out_wait(a->conf.bus, &ref, (uint32_t)e.index, e.wait_ms, q->id, instant_now());
+    asked_bus(a, q, rc);
 }
 
 void call_out_cancel(struct api *a, const struct asked *q, const struct match *m)
@@ -152,24 +182,52 @@ void call_out_list(struct api *a, const struct asked *q, const struct http_reque
 
 /* --- answers of the bus ---------------------------------------------------------------------- */
 
+static const struct http_header idempotent_replayed = {"idempotent-replayed", "true"};
+
 static void answer_push(struct api *a, const struct asked *q, const struct bus_out *out)
 {
     char path[48];
     const struct http_header location = {"location", path};
-    const struct http_header replayed = {"idempotent-replayed", "true"};
     struct json_out o = {0};
 
     if (out->page.n > 0) {
         json_accepted_many(&o, &out->page);
         if (out->replayed)
-            answer_out_with(a, q, 200, &o, &replayed);
+            answer_out_with(a, q, 200, &o, &idempotent_replayed);
         else
             answer_out(a, q, 201, &o);
         return;
     }
     (void)snprintf(path, sizeof(path), "/bus/v1/outbox/~%" PRIu64, out->status->seq); /* fits */
     json_accepted(&o, out->status);
-    answer_out_with(a, q, out->replayed ? 200 : 201, &o, out->replayed ? &replayed : &location);
+    answer_out_with(a, q, out->replayed ? 200 : 201, &o,
+                    out->replayed ? &idempotent_replayed : &location);
+}
+
+/* The point was reached, or not: not yet, or not any more, as its state tells. */
+static void answer_wait(struct api *a, const struct pending *p, const struct bus_out *out)
+{
+    enum out_state s = out->status->state;
+    bool received = s == OUT_READ || (s == OUT_RECEIVED && !p->more.wait_read);
+    bool reached = out->kind == BUS_OUT_TAKEN ? out->message != NULL : received;
+    struct json_out o = {0};
+
+    json_reached(&o, out->status, out->message, a->conf.self_key.b);
+    if (p->more.replayed)
+        answer_out_with(a, &p->asked, reached ? 200 : 202, &o, &idempotent_replayed);
+    else
+        answer_out(a, &p->asked, reached ? 200 : 202, &o);
+}
+
+static void answer_entry(struct api *a, const struct asked *q, const struct bus_status_info *s)
+{
+    char number[16];
+    const struct http_header index = {"x-mycelium-index", number};
+    struct json_out o = {0};
+
+    (void)snprintf(number, sizeof(number), "%" PRIu32, bus_out_index(s->state)); /* fits */
+    json_out_entry(&o, s);
+    answer_out_with(a, q, 200, &o, &index);
 }
 
 void outbox_answer(struct api *a, const struct pending *p, const struct bus_out *out)
@@ -185,11 +243,12 @@ void outbox_answer(struct api *a, const struct pending *p, const struct bus_out 
         answer_error(a, q, out->rc);
     } else if (p->kind == PENDING_PUSH) {
         answer_push(a, q, out);
+    } else if (p->kind == PENDING_PUSH_WAIT) {
+        answer_wait(a, p, out);
     } else if (p->kind == PENDING_OUT_LIST) {
         json_out_page(&o, &out->page);
         answer_out(a, q, 200, &o);
     } else {
-        json_out_entry(&o, out->status);
-        answer_out(a, q, 200, &o);
+        answer_entry(a, q, out->status);
     }
 }

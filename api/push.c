@@ -446,3 +446,44 @@ int push_key_read(const char *field, struct idem_key *ret, struct json_fault *fa
     memcpy(ret->b, field, len);
     return OK;
 }
+
+int push_wait_read(const char *query, struct bus_send *ret, struct json_fault *fault)
+{
+    static const char *const words[] = {"accepted", "received", "read", "reply"};
+    char v[QUERY_VALUE_MAX + 1];
+    int64_t ms = PUSH_WAIT_DEFAULT_MS;
+    size_t word = 0, len;
+    struct query_pair p;
+    uint64_t n;
+
+    while (query_next(&query, &p)) {
+        bool is_wait = p.key_len == 4 && memcmp(p.key, "wait", 4) == 0;
+        bool is_ms = p.key_len == 6 && memcmp(p.key, "waitMs", 6) == 0;
+        if (!is_wait && !is_ms)
+            continue;
+        if (percent_decode(p.value, p.value_len, true, v, QUERY_VALUE_MAX, &len) < 0)
+            len = 0;
+        v[len] = '\0';
+        if (is_ms && decimal_parse(v, len, PUSH_WAIT_MAX_MS, &n) < 0)
+            return json_problem(fault, PROBLEM_BAD_REQUEST,
+                                "waitMs: expected a whole number, 0 to 600000");
+        if (is_ms) {
+            ms = (int64_t)n;
+            continue;
+        }
+        for (word = 0; word < ARRAY_LEN(words) && strcmp(v, words[word]) != 0; word++)
+            ;
+        if (word == ARRAY_LEN(words))
+            return json_problem(fault, PROBLEM_BAD_REQUEST,
+                                "wait: expected accepted, received, read or reply");
+    }
+    ms = MAX(ms, 1);
+    if (word == 3 && ret->reply)
+        return json_problem(fault, PROBLEM_BAD_REQUEST, "wait=reply: a reply has none");
+    if (word == 3)
+        ret->reply_wait_ms = ms;
+    else if (word > 0)
+        ret->index_wait_ms = ms;
+    ret->index = word == 2 ? BUS_INDEX_RECEIVED : BUS_INDEX_LIVES;
+    return OK;
+}

@@ -32,5 +32,9 @@ MUST_CHECK int push_body_read(const uint8_t *json, size_t len, struct bus_send *
 /* The payload is the body as it is. */
 MUST_CHECK int push_query_read(const char *query, const uint8_t *body, size_t len,
                                struct bus_send *ret, struct json_fault *fault);
+/* What the answer waits for, from the query: sets reply_wait_ms, or index_wait_ms and index. */
+#define PUSH_WAIT_DEFAULT_MS 30000
+#define PUSH_WAIT_MAX_MS     600000
+MUST_CHECK int push_wait_read(const char *query, struct bus_send *ret, struct json_fault *fault);
 /* The header field; NULL: none. 1 to IDEM_KEY_MAX visible ASCII characters. */
 MUST_CHECK int push_key_read(const char *field, struct idem_key *ret, struct json_fault *fault);

@@ -364,3 +364,44 @@ int outbox_query_read(const char *query, struct bus_out_filter *ret,
     *ret = f;
     return OK;
 }
+
+/* A number and ms, s or m. */
+static bool read_duration(char *v, int64_t *ret)
+{
+    size_t digits = strspn(v, "0123456789");
+    uint64_t n;
+    int64_t unit = 0;
+
+    if (strcmp(v + digits, "ms") == 0)
+        unit = 1;
+    else if (strcmp(v + digits, "s") == 0)
+        unit = 1000;
+    else if (strcmp(v + digits, "m") == 0)
+        unit = 60000;
+    if (unit == 0 || decimal_parse(v, digits, ENTRY_WAIT_MAX_MS, &n) < 0)
+        return false;
+    *ret = MIN((int64_t)n * unit, ENTRY_WAIT_MAX_MS);
+    return true;
+}
+
+int entry_query_read(const char *query, struct entry_query *ret, char text[static QUERY_TEXT_MAX])
+{
+    struct entry_query e = {.wait_ms = ENTRY_WAIT_DEFAULT_MS};
+    struct query_pair p;
+    char v[16 + 1];
+
+    while (query_next(&query, &p)) {
+        if (key_is(&p, "index")) {
+            if (e.has_index)
+                return twice(text, "index");
+            e.has_index = true;
+            if (read_range(&p, "index", 0, UINT32_MAX, &e.index, text) < 0)
+                return ERR_INVAL;
+        } else if (key_is(&p, "wait")) {
+            if (!read_line(&p, v, sizeof(v) - 1) || !read_duration(v, &e.wait_ms))
+                return refuse(text, "wait", "expected a number and ms, s or m");
+        }
+    }
+    *ret = e;
+    return OK;
+}

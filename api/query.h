@@ -60,6 +60,17 @@ struct bus_out_filter;
 MUST_CHECK int outbox_query_read(const char *query, struct bus_out_filter *ret,
                                  char text[static QUERY_TEXT_MAX]);
 
+/* GET /bus/v1/outbox/{ref} */
+struct entry_query {
+    bool has_index;
+    uint64_t index;
+    int64_t wait_ms;
+};
+#define ENTRY_WAIT_DEFAULT_MS 30000
+#define ENTRY_WAIT_MAX_MS     600000
+MUST_CHECK int entry_query_read(const char *query, struct entry_query *ret,
+                                char text[static QUERY_TEXT_MAX]);
+
 /* What is wrong with a base64 text, in the words that users of the network know. */
 struct b64_error;
 #define B64_TEXT_MAX 64

@@ -193,12 +193,17 @@ struct bus_send {
     bool in_memory;        /* accepted at once, never on disk here, lost with the process; not with
                               a file: ERR_TOOBIG */
     int64_t reply_wait_ms; /* > 0: wait for the reply after acceptance (not with `reply`) */
+    /* > 0: after acceptance wait so long until its entry has an index above this one, as with
+     * bus_out_wait(); not with reply_wait_ms. */
+    int64_t index_wait_ms;
+    uint32_t index;
 };
 #define BUS_DSTS_MAX 1000
 /* One call per client at a time: ERR_BUSY.
- * Answers follow as BUS_OUT_ACCEPTED and, with reply_wait_ms, then BUS_OUT_TAKEN (id set, message
- * NULL on time-out). ERR_* at once: ERR_LIMIT, ERR_NOSPACE, ERR_INVAL, ERR_TOOBIG, ERR_NOMEM,
- * ERR_PERM (to this node itself, whose topic rules refuse it). */
+ * Answers follow as BUS_OUT_ACCEPTED and, with reply_wait_ms, then BUS_OUT_TAKEN (id and status
+ * set, message NULL on time-out); with index_wait_ms, then BUS_OUT_STATUS. ERR_* at once:
+ * ERR_LIMIT, ERR_NOSPACE, ERR_INVAL, ERR_TOOBIG, ERR_NOMEM, ERR_PERM (to this node itself, whose
+ * topic rules refuse it). */
 MUST_CHECK int bus_send(struct bus *b, const struct bus_send *m, bus_client client,
                         struct instant now);
 
@@ -353,6 +358,10 @@ struct bus_out_ref {
 /* The answer is BUS_OUT_STATUS: OK or ERR_NOENT. */
 MUST_CHECK int bus_out_entry(struct bus *b, const struct bus_out_ref *ref, bus_client client,
                              struct instant now);
+/* The same, but when the entry has an index above this one, or after wait_ms and up to a sixteenth
+ * more. ERR_LIMIT: too many clients wait. */
+MUST_CHECK int bus_out_wait(struct bus *b, const struct bus_out_ref *ref, uint32_t index,
+                            int64_t wait_ms, bus_client client, struct instant now);
 /* The answer is BUS_OUT_STATUS. OK: cancelled now or earlier, durably; the receiver is told after
  * that. ERR_STATE: final in another way. */
 MUST_CHECK int bus_out_cancel(struct bus *b, const struct bus_out_ref *ref, bus_client client,
@@ -531,6 +540,19 @@ struct bus_settled {
     size_t done, n;
     const bool *unknown; /* n of them, in the order of the tokens */
 };
+/* How far an entry has come: it never goes back. */
+enum bus_out_index {
+    BUS_INDEX_LIVES = 1,
+    BUS_INDEX_RECEIVED = 2,
+    BUS_INDEX_LAST = 3, /* nothing follows: read, or ended in another way */
+};
+static inline uint32_t bus_out_index(enum out_state s)
+{
+    if (!out_state_final(s))
+        return BUS_INDEX_LIVES;
+    return s == OUT_RECEIVED ? BUS_INDEX_RECEIVED : BUS_INDEX_LAST;
+}
+
 struct bus_status_info {
     uint64_t seq;
     struct msg_id id;
@@ -559,10 +581,11 @@ struct bus_out {
     struct bus_store_op *store; /* STORE: lends */
     bus_client client;          /* of an answer */
     int rc;
-    struct msg_id id;               /* ACCEPTED; TAKEN of a reply wait */
-    struct bus_message *message;    /* TAKEN: lends, or NULL */
-    struct bus_status_info *status; /* STATUS with OK or ERR_STATE, ACCEPTED with OK: lends */
-    struct bus_out_page page;       /* ENTRIES; ACCEPTED of many: lends */
+    struct msg_id id;            /* ACCEPTED; TAKEN of a reply wait */
+    struct bus_message *message; /* TAKEN: lends, or NULL */
+    struct bus_status_info
+        *status; /* STATUS with OK or ERR_STATE, ACCEPTED with OK, TAKEN of a reply wait: lends */
+    struct bus_out_page page; /* ENTRIES; ACCEPTED of many: lends */
     bool replayed; /* ACCEPTED: an earlier message with this idem key; nothing was sent */
     const struct bus_message *messages; /* FETCHED: lends n_messages */
     size_t n_messages;

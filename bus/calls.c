@@ -15,6 +15,8 @@ int calls_init(struct calls *c, struct rng *r)
     int rc = hmap_init(&c->by_client, r);
     if (rc == OK)
         rc = hmap_init(&c->by_reply, r);
+    if (rc == OK)
+        rc = hmap_init(&c->by_watch, r);
     return rc;
 }
 
@@ -23,6 +25,7 @@ void calls_fini(struct calls *c)
     assert(c->by_client.count == 0);
     hmap_fini(&c->by_client);
     hmap_fini(&c->by_reply);
+    hmap_fini(&c->by_watch);
     heap_fini(&c->expires);
 }
 
@@ -62,7 +65,8 @@ struct call *call_new(struct calls *c, bus_client client, enum call_kind kind)
 
 void call_free(struct calls *c, struct call *call)
 {
-    assert(!call->msg && !call->waits && !list_linked(&call->wait) && !call->by_reply_in);
+    assert(!call->msg && !call->waits && !list_linked(&call->wait) && !call->by_reply_in &&
+           !call->watching);
     list_del(&call->due);
     heap_del(&c->expires, &call->expire);
     hmap_del(&c->by_client, &call->by_client);
@@ -102,6 +106,35 @@ struct call *call_reply_find(const struct calls *c, uint64_t node, const struct 
     for (struct hnode *h = hmap_first(&c->by_reply, hash); h; h = hmap_next(h, hash)) {
         struct call *call = container_of(h, struct call, by_reply);
         if (call->node == node && memcmp(call->id.b, id->b, MSG_ID_BYTES) == 0)
+            return call;
+    }
+    return NULL;
+}
+
+static uint64_t watch_hash(const struct calls *c, const struct msg_id *id)
+{
+    return hmap_hash(&c->by_watch, id->b, MSG_ID_BYTES);
+}
+
+void call_watch_add(struct calls *c, struct call *call)
+{
+    call->watching = true;
+    hmap_add(&c->by_watch, &call->by_watch, watch_hash(c, &call->id));
+}
+
+void call_watch_del(struct calls *c, struct call *call)
+{
+    if (call->watching)
+        hmap_del(&c->by_watch, &call->by_watch);
+    call->watching = false;
+}
+
+struct call *call_watch_find(const struct calls *c, const struct msg_id *id)
+{
+    uint64_t hash = watch_hash(c, id);
+    for (struct hnode *h = hmap_first(&c->by_watch, hash); h; h = hmap_next(h, hash)) {
+        struct call *call = container_of(h, struct call, by_watch);
+        if (memcmp(call->id.b, id->b, MSG_ID_BYTES) == 0)
             return call;
     }
     return NULL;

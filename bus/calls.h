@@ -25,7 +25,7 @@ enum call_kind {
 };
 
 /* CALL_OUT */
-enum out_call { OUT_CALL_ENTRY, OUT_CALL_CANCEL, OUT_CALL_RETRY };
+enum out_call { OUT_CALL_ENTRY, OUT_CALL_CANCEL, OUT_CALL_RETRY, OUT_CALL_WAIT };
 
 struct call {
     struct hnode by_client;
@@ -65,6 +65,11 @@ struct call {
     /* CALL_OUT, CALL_OUT_LIST */
     enum out_call ask;
     uint64_t seq; /* 0: by id */
+    /* OUT_CALL_WAIT, and SEND that becomes one */
+    struct hnode by_watch; /* while it waits for a change of an entry with this id */
+    bool watching, watch_over;
+    uint32_t index;
+    int64_t watch_ms;
     struct bus_out_filter filter;
     struct bus_status_info *entries;
     size_t n_entries;
@@ -75,11 +80,11 @@ struct call {
 };
 
 struct calls {
-    struct hmap by_client, by_reply;
+    struct hmap by_client, by_reply, by_watch;
     struct list due;
     struct heap expires;
     uint64_t ticket;
-    uint32_t waiting; /* in queues of the inbox or for a reply */
+    uint32_t waiting; /* in queues of the inbox, for a reply, or for a change of an entry */
 };
 
 struct rng;
@@ -96,5 +101,10 @@ void call_due(struct calls *c, struct call *call);
 
 void call_reply_add(struct calls *c, struct call *call);
 void call_reply_del(struct calls *c, struct call *call); /* fine when it is not there */
+/* It waits for a change of an entry with its id, or does no more (fine when it did not). */
+void call_watch_add(struct calls *c, struct call *call);
+void call_watch_del(struct calls *c, struct call *call);
+/* One of those that wait for a change of an entry with this id; NULL: none. */
+struct call *call_watch_find(const struct calls *c, const struct msg_id *id);
 /* Who waits for a message with this id from this node; NULL: nobody. */
 struct call *call_reply_find(const struct calls *c, uint64_t node, const struct msg_id *id);

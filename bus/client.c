@@ -16,7 +16,8 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
 {
     inbox_leave(b, c);
     call_reply_del(&b->calls, c);
-    if (c->reply_wait)
+    call_watch_del(&b->calls, c);
+    if (c->reply_wait || c->watch_ms > 0)
         b->calls.waiting--;
     if (c->out)
         c->out->call = NULL;
@@ -54,6 +55,8 @@ static int send_check(struct bus *b, const struct bus_send *m)
 {
     if (!ip6_in_overlay(&m->dst) || m->ttl_ms < 0 || m->ttl_ms > b->limits.ttl_max_ms)
         return ERR_INVAL;
+    if (m->index_wait_ms < 0 || (m->index_wait_ms > 0 && m->reply_wait_ms > 0))
+        return ERR_INVAL;
     if (m->reply_wait_ms < 0 || (m->reply && m->reply_wait_ms > 0))
         return ERR_INVAL;
     if (m->ordered && m->in_memory)
@@ -76,7 +79,7 @@ static int send_check(struct bus *b, const struct bus_send *m)
     if (bus_is_self(b, &m->dst) &&
         !bus_admits(b, &b->self, b->self_key, &m->reply_to, m->reply, topic, topic_len))
         return ERR_PERM;
-    if (m->reply_wait_ms > 0 && b->calls.waiting >= b->limits.waiters)
+    if (m->reply_wait_ms + m->index_wait_ms > 0 && b->calls.waiting >= b->limits.waiters)
         return ERR_LIMIT;
     return OK;
 }
@@ -95,6 +98,11 @@ int bus_send(struct bus *b, const struct bus_send *m, bus_client client, struct 
         c->node = ip6_node(&m->dst);
         b->calls.waiting++;
     }
+    if (m->index_wait_ms > 0) {
+        c->watch_ms = m->index_wait_ms;
+        c->index = m->index;
+        b->calls.waiting++;
+    }
     rc = outbox_send(b, m, c, now);
     if (rc < 0)
         call_end(b, c, now);
@@ -109,7 +117,7 @@ static int many_check(struct bus *b, const struct bus_send *m, const struct ip6 
     struct bus_send one = *m;
     bool here = false;
     *ret_at = n;
-    if (n < 2 || n > BUS_DSTS_MAX || m->reply || m->reply_wait_ms > 0)
+    if (n < 2 || n > BUS_DSTS_MAX || m->reply || m->reply_wait_ms > 0 || m->index_wait_ms > 0)
         return ERR_INVAL;
     if (m->file.number != 0)
         return ERR_TOOBIG;
@@ -288,6 +296,10 @@ void client_tick(struct bus *b, struct instant now)
     struct heap_node *h;
     while ((h = timer_fire(&b->calls.expires, now.mono))) {
         struct call *c = container_of(h, struct call, expire);
+        if (c->kind == CALL_OUT) {
+            out_call_expire(b, c);
+            continue;
+        }
         inbox_leave(b, c);
         call_reply_del(&b->calls, c);
         c->last_due = true; /* without a message */
@@ -370,6 +382,8 @@ bool client_next(struct bus *b, struct bus_out *ret)
         ret->page = (struct bus_out_page){.entries = c->entries, .n = c->n_entries};
         if (c->last_due)
             call_due(&b->calls, c);
+        else if (c->accept_rc == OK && c->watch_ms > 0)
+            out_call_watch(b, c, b->next_at);
         else if (!c->reply_wait || c->accept_rc != OK)
             b->lent_call = c; /* that was all */
         return true;
@@ -381,6 +395,7 @@ bool client_next(struct bus *b, struct bus_out *ret)
         return true;
     }
     ret->kind = BUS_OUT_TAKEN;
+    ret->status = c->kind == CALL_SEND ? &c->status : NULL;
     if (c->msg && c->rc == OK) {
         client_message(c->msg, c->body ? c->body : c->msg->payload, &b->message);
         ret->message = &b->message;

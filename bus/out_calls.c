@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/rng.h"
 #include "bus/bus_core.h"
 #include "bus/client.h"
 #include "bus/send_transfer.h"
+#include "bus/timer.h"
 
 static void finish(struct bus *b, struct call *c, int rc)
 {
@@ -18,12 +20,24 @@ static void finish(struct bus *b, struct call *c, int rc)
 /* What an entry in this state says to the call. */
 static int verdict(enum out_call ask, enum out_state state)
 {
-    if (ask == OUT_CALL_ENTRY || (ask == OUT_CALL_CANCEL && state == OUT_CANCELLED))
+    if (ask == OUT_CALL_ENTRY || ask == OUT_CALL_WAIT ||
+        (ask == OUT_CALL_CANCEL && state == OUT_CANCELLED))
         return OK;
     return ERR_STATE;
 }
 
 /* --- one entry ---------------------------------------------------------------------------- */
+
+/* The entry is as far as it was asked for, or the time is over; else the call waits on. */
+static bool watch_done(struct bus *b, struct call *c)
+{
+    if (c->ask != OUT_CALL_WAIT || c->watch_over || bus_out_index(c->status.state) > c->index)
+        return true;
+    c->seq = c->status.seq;
+    c->id = c->status.id;
+    call_watch_add(&b->calls, c);
+    return false;
+}
 
 /* The call concerns m, which is in memory. A cancel is answered when the end is durable, whoever
  * decided it. */
@@ -39,7 +53,17 @@ static void ask_live(struct bus *b, struct call *c, struct out_msg *m, struct in
     if (c->ask == OUT_CALL_RETRY && !ending)
         outbox_retry(b, m, now);
     outbox_status(m, &c->status);
-    finish(b, c, c->ask == OUT_CALL_RETRY && ending ? ERR_STATE : OK);
+    if (watch_done(b, c))
+        finish(b, c, c->ask == OUT_CALL_RETRY && ending ? ERR_STATE : OK);
+}
+
+static void look(struct bus *b, struct call *c, struct instant now)
+{
+    struct out_msg *m = c->seq == 0 ? outbox_accepted(b, 0, &c->id) : NULL;
+    if (m)
+        ask_live(b, c, m, now);
+    else
+        op_want(&b->ops, &c->op); /* by seq too: the row tells the id, and that finds it */
 }
 
 static int ask(struct bus *b, enum out_call kind, const struct bus_out_ref *ref, bus_client client,
@@ -52,12 +76,60 @@ static int ask(struct bus *b, enum out_call kind, const struct bus_out_ref *ref,
     c->ask = kind;
     c->id = ref->id;
     c->seq = ref->seq;
-    struct out_msg *m = ref->seq == 0 ? outbox_accepted(b, 0, &ref->id) : NULL;
-    if (m)
-        ask_live(b, c, m, now);
-    else
-        op_want(&b->ops, &c->op); /* by seq too: the row tells the id, and that finds it */
+    look(b, c, now);
     return OK;
+}
+
+static void watch_begin(struct bus *b, struct call *c, struct instant now)
+{
+    int64_t ms = MIN(c->watch_ms, b->limits.ttl_max_ms);
+    ms += (int64_t)rng_below(b->rng, (uint64_t)ms / 16 + 1); /* not all at one time */
+    c->kind = CALL_OUT;
+    c->ask = OUT_CALL_WAIT;
+    timer_set(&b->calls.expires, &c->expire, now.mono + ms * USEC_MS);
+    look(b, c, now);
+}
+
+int bus_out_wait(struct bus *b, const struct bus_out_ref *ref, uint32_t index, int64_t wait_ms,
+                 bus_client client, struct instant now)
+{
+    struct call *c;
+    if (wait_ms <= 0)
+        return ERR_INVAL;
+    if (b->calls.waiting >= b->limits.waiters)
+        return ERR_LIMIT;
+    int rc = call_begin(b, client, CALL_OUT, &c);
+    if (rc < 0)
+        return rc;
+    c->id = ref->id;
+    c->seq = ref->seq;
+    c->index = index;
+    c->watch_ms = wait_ms;
+    b->calls.waiting++;
+    watch_begin(b, c, now);
+    return OK;
+}
+
+void out_call_watch(struct bus *b, struct call *c, struct instant now)
+{
+    c->seq = c->status.seq;
+    watch_begin(b, c, now);
+}
+
+void out_call_expire(struct bus *b, struct call *c)
+{
+    c->watch_over = true;
+    call_watch_del(&b->calls, c);
+    op_want(&b->ops, &c->op); /* what it is now */
+}
+
+void out_calls_changed(struct bus *b, const struct msg_id *id)
+{
+    struct call *c;
+    while ((c = call_watch_find(&b->calls, id))) {
+        call_watch_del(&b->calls, c);
+        op_want(&b->ops, &c->op);
+    }
 }
 
 int bus_out_entry(struct bus *b, const struct bus_out_ref *ref, bus_client client,
@@ -174,5 +246,6 @@ void out_call_stored(struct bus *b, struct call *c, const struct bus_store_resul
         return;
     }
     outbox_row_status(&res->out, &c->status);
-    finish(b, c, verdict(c->ask, res->out.state)); /* a living one would be in memory */
+    if (watch_done(b, c))
+        finish(b, c, verdict(c->ask, res->out.state)); /* a living one would be in memory */
 }

@@ -2,6 +2,7 @@
  * FORGET goes when that is durable. docs/protocol/messages.md, "READ". */
 #include "base/err.h"
 #include "bus/bus_core.h"
+#include "bus/out_calls.h"
 #include "bus/outbox.h"
 
 static uint64_t *read_slot(struct bus *b, const struct ip6 *dst, const struct msg_id *id,
@@ -47,6 +48,7 @@ void outbox_read_stored(struct bus *b, const struct ip6 *dst, const struct msg_i
         return;
     }
     *recent = key | 1;
+    out_calls_changed(b, id);
     forgets_send(b, dst, id, NULL, now);
 }
 

@@ -250,6 +250,7 @@ static void final_done(struct bus *b, struct out_msg *m, struct instant now)
         b->stats.sent_abort++;
     }
     out_calls_answer(b, m, OK);
+    out_calls_changed(b, &m->id);
     bus_file_drop(b, m->file);
     outbox_free(b, m, now.mono);
 }

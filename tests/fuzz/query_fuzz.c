@@ -42,6 +42,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (f.limit == 0 || f.limit > BUS_OUT_LIST_MAX || (f.states >> OUT_REFUSED) > 1) {
         abort();
     }
+    struct entry_query e;
+    if (entry_query_read(input, &e, text) < 0) {
+        if (*text == '\0' || !memchr(text, '\0', sizeof(text)))
+            abort();
+    } else if (e.wait_ms < 0 || e.wait_ms > ENTRY_WAIT_MAX_MS || e.index > UINT32_MAX) {
+        abort();
+    }
     if (range_read(input, size, &range) == OK &&
         (range.len == 0 || range.from >= size || range.len > size - range.from))
         abort();

@@ -3,7 +3,7 @@ restarts. A message to an absent node leaves when the node comes."""
 import threading
 import time
 
-from lib import check, check_equal, limit, needs_ours, wait_for
+from lib import check, check_equal, limit, needs_ours, scaled, wait_for
 from lib.rest import Broken
 
 
@@ -125,6 +125,45 @@ def test_outbox_cancel_retry_list(net):
         pending = call(a, "GET", f"/outbox?state=pending&dst={b.ip}").json()["entries"]
         check_equal(sorted(e["seq"] for e in pending), [s for s in seqs if s != seqs[1]], "pending")
     check_equal(call(a, "GET", "/outbox/~999999", status=404).json()["code"], "not-found", "unknown")
+
+
+@needs_ours
+def test_outbox_wait(net):
+    """A send and an entry that are answered when something happened: received, read, replied; or not in time."""
+    a, b = net.pair()
+    raw = {"content_type": "application/octet-stream"}
+
+    def send(wait, ms, status):
+        return call(a, "POST", f"/messages?dst={b.ip}&wait={wait}&waitMs={ms}", b"x", status, **raw).json()
+
+    check_equal(send("received", 10000, 200)["state"], "received", "state")
+    began = time.monotonic()
+    kept = send("read", 700, 202)
+    check(0.6 < time.monotonic() - began < scaled(5), "the wait")
+    check_equal(kept["state"], "received", "state after the wait")
+    seen = []
+
+    def watch():
+        r = call(a, "GET", f"/outbox/~{kept['seq']}?index=2&wait=30s", timeout=scaled(60))
+        seen.append((r.json()["state"], r.headers["x-mycelium-index"]))
+
+    t = threading.Thread(target=watch)
+    t.start()
+    time.sleep(0.5)
+    check_equal(seen, [], "an answer before anything happened")
+    check(b.take(5) and b.take(5), "two messages")
+    t.join()
+    check_equal(seen, [("read", "3")], "what the waiting client saw")
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(send("reply", 20000, 200)))
+    t.start()
+    asked = b.take(10)
+    b.api.call("POST", "/bus/v1/messages", {"dst": {"ip": a.ip}, "payload": "eWVz", "replyTo": asked["id"]})
+    t.join()
+    check_equal(answers[0]["reply"]["payload"], "eWVz", "reply")
+    b.kill9()
+    gone = call(a, "POST", f"/messages?dst={b.ip}&wait=received&waitMs=20000&ttlMs=1500", b"x", 202, **raw).json()
+    check_equal(gone["state"], "aborted", "what ended otherwise is told at once")
 
 
 @needs_ours

@@ -109,6 +109,18 @@ int bus_send_many(struct bus *b, const struct bus_send *m, const struct ip6 *dst
     return ERR_UNSUPPORTED;
 }
 
+int bus_out_wait(struct bus *b, const struct bus_out_ref *ref, uint32_t index, int64_t wait_ms,
+                 bus_client client, struct instant now)
+{
+    (void)b;
+    (void)ref;
+    (void)index;
+    (void)wait_ms;
+    (void)client;
+    (void)now;
+    return ERR_UNSUPPORTED;
+}
+
 int bus_settle(struct bus *b, enum bus_settle_kind kind, const struct bus_token *tokens, size_t n,
                int64_t ms, bus_client client, struct instant now)
 {

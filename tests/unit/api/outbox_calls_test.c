@@ -227,6 +227,37 @@ static void test_push(void **state)
     has("\"len\":5,\"policy\":\"at-least-once\",\"priority\":1,\"durable\":true,\"route\":false}");
 }
 
+static void push_waiting(const char *query, const char *json, unsigned status)
+{
+    char target[64];
+    (void)snprintf(target, sizeof(target), "/messages?%s", query);
+    ask_full(HTTP_POST, target, "application/json", NULL, json, status);
+}
+
+/* What waits for nothing that takes time; and what cannot be waited for. */
+static void test_wait(void **state)
+{
+    (void)state;
+    push_waiting("wait=received&waitMs=1000", "{" LOCAL "}", 200);
+    assert_string_equal(t.type, "application/json");
+    has("\"seq\":1,\"state\":\"received\"");
+    push_waiting("wait=accepted&waitMs=1000", "{" LOCAL "}", 201);
+    push_waiting("wait=never", "{" LOCAL "}", 400);
+    push_waiting("wait=", "{" LOCAL "}", 400);
+    push_waiting("waitMs=600001", "{" LOCAL "}", 400);
+    push_waiting("waitMs=-1", "{" LOCAL "}", 400);
+    push_waiting("wait=reply", "{" LOCAL ",\"replyTo\":\"0102030405060708\"}", 400);
+    push_waiting("wait=read",
+                 "{\"dsts\":[{\"ip\":\"401::5\"},{\"ip\":\"402::5\"}],\"payload\":\"\"}", 400);
+    ask(HTTP_GET, "/outbox/~1?index=1", 200);
+    assert_string_equal(t.fields, "x-mycelium-index: 2\n");
+    has("\"state\":\"received\",\"index\":2,");
+    ask(HTTP_GET, "/outbox/~9?index=1&wait=1m", 404);
+    ask(HTTP_GET, "/outbox/~1?index=-1", 400);
+    ask(HTTP_GET, "/outbox/~1?index=2&wait=5", 400);
+    ask(HTTP_GET, "/outbox/~1?index=2&wait=0s", 200);
+}
+
 static void test_push_many(void **state)
 {
     (void)state;
@@ -389,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_push, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_push_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_push_in_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_push_refused, setup, teardown),

@@ -244,6 +244,50 @@ static void test_outbox(void **state)
         assert_int_equal(outbox_query_read(bad[i], &f, text), ERR_INVAL);
 }
 
+static void test_entry(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        bool has_index;
+        uint64_t index;
+        int64_t wait_ms; /* below 0: refused */
+    } rows[] = {
+        {"", false, 0, 30000},
+        {"index=0", true, 0, 30000},
+        {"index=4294967295&wait=500ms", true, UINT32_MAX, 500},
+        {"wait=2m&index=1&other=x", true, 1, 120000},
+        {"wait=599s", false, 0, 599000},
+        {"wait=600m", false, 0, 600000},
+        {"wait=600000s", false, 0, 600000},
+        {"wait=0ms", false, 0, 0},
+        {"index=", true, 0, -1},
+        {"index=4294967296", true, 0, -1},
+        {"index=1&index=1", true, 0, -1},
+        {"index=-1", true, 0, -1},
+        {"wait=", false, 0, -1},
+        {"wait=5", false, 0, -1},
+        {"wait=s", false, 0, -1},
+        {"wait=-5s", false, 0, -1},
+        {"wait=5h", false, 0, -1},
+        {"wait=5s%00", false, 0, -1},
+        {"wait=600001ms", false, 0, -1},
+        {"wait=99999999999999999999s", false, 0, -1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[QUERY_TEXT_MAX] = "";
+        struct entry_query e;
+        int rc = entry_query_read(rows[i].query, &e, text);
+        assert_int_equal(rc, rows[i].wait_ms < 0 ? ERR_INVAL : OK);
+        assert_int_equal(*text != '\0', rc < 0);
+        if (rc < 0)
+            continue;
+        assert_int_equal(e.has_index, rows[i].has_index);
+        assert_int_equal(e.index, rows[i].index);
+        assert_int_equal(e.wait_ms, rows[i].wait_ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,7 +295,7 @@ int main(void)
         cmocka_unit_test(test_take),         cmocka_unit_test(test_take_refused),
         cmocka_unit_test(test_topic_length), cmocka_unit_test(test_send),
         cmocka_unit_test(test_cut),          cmocka_unit_test(test_inbox),
-        cmocka_unit_test(test_outbox),
+        cmocka_unit_test(test_outbox),       cmocka_unit_test(test_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
