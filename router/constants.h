@@ -169,6 +169,9 @@
 #define OOB_ICMP_BURST          200
 
 #define REQUESTS_BURST_FACTOR 5 /* burst of router_limits.requests_per_sec */
+/* Own searches that ended in vain are remembered, by so many places; what is searched again leaves
+ * half of the tokens to what is new. */
+#define VAIN_PLACES 1024
 
 /* Routes or deadlines handled by one call of router_tick() or router_peer_down(), and entries of
  * the wheels that only move. */

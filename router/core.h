@@ -91,6 +91,7 @@ struct router {
     struct list used;    /* struct extra, least recently used first */
     struct list queries; /* struct extra, oldest first */
     uint32_t own_queries;
+    uint64_t *vain; /* ip6_node() of own searches that found nothing; NULL: none yet */
     struct list seqno_entries;
     uint32_t seqno_entries_len;
 

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "base/err.h"
 #include "router/core.h"
 
@@ -84,12 +86,32 @@ bool query_pending(const struct router *r, const struct dest *home)
            dest_extra(r, home)->lost_at != USEC_NEVER;
 }
 
-/* May this neighbour, or this node (NULL), start one more search? */
-static bool request_allowed(struct router *r, struct neighbour *from, usec_t now)
+/* Hundreds of absent nodes that are searched again and again must not keep a new one waiting. */
+static bool leaves_enough(const struct router *r, const struct ip6 *a, usec_t now)
+{
+    uint64_t node = ip6_node(a);
+    uint32_t rate = r->limits.requests_per_sec, burst = rate * REQUESTS_BURST_FACTOR;
+    return !r->vain || r->vain[node % VAIN_PLACES] != node ||
+           bucket_has(&r->own_requests, burst / 2 + 1, rate, burst, now);
+}
+
+static void vain_note(struct router *r, const struct dest *home)
+{
+    uint64_t node = ip6_node(&home->subnet.net);
+    if (!r->vain)
+        r->vain = calloc(VAIN_PLACES, sizeof(*r->vain));
+    if (r->vain)
+        r->vain[node % VAIN_PLACES] = node;
+}
+
+/* May this neighbour, or this node (NULL), start one more search for the /64 of a? */
+static bool request_allowed(struct router *r, struct neighbour *from, const struct ip6 *a,
+                            usec_t now)
 {
     uint32_t rate = r->limits.requests_per_sec;
     struct bucket *b = from ? &from->requests : &r->own_requests;
-    if (bucket_take(b, rate, rate * REQUESTS_BURST_FACTOR, now))
+    if ((from || leaves_enough(r, a, now)) &&
+        bucket_take(b, rate, rate * REQUESTS_BURST_FACTOR, now))
         return true;
     r->stats.limit_requests++;
     return false;
@@ -102,7 +124,7 @@ static void want_again(struct router *r, struct dest *home, struct neighbour *fr
 {
     struct extra *x = extra_of(r, home);
     if (!x || !list_linked(&x->query) || now < x->query_ends - QUERY_LIFE + QUERY_LATE ||
-        generation >= x->again || !request_allowed(r, from, now))
+        generation >= x->again || !request_allowed(r, from, &home->subnet.net, now))
         return;
     x->again = (uint8_t)generation;
 }
@@ -235,6 +257,8 @@ void queries_expire(struct router *r, usec_t now)
         struct dest *home = first_query(r);
         uint8_t again = dest_extra(r, home)->again;
         struct neighbour *opener = neighbour_find(r, dest_extra(r, home)->opened_by);
+        if (dest_extra(r, home)->opened_by == 0)
+            vain_note(r, home);
         dest_hold(home);
         query_end(r, home);
         if (again < GENERATION_LIMIT)
@@ -260,7 +284,7 @@ static struct dest *want(struct router *r, const struct ip6 *a, struct neighbour
         want_again(r, home, from, 0, now);
         return home;
     }
-    if (!request_allowed(r, from, now))
+    if (!request_allowed(r, from, a, now))
         return NULL;
     struct subnet s = subnet_of_node(a);
     home = dest_get(r, &s);
@@ -364,7 +388,7 @@ static void forward(struct router *r, struct neighbour *from, const struct tlv_r
         want_again(r, home, from, q->generation + 1U, now);
         return;
     }
-    if (q->generation + 1 >= GENERATION_LIMIT || !request_allowed(r, from, now))
+    if (q->generation + 1 >= GENERATION_LIMIT || !request_allowed(r, from, &s.net, now))
         return;
     home = dest_get(r, &s);
     if (!home)

@@ -78,6 +78,7 @@ void router_free(struct router *r)
     traffic_fini(&r->by_src);
     traffic_fini(&r->by_dst);
     sealer_free(r->sealer);
+    free(r->vain);
     free(r);
 }
 

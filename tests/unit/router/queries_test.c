@@ -237,6 +237,34 @@ static void oldest_query_goes(void **state)
     assert_false(fx_event(&f, ROUTER_OUT_UNSENT, &o));
 }
 
+/* Whoever was searched in vain before leaves tokens to who was not. */
+static void new_before_old(void **state)
+{
+    (void)state;
+    peer_id a = fx_up_quiet(&f);
+    unsigned asked[2] = {0};
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 1; i <= 100; i++) {
+            struct router_id rid = fx_router_id((uint8_t)i);
+            struct subnet s = fx_subnet_of(&rid);
+            router_want(f.r, &s.net, f.now);
+            fx_advance(&f, 0);
+            asked[round] += (unsigned)fx_count(&f, a);
+            fx_forget(&f);
+        }
+        if (round == 0) {
+            fx_advance(&f, QUERY_LIFE);
+            fx_forget(&f);
+        }
+    }
+    assert_int_equal(asked[0], 100);
+    assert_in_range(asked[1], 40, 55);
+    struct subnet x = fx_subnet_of(&fx_x);
+    router_want(f.r, &x.net, f.now);
+    fx_advance(&f, 0);
+    fx_expect_route_request(&f, a, &x, 0);
+}
+
 /* Who fills the table pays for it. */
 static void most_pays(void **state)
 {
@@ -644,6 +672,7 @@ int main(void)
         T(token_bucket),
         T(oldest_query_goes),
         T(most_pays),
+        T(new_before_old),
         T(short_life),
         T(renewal),
         T(renewal_in_vain),
