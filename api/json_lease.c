@@ -9,6 +9,7 @@
 #include "api/query.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "bus/pattern.h"
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -58,10 +59,12 @@ static int read_pattern(struct json_fault *f, const json_t *v, struct topic *ret
 
     if (!json_is_string(v))
         return json_wrong_kind(f, "pattern", v, "a string");
-    if (len == 0 || len > MSG_TOPIC_MAX)
-        return json_problem(f, PROBLEM_BAD_TOPIC, "a pattern has 1 to 255 bytes");
+    if (len == 0 || len > PATTERN_MAX)
+        return json_problem(f, PROBLEM_BAD_PATTERN, PATTERN_LENGTH_TEXT);
     ret->len = (uint8_t)len;
     memcpy(ret->b, json_string_value(v), len);
+    if (pattern_check(ret->b, len) < 0)
+        return json_problem(f, PROBLEM_BAD_PATTERN, PATTERN_LEVELS_TEXT);
     return OK;
 }
 

@@ -71,8 +71,9 @@ void call_inbox(struct api *a, const struct asked *q, const struct http_request 
     size_t n = 0;
     int rc;
 
-    if (inbox_query_read(r->query, &l, text) < 0) {
-        answer_problem(a, q, PROBLEM_BAD_REQUEST, text);
+    rc = inbox_query_read(r->query, &l, text);
+    if (rc < 0) {
+        answer_problem(a, q, rc == ERR_MALFORMED ? PROBLEM_BAD_PATTERN : PROBLEM_BAD_REQUEST, text);
         return;
     }
     entries = calloc(l.limit, sizeof(*entries));

@@ -22,6 +22,7 @@
     X(BAD_SHAPE, "bad-request", 422, "JSON of the wrong shape")                                    \
     X(BAD_DESTINATION, "bad-destination", 422, "Bad destination")                                  \
     X(BAD_TOPIC, "bad-topic", 422, "Bad topic")                                                    \
+    X(BAD_PATTERN, "bad-pattern", 422, "Bad pattern")                                              \
     X(BAD_BASE64, "bad-base64", 422, "Bad base64")                                                 \
     X(BAD_TOKEN, "bad-token", 422, "Bad token")                                                    \
     X(TOO_MANY, "too-many", 429, "A limit is reached")                                             \

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "bus/bus.h"
+#include "bus/pattern.h"
 
 int percent_decode(const char *text, size_t len, bool plus, char *ret, size_t cap, size_t *ret_len)
 {
@@ -213,19 +214,25 @@ static int read_state(const struct query_pair *p, struct bus_inbox_list *l, char
     return refuse(text, "state", "expected `receiving`, `ready`, `leased` or `dead`");
 }
 
+static int refuse_pattern(char *text, const char *why)
+{
+    (void)snprintf(text, QUERY_TEXT_MAX, "%s", why); /* fits */
+    return ERR_MALFORMED;
+}
+
 static int read_pattern(const struct query_pair *p, struct topic *ret, char *text)
 {
     char v[QUERY_VALUE_MAX];
     size_t len;
 
     if (percent_decode(p->value, p->value_len, true, v, sizeof(v), &len) < 0 || len == 0 ||
-        len > MSG_TOPIC_MAX)
-        return refuse(text, "pattern", "a pattern has 1 to 255 bytes");
+        len > PATTERN_MAX)
+        return refuse_pattern(text, PATTERN_LENGTH_TEXT);
     if (!utf8_valid(v, len))
-        return refuse(text, "pattern", "not UTF-8");
+        return refuse_pattern(text, "a pattern is UTF-8");
     ret->len = (uint8_t)len;
     memcpy(ret->b, v, len);
-    return OK;
+    return pattern_check(ret->b, len) == OK ? OK : refuse_pattern(text, PATTERN_LEVELS_TEXT);
 }
 
 static int read_range(const struct query_pair *p, const char *key, uint64_t min, uint64_t max,

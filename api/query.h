@@ -44,6 +44,11 @@ struct send_query {
 /* GET /bus/v1/inbox: the list that is asked for */
 struct bus_inbox_list;
 
+/* What is wrong with a pattern, for both places where one may stand. */
+#define PATTERN_LENGTH_TEXT "a pattern has 1 to 255 bytes"
+#define PATTERN_LEVELS_TEXT                                                                        \
+    "`+` and `#` stand for whole levels between slashes, `#` only for the last"
+
 /* ERR_INVAL with a sentence for the client in `text`. */
 #define QUERY_TEXT_MAX 160
 MUST_CHECK int take_query_read(const char *query, struct take_query *ret,
@@ -51,6 +56,7 @@ MUST_CHECK int take_query_read(const char *query, struct take_query *ret,
 MUST_CHECK int send_query_read(const char *query, struct send_query *ret,
                                char text[static QUERY_TEXT_MAX]);
 
+/* ERR_MALFORMED: the pattern is none. */
 MUST_CHECK int inbox_query_read(const char *query, struct bus_inbox_list *ret,
                                 char text[static QUERY_TEXT_MAX]);
 

@@ -249,7 +249,7 @@ MUST_CHECK int bus_status(struct bus *b, const struct msg_id *id, bus_client cli
 
 struct bus_filter {
     enum bus_filter_kind { BUS_ANY, BUS_TOPIC, BUS_PREFIX, BUS_PATTERN } kind;
-    struct topic topic; /* TOPIC: exactly this one; PREFIX: begins so; PATTERN: its text */
+    struct topic topic; /* TOPIC: exactly this one; PREFIX: begins so; PATTERN: bus/pattern.h */
 };
 
 #define BUS_TOKEN_TAG     12
@@ -276,7 +276,7 @@ struct bus_fetch {
     uint64_t session;                    /* the caller's number for the client's connection */
 };
 /* The answer is BUS_OUT_FETCHED. A client that goes away before it gets nothing on lease. ERR_*:
- * ERR_INVAL, ERR_LIMIT (clients that wait), ERR_UNSUPPORTED (pattern), ERR_NOMEM, ERR_BUSY. */
+ * ERR_INVAL, ERR_LIMIT (clients that wait, levels of their patterns), ERR_NOMEM, ERR_BUSY. */
 MUST_CHECK int bus_fetch(struct bus *b, const struct bus_fetch *f, bus_client client,
                          struct instant now);
 
@@ -316,8 +316,7 @@ struct bus_inbox_list {
     uint32_t limit;                      /* 1 .. BUS_LIST_MAX */
 };
 /* At most l->limit entries in the order of seq. *ret_next: what to put into `after` for the next
- * page, which may come with fewer entries, even none; 0: that was all. ERR_INVAL, ERR_UNSUPPORTED,
- * ERR_NOMEM. */
+ * page, which may come with fewer entries, even none; 0: that was all. ERR_INVAL, ERR_NOMEM. */
 MUST_CHECK int bus_inbox_list(const struct bus *b, const struct bus_inbox_list *l,
                               struct instant now, struct bus_inbox_entry *ret, size_t *ret_n,
                               uint64_t *ret_next);

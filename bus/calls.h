@@ -51,9 +51,10 @@ struct call {
 
     /* CALL_TAKE, CALL_FETCH, and CALL_SEND with reply_wait */
     bool peek, waits;
-    struct list wait;       /* inbox.any, inbox.filtered, or topic_queue.waiters */
-    struct topic_queue *tq; /* waits for one topic */
-    uint64_t ticket;        /* order of waiting */
+    struct list wait;            /* inbox.any, an entry of inbox.filtered, or topic_queue.waiters */
+    struct topic_queue *tq;      /* waits for one topic */
+    struct filter_node *several; /* waits for more than one: its entry of inbox.filtered */
+    uint64_t ticket;             /* order of waiting */
     struct heap_node expire;
     struct in_msg *msg; /* TAKE: reference: handed over, or its removal is under way. BODY */
     struct blob *body;  /* of a peek, and of CALL_BODY: read for it */

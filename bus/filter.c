@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "bus/pattern.h"
 
 int filter_check(const struct bus_filter *f)
 {
-    return f->kind == BUS_PATTERN ? ERR_UNSUPPORTED : OK;
+    return f->kind == BUS_PATTERN ? pattern_check(f->topic.b, f->topic.len) : OK;
 }
 
 bool filter_match(const struct bus_filter *f, const uint8_t *topic, size_t len)
@@ -20,7 +21,7 @@ bool filter_match(const struct bus_filter *f, const uint8_t *topic, size_t len)
         return len >= f->topic.len &&
                (f->topic.len == 0 || memcmp(topic, f->topic.b, f->topic.len) == 0);
     case BUS_PATTERN:
-        break;
+        return pattern_match(f->topic.b, f->topic.len, topic, len);
     }
     return false;
 }

@@ -1,4 +1,4 @@
-/* filter.h - which topics a client wants. Topics are bytes.
+/* filter.h - does one client want this topic? Topics are bytes. For many clients: filter_index.h.
  * Protocol: docs/protocol/messages.md, "Filters". */
 #pragma once
 #include <stdbool.h>
@@ -7,6 +7,5 @@
 
 #include "bus/bus.h"
 
-/* ERR_UNSUPPORTED: a pattern. */
-MUST_CHECK int filter_check(const struct bus_filter *f);
+MUST_CHECK int filter_check(const struct bus_filter *f); /* ERR_INVAL: no pattern */
 bool filter_match(const struct bus_filter *f, const uint8_t *topic, size_t len);

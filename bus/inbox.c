@@ -6,7 +6,6 @@
 
 #include "bus/bus_core.h"
 #include "bus/client.h"
-#include "bus/filter.h"
 #include "bus/leases.h"
 #include "bus/timer.h"
 
@@ -14,11 +13,11 @@ int inbox_init(struct bus *b)
 {
     list_init(&b->in.all);
     list_init(&b->in.any);
-    list_init(&b->in.filtered);
     list_init(&b->in.dead);
     heap_init(&b->in.due);
     heap_init(&b->in.expires);
-    return hmap_init(&b->in.topics, b->rng);
+    int rc = filter_index_init(&b->in.filtered, b->rng);
+    return rc == OK ? hmap_init(&b->in.topics, b->rng) : rc;
 }
 
 struct in_msg *inbox_find(const struct bus *b, uint64_t seq)
@@ -189,6 +188,8 @@ void inbox_leave(struct bus *b, struct call *call)
     if (call->tq)
         topic_settle(b, call->tq);
     call->tq = NULL;
+    filter_index_settle(&b->in.filtered, call->several);
+    call->several = NULL;
 }
 
 /* --- handing over ------------------------------------------------------------------------- */
@@ -213,12 +214,18 @@ static void hand_over(struct bus *b, struct call *call, struct in_msg *m)
 /* Who of those that want several topics waits longest for this one? */
 static struct call *first_filtered(struct bus *b, const struct topic_queue *q)
 {
-    list_foreach (l, &b->in.filtered) {
-        struct call *c = list_entry(l, struct call, wait);
-        if (filter_match(&c->fetch->filter, q->topic, q->topic_len))
-            return c;
+    struct call *first = NULL;
+    struct filter_walk w;
+    struct list *same;
+    if (b->in.filtered.count == 0)
+        return NULL;
+    filter_walk_begin(&w, &b->in.filtered, q->topic, q->topic_len);
+    while ((same = filter_walk_next(&w))) {
+        struct call *c = list_first(same, struct call, wait);
+        if (!first || c->ticket < first->ticket)
+            first = c;
     }
-    return NULL;
+    return first;
 }
 
 /* Who waits for a message of this topic longest; NULL: nobody. */
@@ -538,6 +545,7 @@ usec_t inbox_deadline(const struct bus *b)
 
 void inbox_fini(struct bus *b)
 {
+    filter_index_fini(&b->in.filtered);
     if (!b->in.topics.slots)
         return;
     /* From the end: when the index closes its holes, those that are left only move down. */

@@ -14,6 +14,7 @@
 #include "base/hmap.h"
 #include "base/list.h"
 #include "bus/bus.h"
+#include "bus/filter_index.h"
 #include "bus/ops.h"
 #include "bus/seq_index.h"
 #include "bus/token.h"
@@ -73,11 +74,11 @@ struct in_msg {
 
 struct inbox {
     struct hmap topics;
-    struct seq_index index; /* struct in_msg */
-    struct list all;        /* by seq */
-    struct list any;        /* struct call that wait for any topic, by ticket */
-    struct list filtered;   /* struct call that wait for more than one topic, by ticket */
-    struct list dead;       /* by the time of their death; through `all` */
+    struct seq_index index;       /* struct in_msg */
+    struct list all;              /* by seq */
+    struct list any;              /* struct call that wait for any topic, by ticket */
+    struct filter_index filtered; /* struct call that wait for more than one topic, by ticket */
+    struct list dead;             /* by the time of their death; through `all` */
     struct heap due, expires;
     uint64_t count, bytes, cached;
     uint64_t leased, n_dead;

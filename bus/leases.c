@@ -310,19 +310,30 @@ static int give_ready(struct bus *b, struct call *call)
 static int wait_begin(struct bus *b, struct call *call, int64_t wait_ms, struct instant now)
 {
     const struct bus_filter *f = &call->fetch->filter;
-    struct list *queue = f->kind == BUS_ANY ? &b->in.any : &b->in.filtered;
+    struct list *queue = &b->in.any;
+    struct filter_node *several = NULL;
     struct topic_queue *q = NULL;
+    int rc = OK;
     if (f->kind == BUS_TOPIC) {
         q = topic_get(b, f->topic.b, f->topic.len);
         if (!q)
             return ERR_NOMEM;
         queue = &q->waiters;
+    } else if (f->kind != BUS_ANY) {
+        rc = filter_index_get(&b->in.filtered, f, &several);
+        if (rc < 0)
+            return rc;
+        queue = filter_waiters(several);
     }
-    int rc = inbox_wait(b, call, queue, wait_ms, now);
-    if (rc == OK)
+    rc = inbox_wait(b, call, queue, wait_ms, now);
+    if (rc == OK) {
         call->tq = q;
-    else if (q)
+        call->several = several;
+    } else if (q) {
         topic_settle(b, q);
+    } else {
+        filter_index_settle(&b->in.filtered, several);
+    }
     return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "api/json_lease.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "bus/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,7 +40,8 @@ static void check_fetch(const uint8_t *data, size_t size)
     check(f.wait_ms >= 0 && f.wait_ms <= FETCH_WAIT_MAX);
     check(f.lease_ms == 0 || (f.lease_ms >= BUS_LEASE_MIN_MS && f.lease_ms <= BUS_LEASE_MAX_MS));
     check(memchr(f.consumer, '\0', sizeof(f.consumer)) != NULL);
-    check(f.filter.kind != BUS_PATTERN || f.filter.topic.len > 0);
+    check(f.filter.kind != BUS_PATTERN ||
+          pattern_check(f.filter.topic.b, f.filter.topic.len) == OK);
 }
 
 static void check_token(const struct bus_token *t)

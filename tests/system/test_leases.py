@@ -193,6 +193,37 @@ def test_inbox_pages(net):
     check_equal((one["state"], one["len"], base64.b64decode(one["topic"])), ("ready", 1, b"even"), "one entry")
 
 
+@needs_ours
+def test_patterns(net):
+    a = net.node("a")
+    for topic in (b"plant/1/temp", b"plant/2/temp", b"plant/2/hum", b"plant", b"/plant", None):
+        a.send(a, topic or b"none", topic)
+    for pattern, count in (("plant/+/temp", 2), ("plant/%23", 4), ("+/+", 1), ("+", 2), ("%23", 6), ("/+", 1)):
+        pattern = pattern.replace("+", "%2B")
+        check_equal(len(entries(a, f"?pattern={pattern}")), count, f"entries of {pattern}")
+    for bad in ("a%2B", "%23/a", "", "a/%23/b"):
+        problem = bus(a, "GET", f"/inbox?pattern={bad}", status=422)
+        check_equal(problem.json()["code"], "bad-pattern", f"code of {bad}")
+    got = fetch(a, pattern="plant/+/temp", max=9)
+    check_equal([base64.b64decode(m["topic"]) for m in got], [b"plant/1/temp", b"plant/2/temp"], "fetched, by seq")
+    settle(a, "ack", [m["token"] for m in got])
+    # Those who wait for a message are served in the order in which they came.
+    answers = {}
+    def wait(n, **filter_):
+        answers[n] = fetch(a, Api("127.0.0.1", a.api_port), waitMs=10000, **filter_)
+    waiting = []
+    for n, filter_ in enumerate(({"pattern": "door/+"}, {"pattern": "#"}, {"pattern": "door/#"})):
+        if n == 1:
+            settle(a, "ack", [m["token"] for m in fetch(a, max=9)])
+        waiting.append(threading.Thread(target=wait, args=(n,), kwargs=filter_))
+        waiting[-1].start()
+        time.sleep(0.3)
+    for n in range(3):
+        a.send(a, b"%d" % n, b"door/front")
+        waiting[n].join(5)
+        check_equal([m["payload"] for m in answers[n]], [b"%d" % n], f"client {n}")
+
+
 class Taker(threading.Thread):
     """Fetches and settles at random until nothing is left. What it knows for sure it writes down."""
 

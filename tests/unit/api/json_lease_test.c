@@ -84,7 +84,9 @@ static void test_fetch_refused(void **state)
         {"{\"topic\":null}", PROBLEM_NONE},
         {"{\"topic\":\"Q\"}", PROBLEM_BAD_BASE64},
         {"{\"prefix\":\"QR==\"}", PROBLEM_BAD_BASE64},
-        {"{\"pattern\":\"\"}", PROBLEM_BAD_TOPIC},
+        {"{\"pattern\":\"\"}", PROBLEM_BAD_PATTERN},
+        {"{\"pattern\":\"a+\"}", PROBLEM_BAD_PATTERN},
+        {"{\"pattern\":\"#/a\"}", PROBLEM_BAD_PATTERN},
         {"{\"pattern\":5}", PROBLEM_NONE},
         {"{\"maxx\":1}", PROBLEM_NONE},
     };

@@ -200,9 +200,13 @@ static void test_inbox(void **state)
         "state=",     "state=Ready", "state=ready&state=dead", "limit=0",
         "limit=1001", "limit=x",     "limit=1&limit=2",        "after=9223372036854775808",
         "after=-1",   "topic=Q",     "topic=&prefix=",         "topic=&topic=",
-        "pattern=",   "pattern=%ff", "prefix=&pattern=a"};
+        "prefix=&pattern=a"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(read_inbox(bad[i], &l), ERR_INVAL);
+    static const char *const no_patterns[] = {"pattern=", "pattern=%ff", "pattern=a%2B",
+                                              "pattern=%23%2Fa"};
+    for (size_t i = 0; i < ARRAY_LEN(no_patterns); i++)
+        assert_int_equal(read_inbox(no_patterns[i], &l), ERR_MALFORMED);
     static const char all[] = "state=dead&limit=10&after=7&prefix=YS8%3D";
     for (size_t cut = 0; cut < strlen(all); cut++) { /* reads or says why */
         char text[sizeof(all)];

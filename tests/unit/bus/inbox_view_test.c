@@ -153,9 +153,14 @@ static void test_list(void **state)
     l.filter.kind = BUS_TOPIC;
     assert_int_equal(list(&r, &l, NULL), 2);
     l.filter.kind = BUS_PATTERN;
+    l.filter.topic = topic_of("+");
+    assert_int_equal(list(&r, &l, NULL), 5);
+    l.filter.topic = topic_of("a/#");
+    assert_int_equal(list(&r, &l, NULL), 2);
+    l.filter.topic = topic_of("a#");
     size_t n;
     assert_int_equal(bus_inbox_list(r.node[1].bus, &l, rig_instant(&r), entries, &n, &next),
-                     ERR_UNSUPPORTED);
+                     ERR_INVAL);
     l = everything(2);
     uint64_t seen[5];
     size_t total = 0, pages = 0;

@@ -220,7 +220,8 @@ static void test_tokens_of_others(void **state)
     assert_int_equal(bus_fetch(b, &f, 99, rig_instant(&r)), ERR_INVAL);
     f.lease_ms = 0;
     f.filter.kind = BUS_PATTERN;
-    assert_int_equal(bus_fetch(b, &f, 99, rig_instant(&r)), ERR_UNSUPPORTED);
+    f.filter.topic = topic_of("a/#/b");
+    assert_int_equal(bus_fetch(b, &f, 99, rig_instant(&r)), ERR_INVAL);
     rig_fini(&r);
 }
 
@@ -681,6 +682,57 @@ static void test_waiters(void **state)
     rig_fini(&r);
 }
 
+/* Patterns, prefixes, pops and exact topics share one order of waiting. */
+static void test_waiting_patterns(void **state)
+{
+    (void)state;
+    struct rig r;
+    start(&r, 21);
+    static const struct {
+        enum bus_filter_kind kind;
+        const char *text;
+    } v[] = {{BUS_PATTERN, "x/+"},   {BUS_PREFIX, "x"},    {BUS_PATTERN, "#"},
+             {BUS_TOPIC, "x/1"},     {BUS_PATTERN, "x/+"}, {BUS_PATTERN, "x/1/#"},
+             {BUS_PATTERN, "+/1/+"}, {BUS_ANY, ""}};
+    bus_client c[ARRAY_LEN(v)];
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        struct bus_fetch f = fetch_of(NULL, 10);
+        f.filter.kind = v[i].kind;
+        f.filter.topic = topic_of(v[i].text);
+        f.wait_ms = 600000;
+        c[i] = rig_fetch(&r, 1, &f);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        if (i == 6)
+            continue; /* wants a level more */
+        deliver(&r, "x/1", (uint8_t)i, 10);
+        struct rig_answer *a = rig_answer(&r, 1, c[i], BUS_OUT_FETCHED);
+        assert_non_null(a);
+        assert_int_equal(a->n, 1);
+        assert_int_equal(a->messages[0].payload->data[0], i);
+        for (size_t k = i + 1; k < ARRAY_LEN(v); k++)
+            assert_null(rig_answer(&r, 1, c[k], BUS_OUT_FETCHED));
+    }
+    assert_int_equal(stats(&r).waiters, 1);
+    /* What is there already comes by seq, whatever its topic. */
+    deliver(&r, "y/1", 11, 10);
+    deliver(&r, "x/2", 12, 10);
+    deliver(&r, "z/1", 13, 10);
+    struct bus_fetch f = fetch_of(NULL, 10);
+    f.filter.kind = BUS_PATTERN;
+    f.filter.topic = topic_of("+/1");
+    struct rig_answer *a = fetch(&r, &f);
+    assert_int_equal(a->n, 2);
+    assert_int_equal(a->messages[0].payload->data[0], 11);
+    assert_int_equal(a->messages[1].payload->data[0], 13);
+    /* The client that waits goes away: nothing of it is left. */
+    bus_forget_client(r.node[1].bus, c[6]);
+    assert_int_equal(stats(&r).waiters, 0);
+    deliver(&r, "x/1/2", 14, 10);
+    assert_int_equal(stats(&r).in_leased, ARRAY_LEN(v) - 1 + 2);
+    rig_fini(&r);
+}
+
 static void test_prefix_order(void **state)
 {
     (void)state;
@@ -755,13 +807,21 @@ static void test_consumer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fetch_and_ack), cmocka_unit_test(test_tokens_of_others),
-        cmocka_unit_test(test_nack),          cmocka_unit_test(test_end_of_lease),
-        cmocka_unit_test(test_dead),          cmocka_unit_test(test_too_many_dead),
-        cmocka_unit_test(test_store_fails),   cmocka_unit_test(test_body_from_store),
-        cmocka_unit_test(test_max_bytes),     cmocka_unit_test(test_forget),
-        cmocka_unit_test(test_crash),         cmocka_unit_test(test_storm),
-        cmocka_unit_test(test_waiters),       cmocka_unit_test(test_prefix_order),
+        cmocka_unit_test(test_fetch_and_ack),
+        cmocka_unit_test(test_tokens_of_others),
+        cmocka_unit_test(test_nack),
+        cmocka_unit_test(test_end_of_lease),
+        cmocka_unit_test(test_dead),
+        cmocka_unit_test(test_too_many_dead),
+        cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_body_from_store),
+        cmocka_unit_test(test_max_bytes),
+        cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_waiters),
+        cmocka_unit_test(test_prefix_order),
+        cmocka_unit_test(test_waiting_patterns),
         cmocka_unit_test(test_consumer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,8 +95,10 @@ static void test_filter(void **state)
     assert_true(match(BUS_PREFIX, "ab", "ab") && match(BUS_PREFIX, "ab", "abc"));
     assert_true(match(BUS_PREFIX, "", "") && match(BUS_PREFIX, "", "x"));
     assert_false(match(BUS_PREFIX, "ab", "a") || match(BUS_PREFIX, "ab", "ba"));
+    assert_true(match(BUS_PATTERN, "a/+", "a/b") && match(BUS_PATTERN, "#", ""));
+    assert_false(match(BUS_PATTERN, "a/+", "a/b/c"));
     struct bus_filter f = {.kind = BUS_PATTERN};
-    assert_int_equal(filter_check(&f), ERR_UNSUPPORTED);
+    assert_int_equal(filter_check(&f), ERR_INVAL);
     f.kind = BUS_ANY;
     assert_int_equal(filter_check(&f), OK);
 }
