@@ -251,6 +251,8 @@ void api_bus_answer(struct api *a, const struct bus_out *out)
     pending_remove(a, p);
     if (found.kind >= PENDING_PUSH)
         outbox_answer(a, &found, out);
+    else if (found.kind == PENDING_RULE)
+        topic_answer(a, &found, out);
     else if (found.kind >= PENDING_FETCH)
         lease_answer(a, &found, out);
     else

@@ -20,6 +20,7 @@ enum pending_kind {
     PENDING_SEND_WAIT, /* leaves by: ACCEPTED that failed, TAKEN (reply or time-out) */
     PENDING_REPLY,     /* leaves by: ACCEPTED */
     PENDING_STATUS,    /* leaves by: STATUS */
+    PENDING_RULE,      /* a topic rule; leaves by: CHANGED */
     PENDING_FETCH,     /* leaves by: FETCHED; from here on the calls of /bus/v1 */
     PENDING_SETTLE,    /* leaves by: SETTLED */
     PENDING_CHANGE,    /* an operator's; leaves by: SETTLED */
@@ -45,6 +46,7 @@ struct pending_more {
     bool replayed;            /* PUSH_WAIT: the key was known */
     bool wait_read;           /* PUSH_WAIT: until it is read, not only received */
     struct byte_range range;
+    unsigned status; /* RULE: of the answer, if all goes well */
 };
 
 struct pending {
@@ -123,6 +125,8 @@ void call_topic_sources(struct api *a, const struct asked *q, const struct match
 void call_topic_source_add(struct api *a, const struct asked *q, const struct http_request *r,
                            const struct match *m);
 void call_topic_source_remove(struct api *a, const struct asked *q, const struct match *m);
+
+void topic_answer(struct api *a, const struct pending *p, const struct bus_out *out);
 
 void message_answer(struct api *a, const struct asked *q, enum pending_kind kind,
                     const struct bus_out *out);

@@ -215,6 +215,7 @@ void lease_answer(struct api *a, const struct pending *p, const struct bus_out *
     case PENDING_SEND_WAIT:
     case PENDING_REPLY:
     case PENDING_STATUS:
+    case PENDING_RULE:
     case PENDING_PUSH:
     case PENDING_PUSH_WAIT:
     case PENDING_OUT_ENTRY:

@@ -190,6 +190,7 @@ void message_answer(struct api *a, const struct asked *q, enum pending_kind kind
         json_status(&o, out->status);
         answer_out(a, q, 200, &o);
         break;
+    case PENDING_RULE:
     case PENDING_FETCH:
     case PENDING_SETTLE:
     case PENDING_CHANGE:

@@ -1,4 +1,5 @@
-/* Topic rules. They hold from the next INIT on; what runs is not touched. */
+/* Topic rules. They hold from the next INIT on; what runs is not touched. A change is answered when
+ * it is durable. */
 #include <string.h>
 
 #include "api/calls.h"
@@ -6,20 +7,30 @@
 #include "base/err.h"
 #include "base/text.h"
 
-static struct topics *rules(struct api *a)
+static const struct topics *rules(struct api *a)
 {
     return bus_topics(a->conf.bus);
 }
 
-/* What a rule could not be made for. */
-static void answer_change(struct api *a, const struct asked *q, int rc)
+static void change(struct api *a, const struct asked *q, const struct topic_change *c,
+                   unsigned status)
 {
+    struct pending_more more = {.status = status};
+    int rc = pending_add(a, q, PENDING_RULE, &more);
+
     if (rc == OK)
-        answer_empty(a, q, 201);
-    else if (rc == ERR_LIMIT)
-        answer_text(a, q, 429, "too many topic rules: a limit is reached");
+        rc = bus_topic_change(a->conf.bus, c, q->id, instant_now());
+    asked_bus(a, q, rc);
+}
+
+void topic_answer(struct api *a, const struct pending *p, const struct bus_out *out)
+{
+    if (out->rc == OK)
+        answer_empty(a, &p->asked, p->more.status);
+    else if (out->rc == ERR_LIMIT)
+        answer_text(a, &p->asked, 429, "too many topic rules: a limit is reached");
     else
-        answer_error(a, q, rc);
+        answer_error(a, &p->asked, out->rc);
 }
 
 /* False, answered: the topic in the path is no base64, or too long. */
@@ -48,22 +59,20 @@ void call_topic_default(struct api *a, const struct asked *q)
 
 void call_topic_default_set(struct api *a, const struct asked *q, const struct http_request *r)
 {
+    struct topic_change c = {.kind = TOPIC_DEFAULT};
     struct json_fault fault;
-    bool accept;
 
     if (!body_is_json(a, q, r))
         return;
-    if (accept_body_read(r->body, r->body_len, &accept, &fault) < 0) {
+    if (accept_body_read(r->body, r->body_len, &c.accept, &fault) < 0)
         answer_fault(a, q, &fault);
-        return;
-    }
-    topics_set_accept(rules(a), accept);
-    answer_empty(a, q, 204);
+    else
+        change(a, q, &c, 204);
 }
 
-static void visit_topic(void *ctx, const struct topic *t)
+static void visit_rule(void *ctx, const struct topic_rule *r)
 {
-    json_topic(ctx, t);
+    json_topic(ctx, topic_rule_topic(r));
 }
 
 void call_topics(struct api *a, const struct asked *q)
@@ -71,48 +80,48 @@ void call_topics(struct api *a, const struct asked *q)
     struct json_out o = {0};
 
     json_put(&o, "[");
-    topics_each(rules(a), visit_topic, &o);
+    topics_each(rules(a), visit_rule, &o);
     json_put(&o, "]");
     answer_out(a, q, 200, &o);
 }
 
 void call_topic_add(struct api *a, const struct asked *q, const struct http_request *r)
 {
+    struct topic_change c = {.kind = TOPIC_ADD};
     struct json_fault fault;
-    struct topic t;
 
     if (!body_is_json(a, q, r))
         return;
-    if (topic_body_read(r->body, r->body_len, &t, &fault) < 0)
+    if (topic_body_read(r->body, r->body_len, &c.topic, &fault) < 0)
         answer_fault(a, q, &fault);
     else
-        answer_change(a, q, topics_add(rules(a), &t));
+        change(a, q, &c, 201);
 }
 
 void call_topic_remove(struct api *a, const struct asked *q, const struct match *m)
 {
-    struct topic t;
+    struct topic_change c = {.kind = TOPIC_REMOVE};
 
-    if (!read_topic(a, q, m, &t))
-        return;
-    topics_remove(rules(a), &t);
-    answer_empty(a, q, 204);
+    if (read_topic(a, q, m, &c.topic))
+        change(a, q, &c, 204);
 }
 
 void call_topic_sources(struct api *a, const struct asked *q, const struct match *m)
 {
     const struct topic_source *v;
+    const struct topic_rule *r;
     struct json_out o = {0};
     struct topic t;
     size_t n = 0;
 
     if (!read_topic(a, q, m, &t))
         return;
-    v = topics_sources(rules(a), &t, &n);
-    if (!v) {
+    r = topics_find(rules(a), t.b, t.len);
+    if (!r) {
         answer_empty(a, q, 404);
         return;
     }
+    v = topic_rule_sources(r, &n);
     json_put(&o, "[");
     for (size_t i = 0; i < n; i++)
         json_source(&o, &v[i]);
@@ -123,31 +132,27 @@ void call_topic_sources(struct api *a, const struct asked *q, const struct match
 void call_topic_source_add(struct api *a, const struct asked *q, const struct http_request *r,
                            const struct match *m)
 {
+    struct topic_change c = {.kind = TOPIC_ALLOW};
     struct json_fault fault;
-    struct topic_source s;
-    struct topic t;
 
     if (!body_is_json(a, q, r))
         return;
-    if (source_body_read(r->body, r->body_len, &s, &fault) < 0) {
+    if (source_body_read(r->body, r->body_len, &c.source, &fault) < 0) {
         answer_fault(a, q, &fault);
         return;
     }
-    if (read_topic(a, q, m, &t))
-        answer_change(a, q, topics_add_source(rules(a), &t, &s));
+    if (read_topic(a, q, m, &c.topic))
+        change(a, q, &c, 201);
 }
 
 void call_topic_source_remove(struct api *a, const struct asked *q, const struct match *m)
 {
-    struct topic_source s;
-    struct topic t;
+    struct topic_change c = {.kind = TOPIC_DENY};
 
-    if (!read_topic(a, q, m, &t))
+    if (!read_topic(a, q, m, &c.topic))
         return;
-    if (topic_source_parse(m->second, &s) < 0) {
+    if (topic_source_parse(m->second, &c.source) < 0)
         answer_empty(a, q, 400);
-        return;
-    }
-    topics_remove_source(rules(a), &t, &s);
-    answer_empty(a, q, 204);
+    else
+        change(a, q, &c, 204);
 }

@@ -52,6 +52,8 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     if (rc == OK)
         rc = topics_new(b->rng, &b->topics);
     if (rc == OK)
+        rc = rule_changes_init(b);
+    if (rc == OK)
         rc = calls_init(&b->calls, b->rng);
     if (rc == OK)
         rc = outbox_init(b);
@@ -111,6 +113,7 @@ void bus_free(struct bus *b)
     seen_fini(&b->seen);
     asked_fini(&b->asked);
     topics_free(b->topics);
+    rule_changes_fini(b);
     reads_fini(&b->reads);
     forgets_fini(&b->forgets);
     kins_fini(&b->kins);
@@ -174,17 +177,6 @@ void bus_load_end(struct bus *b, uint64_t out_seq, uint64_t in_seq, struct insta
 }
 
 /* --- topic rules -------------------------------------------------------------------------- */
-
-struct topics *bus_topics(struct bus *b)
-{
-    return b->topics;
-}
-
-void bus_set_topics(struct bus *b, struct topics *t)
-{
-    topics_free(b->topics);
-    b->topics = t;
-}
 
 bool bus_admits(struct bus *b, const struct ip6 *src, const uint8_t src_key[static MSG_KEY_BYTES],
                 const struct msg_id *id, bool reply, const uint8_t *topic, size_t topic_len)
@@ -394,6 +386,8 @@ static bool op_fill(struct bus *b, struct op *op, struct bus_store_op *ret)
     case OP_NOTE:
         note_fill(container_of(op, struct note, op), ret);
         return true;
+    case OP_RULES:
+        return rule_changes_fill(b, ret);
     case OP_SEEN:
         ret->kind = BUS_STORE_SEEN_DROP;
         ret->keys = b->seen_keys;
@@ -442,6 +436,9 @@ void bus_stored(struct bus *b, const struct bus_store_result *res, struct instan
         break;
     case OP_NOTE:
         note_stored(b, container_of(op, struct note, op), res->rc, now);
+        break;
+    case OP_RULES:
+        rule_changes_stored(b, res->rc, now);
         break;
     case OP_SEEN:
         if (res->rc != OK)

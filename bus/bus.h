@@ -25,6 +25,8 @@
 
 struct bus;
 struct topics;
+struct topic_change;
+struct topic_rule;
 
 /* Everything that a remote or a client can make grow, with the reaction at the limit. */
 struct bus_limits {
@@ -160,6 +162,9 @@ MUST_CHECK int bus_load_seen(struct bus *b, const struct bus_seen_row *row, stru
 int64_t bus_run_ms(const struct bus *b, struct instant now);
 /* Call first: the store's highest. Without it the clock starts with the wall clock. */
 void bus_load_run_ms(struct bus *b, int64_t run_ms, struct instant now);
+/* Rules that clients made; at the start, before or after bus_set_topics(). ERR_LIMIT, ERR_NOMEM. */
+MUST_CHECK int bus_load_rule(struct bus *b, const struct topic_rule *r);
+void bus_load_rule_default(struct bus *b, bool accept);
 /* The store's own random bytes, which make tokens that outlive a restart. Without them the bus
  * makes some for its life. */
 #define BUS_TOKEN_KEY 16
@@ -386,13 +391,18 @@ MUST_CHECK int bus_out_list(struct bus *b, const struct bus_out_filter *f, bus_c
 
 /* --- topic rules -------------------------------------------------------------------------- */
 
-/* Lends: who may change the rules does it here (bus/topic_rules.h); until bus_set_topics(). A
- * refused sender hears nothing; one that speaks our extension is told, and ends its message as
- * OUT_REFUSED.
- */
-struct topics *bus_topics(struct bus *b);
-/* Takes t, which replaces all rules. What was begun under the old ones goes on. */
-void bus_set_topics(struct bus *b, struct topics *t);
+/* Lends the rules in force (bus/topic_rules.h), until one is changed. A refused sender hears
+ * nothing; one that speaks our extension is told, and ends its message as OUT_REFUSED. What was
+ * begun under old rules goes on. */
+const struct topics *bus_topics(const struct bus *b);
+/* The answer is BUS_OUT_CHANGED: OK, once it is durable and in force. ERR_LIMIT of the rules and
+ * what the store says come with it; nothing was changed then. At once: ERR_BUSY, ERR_NOMEM. */
+MUST_CHECK int bus_topic_change(struct bus *b, const struct topic_change *c, bus_client client,
+                                struct instant now);
+/* Takes t on OK: the rules of a file. They replace all; the stored ones that clients made come
+ * back where t says nothing of a topic, or of the default. ERR_LIMIT (together too many),
+ * ERR_NOMEM: the rules stay as they were, t is the caller's and not as it was. */
+MUST_CHECK int bus_set_topics(struct bus *b, struct topics *t);
 
 /* --- network ------------------------------------------------------------------------------ */
 
@@ -430,6 +440,9 @@ enum bus_store_kind {
     BUS_STORE_SEEN_DROP, /* remove the rows of seen that `keys` names */
     BUS_STORE_IN_STATE, /* complete in.seq gets in.state (READY, LEASED, DEAD), in.tries, in.offers,
                            in.since_ms */
+    BUS_STORE_RULE_PUT, /* insert or replace the rule of rule.topic: rule.rule */
+    BUS_STORE_RULE_DROP,    /* remove it, if it is there */
+    BUS_STORE_RULE_DEFAULT, /* the default action: rule.accept */
     BUS_STORE_SWEEP, /* remove finished out rows created before wall `before_ms`, seen rows expired
                         before run_ms */
     BUS_STORE_OUT_ACKED, /* out.seq, which has a file, gets out.acked */
@@ -479,6 +492,11 @@ struct bus_store_op {
         uint64_t number, offset, len, solid;
         struct blob *data; /* WRITE */
     } file;
+    struct { /* RULE_PUT, RULE_DROP, RULE_DEFAULT */
+        const struct topic *topic;
+        const struct topic_rule *rule;
+        bool accept;
+    } rule;
 };
 
 struct bus_store_result {
@@ -516,6 +534,7 @@ enum bus_out_kind {
     BUS_OUT_FETCHED,  /* messages on lease, or none: time-out; rc != OK: the store failed */
     BUS_OUT_SETTLED,  /* rc OK: settled; else the store failed for at least one: ask again */
     BUS_OUT_BODY,     /* rc OK: body; ERR_NOENT: gone meanwhile */
+    BUS_OUT_CHANGED,  /* rc OK: the rule is durable and in force */
 };
 
 struct bus_message {

@@ -20,10 +20,10 @@
 #include "bus/reads.h"
 #include "bus/recv_file.h"
 #include "bus/recv_transfer.h"
+#include "bus/rule_changes.h"
 #include "bus/seen.h"
 #include "bus/send_chunks.h"
 #include "bus/send_file.h"
-#include "bus/topic_rules.h"
 
 /* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
 #define BUS_CONTROL_MAX 65536u
@@ -66,7 +66,8 @@ struct bus {
     struct forgets forgets;
     struct kins kins;
     struct asked_ids asked;
-    struct topics *topics;
+    struct topics *topics; /* in force */
+    struct rule_changes rules;
     struct calls calls;
     struct ops ops;
     struct list control; /* struct control_packet, first out first */

@@ -21,7 +21,8 @@ enum call_kind {
     CALL_SETTLE,
     CALL_BODY,
     CALL_OUT,
-    CALL_OUT_LIST
+    CALL_OUT_LIST,
+    CALL_RULE
 };
 
 /* CALL_OUT */
@@ -59,9 +60,10 @@ struct call {
     struct in_msg *msg; /* TAKE: reference: handed over, or its removal is under way. BODY */
     struct blob *body;  /* of a peek, and of CALL_BODY: read for it */
 
-    struct fetch *fetch;   /* CALL_FETCH */
-    struct settle *settle; /* CALL_SETTLE */
-    uint64_t part_seq;     /* of the part that it throws away */
+    struct fetch *fetch;        /* CALL_FETCH */
+    struct settle *settle;      /* CALL_SETTLE */
+    uint64_t part_seq;          /* of the part that it throws away */
+    struct rule_change *change; /* CALL_RULE: until it is durable */
 
     /* CALL_OUT, CALL_OUT_LIST */
     enum out_call ask;

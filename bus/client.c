@@ -28,6 +28,7 @@ static void call_end(struct bus *b, struct call *c, struct instant now)
         inbox_forget(b, c, now);
     fetch_end(b, c);
     settle_end(c);
+    rule_change_end(b, c);
     blob_unref(c->body);
     free(c->entries);
     op_drop(&b->ops, &c->op);
@@ -352,6 +353,9 @@ static void answer_fill(struct bus *b, struct call *c, struct bus_out *ret)
         ret->kind = BUS_OUT_SETTLED;
         ret->settled = (struct bus_settled){
             .done = c->settle->done, .n = c->settle->n, .unknown = c->settle->unknown};
+        break;
+    case CALL_RULE:
+        ret->kind = BUS_OUT_CHANGED;
         break;
     case CALL_BODY:
         ret->kind = BUS_OUT_BODY;

@@ -301,6 +301,9 @@ bool mem_rows_run(struct bus *b, const struct bus_store_op *op, struct bus_store
     case BUS_STORE_IN_DROP:
     case BUS_STORE_SEEN_DROP:
     case BUS_STORE_IN_STATE:
+    case BUS_STORE_RULE_PUT:
+    case BUS_STORE_RULE_DROP:
+    case BUS_STORE_RULE_DEFAULT:
     case BUS_STORE_SWEEP:
     case BUS_STORE_OUT_ACKED:
     case BUS_STORE_FILE_CREATE:

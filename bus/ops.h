@@ -21,6 +21,7 @@ enum op_owner {
     OP_CALL,      /* struct call */
     OP_FETCH,     /* struct fetch_item */
     OP_NOTE,      /* struct note */
+    OP_RULES,     /* struct rule_changes */
     OP_SEEN,      /* the bus itself: rows of seen that are forgotten */
     OP_SWEEP,     /* the bus itself */
 };

@@ -9,17 +9,18 @@
 #include "base/hmap.h"
 #include "base/text.h"
 
-struct rule {
+struct topic_rule {
     struct hnode hash;
     struct topic topic;
     struct topic_source *sources; /* never NULL */
     size_t count, cap;
+    struct topic_forward *forward; /* NULL: none; most rules */
 };
 
 struct topics {
     struct hmap rules;
     size_t sources; /* of all rules */
-    bool accept;
+    bool accept, accept_set;
 };
 
 /* --- sources ------------------------------------------------------------------------------ */
@@ -106,7 +107,110 @@ static bool source_matches(const struct topic_source *s, const struct ip6 *src,
     return ip6_eq(&net, &of);
 }
 
-/* --- table -------------------------------------------------------------------------------- */
+/* --- one rule ----------------------------------------------------------------------------- */
+
+static int rule_alloc(const struct topic *topic, size_t cap, bool forward, struct topic_rule **ret)
+{
+    struct topic_rule *r = calloc(1, sizeof(*r));
+    if (!r)
+        return ERR_NOMEM;
+    r->sources = calloc(MAX(cap, 1), sizeof(*r->sources));
+    r->forward = forward ? calloc(1, sizeof(*r->forward)) : NULL;
+    if (!r->sources || (forward && !r->forward)) {
+        topic_rule_free(r);
+        return ERR_NOMEM;
+    }
+    r->cap = MAX(cap, 1);
+    r->topic.len = topic->len;
+    memcpy(r->topic.b, topic->b, topic->len);
+    *ret = r;
+    return OK;
+}
+
+int topic_rule_new(const struct topic *topic, struct topic_rule **ret)
+{
+    return rule_alloc(topic, 1, false, ret);
+}
+
+int topic_rule_copy(const struct topic_rule *r, struct topic_rule **ret)
+{
+    struct topic_rule *copy;
+    int rc = rule_alloc(&r->topic, r->count, r->forward != NULL, &copy);
+    if (rc < 0)
+        return rc;
+    memcpy(copy->sources, r->sources, r->count * sizeof(*r->sources));
+    copy->count = r->count;
+    if (r->forward)
+        *copy->forward = *r->forward;
+    *ret = copy;
+    return OK;
+}
+
+void topic_rule_free(struct topic_rule *r)
+{
+    if (!r)
+        return;
+    free(r->sources);
+    free(r->forward);
+    free(r);
+}
+
+const struct topic *topic_rule_topic(const struct topic_rule *r)
+{
+    return &r->topic;
+}
+
+const struct topic_source *topic_rule_sources(const struct topic_rule *r, size_t *ret_count)
+{
+    *ret_count = r->count;
+    return r->sources;
+}
+
+const struct topic_forward *topic_rule_forward(const struct topic_rule *r)
+{
+    return r->forward;
+}
+
+int topic_rule_allow(struct topic_rule *r, const struct topic_source *s)
+{
+    if (r->count >= TOPIC_SOURCES_MAX)
+        return ERR_LIMIT;
+    if (r->count == r->cap) {
+        struct topic_source *v = reallocarray(r->sources, 2 * r->cap, sizeof(*v));
+        if (!v)
+            return ERR_NOMEM;
+        r->sources = v;
+        r->cap *= 2;
+    }
+    r->sources[r->count++] = *s;
+    return OK;
+}
+
+void topic_rule_deny(struct topic_rule *r, const struct topic_source *s)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (!topic_source_eq(&r->sources[i], s))
+            r->sources[left++] = r->sources[i];
+    r->count = left;
+}
+
+int topic_rule_set_forward(struct topic_rule *r, const struct topic_forward *f)
+{
+    if (!f) {
+        free(r->forward);
+        r->forward = NULL;
+        return OK;
+    }
+    if (!r->forward)
+        r->forward = calloc(1, sizeof(*r->forward));
+    if (!r->forward)
+        return ERR_NOMEM;
+    *r->forward = *f;
+    return OK;
+}
+
+/* --- the table ---------------------------------------------------------------------------- */
 
 int topics_new(struct rng *r, struct topics **ret)
 {
@@ -123,12 +227,11 @@ int topics_new(struct rng *r, struct topics **ret)
     return OK;
 }
 
-static void rule_free(struct topics *t, struct rule *r)
+static void rule_drop(struct topics *t, struct topic_rule *r)
 {
     hmap_del(&t->rules, &r->hash);
     t->sources -= r->count;
-    free(r->sources);
-    free(r);
+    topic_rule_free(r);
 }
 
 void topics_free(struct topics *t)
@@ -138,28 +241,33 @@ void topics_free(struct topics *t)
     if (!t)
         return;
     while (slot = 0, (h = hmap_each(&t->rules, &slot, NULL)) != NULL)
-        rule_free(t, container_of(h, struct rule, hash));
+        rule_drop(t, container_of(h, struct topic_rule, hash));
     hmap_fini(&t->rules);
     free(t);
 }
 
-static struct rule *rule_find(const struct topics *t, const uint8_t *topic, size_t len)
+static struct topic_rule *rule_find(const struct topics *t, const uint8_t *topic, size_t len)
 {
     if (t->rules.count == 0)
         return NULL;
     uint64_t hash = hmap_hash(&t->rules, topic, len);
     for (struct hnode *h = hmap_first(&t->rules, hash); h; h = hmap_next(h, hash)) {
-        struct rule *r = container_of(h, struct rule, hash);
+        struct topic_rule *r = container_of(h, struct topic_rule, hash);
         if (r->topic.len == len && (len == 0 || memcmp(r->topic.b, topic, len) == 0))
             return r;
     }
     return NULL;
 }
 
+const struct topic_rule *topics_find(const struct topics *t, const uint8_t *topic, size_t len)
+{
+    return rule_find(t, topic, len);
+}
+
 bool topics_admit(const struct topics *t, const uint8_t *topic, size_t topic_len,
                   const struct ip6 *src, const uint8_t src_key[static MSG_KEY_BYTES])
 {
-    const struct rule *r = rule_find(t, topic, topic_len);
+    const struct topic_rule *r = rule_find(t, topic, topic_len);
     if (!r)
         return t->accept;
     for (size_t i = 0; i < r->count; i++)
@@ -176,86 +284,60 @@ bool topics_accept(const struct topics *t)
 void topics_set_accept(struct topics *t, bool accept)
 {
     t->accept = accept;
+    t->accept_set = true;
 }
 
-static int rule_get(struct topics *t, const struct topic *topic, struct rule **ret)
+bool topics_accept_set(const struct topics *t)
 {
-    struct rule *r = rule_find(t, topic->b, topic->len);
-    if (r) {
-        *ret = r;
-        return OK;
-    }
-    if (t->rules.count >= TOPICS_MAX)
+    return t->accept_set;
+}
+
+int topics_fit(const struct topics *t, const struct topic_rule *r)
+{
+    const struct topic_rule *old = rule_find(t, r->topic.b, r->topic.len);
+    size_t sources = t->sources - (old ? old->count : 0) + r->count;
+    if ((!old && t->rules.count >= TOPICS_MAX) || sources > TOPICS_SOURCES_MAX)
         return ERR_LIMIT;
-    r = calloc(1, sizeof(*r));
-    struct topic_source *sources = calloc(1, sizeof(*sources));
-    if (!r || !sources) {
-        free(r);
-        free(sources);
-        return ERR_NOMEM;
-    }
-    r->topic.len = topic->len;
-    memcpy(r->topic.b, topic->b, topic->len);
-    r->sources = sources;
-    r->cap = 1;
-    hmap_add(&t->rules, &r->hash, hmap_hash(&t->rules, topic->b, topic->len));
-    *ret = r;
     return OK;
 }
 
-int topics_add(struct topics *t, const struct topic *topic)
+void topics_put(struct topics *t, struct topic_rule *r)
 {
-    struct rule *r;
-    return rule_get(t, topic, &r);
+    topics_remove(t, &r->topic);
+    t->sources += r->count;
+    hmap_add(&t->rules, &r->hash, hmap_hash(&t->rules, r->topic.b, r->topic.len));
 }
 
 void topics_remove(struct topics *t, const struct topic *topic)
 {
-    struct rule *r = rule_find(t, topic->b, topic->len);
+    struct topic_rule *r = rule_find(t, topic->b, topic->len);
     if (r)
-        rule_free(t, r);
+        rule_drop(t, r);
 }
 
-static int rule_add(struct topics *t, struct rule *r, const struct topic_source *s)
+int topics_merge_rule(struct topics *t, const struct topic_rule *r)
 {
-    if (r->count >= TOPIC_SOURCES_MAX || t->sources >= TOPICS_SOURCES_MAX)
-        return ERR_LIMIT;
-    if (r->count == r->cap) {
-        struct topic_source *v = reallocarray(r->sources, 2 * r->cap, sizeof(*v));
-        if (!v)
-            return ERR_NOMEM;
-        r->sources = v;
-        r->cap *= 2;
-    }
-    r->sources[r->count++] = *s;
-    t->sources++;
-    return OK;
-}
-
-int topics_add_source(struct topics *t, const struct topic *topic, const struct topic_source *s)
-{
-    struct rule *r;
-    size_t before = t->rules.count;
-    int rc = rule_get(t, topic, &r);
-    if (rc != OK)
-        return rc;
-    rc = rule_add(t, r, s);
-    if (rc != OK && t->rules.count > before)
-        rule_free(t, r);
+    struct topic_rule *copy;
+    if (rule_find(t, r->topic.b, r->topic.len))
+        return OK;
+    int rc = topics_fit(t, r);
+    if (rc == OK)
+        rc = topic_rule_copy(r, &copy);
+    if (rc == OK)
+        topics_put(t, copy);
     return rc;
 }
 
-void topics_remove_source(struct topics *t, const struct topic *topic, const struct topic_source *s)
+int topics_merge(struct topics *t, const struct topics *other)
 {
-    struct rule *r = rule_find(t, topic->b, topic->len);
-    size_t left = 0;
-    if (!r)
-        return;
-    for (size_t i = 0; i < r->count; i++)
-        if (!topic_source_eq(&r->sources[i], s))
-            r->sources[left++] = r->sources[i];
-    t->sources -= r->count - left;
-    r->count = left;
+    size_t slot = 0;
+    struct hnode *h = NULL;
+    int rc = OK;
+    while (rc == OK && (h = hmap_each(&other->rules, &slot, h)))
+        rc = topics_merge_rule(t, container_of(h, struct topic_rule, hash));
+    if (rc == OK && !t->accept_set && other->accept_set)
+        topics_set_accept(t, other->accept);
+    return rc;
 }
 
 void topics_each(const struct topics *t, topics_visit *visit, void *ctx)
@@ -263,17 +345,7 @@ void topics_each(const struct topics *t, topics_visit *visit, void *ctx)
     size_t slot = 0;
     struct hnode *h = NULL;
     while ((h = hmap_each(&t->rules, &slot, h)))
-        visit(ctx, &container_of(h, struct rule, hash)->topic);
-}
-
-const struct topic_source *topics_sources(const struct topics *t, const struct topic *topic,
-                                          size_t *ret_count)
-{
-    const struct rule *r = rule_find(t, topic->b, topic->len);
-    if (!r)
-        return NULL;
-    *ret_count = r->count;
-    return r->sources;
+        visit(ctx, container_of(h, struct topic_rule, hash));
 }
 
 size_t topics_count(const struct topics *t)

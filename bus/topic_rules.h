@@ -4,6 +4,9 @@
  * from its sources only (from nobody without one); any other topic follows the default action. No
  * topic is the empty topic, looked up like any other.
  *
+ * A rule is built on its own and then put into a table, as a whole: so a change can be made durable
+ * before it takes effect (rule_changes.h).
+ *
  * Owns: its rules. Thread: loop. Limits below; at a limit nothing changes and the caller is told.
  * Protocol: docs/protocol/messages.md, "Topics". */
 #pragma once
@@ -40,6 +43,50 @@ const char *topic_source_str(const struct topic_source *s, char buf[static TOPIC
 /* The same network and length, or the same key? Bits behind the length do not count. */
 bool topic_source_eq(const struct topic_source *a, const struct topic_source *b);
 
+/* --- one rule ------------------------------------------------------------------------------ */
+
+/* What takes the messages of a topic: a Unix stream socket. */
+#define TOPIC_FORWARD_PATH_MAX 107 /* bytes; what a socket address has room for */
+#define TOPIC_REPLY_MS         60000
+#define TOPIC_REPLY_MIN_MS     1000
+#define TOPIC_REPLY_MAX_MS     3000000
+struct topic_forward {
+    char path[TOPIC_FORWARD_PATH_MAX + 1];
+    bool half_close;   /* our side is closed behind the payload */
+    uint32_t reply_ms; /* how long a reply may take: TOPIC_REPLY_MIN_MS .. TOPIC_REPLY_MAX_MS */
+};
+
+struct topic_rule; /* a topic, its sources, its socket */
+
+MUST_CHECK int topic_rule_new(const struct topic *topic, struct topic_rule **ret);   /* ERR_NOMEM */
+MUST_CHECK int topic_rule_copy(const struct topic_rule *r, struct topic_rule **ret); /* ERR_NOMEM */
+void topic_rule_free(struct topic_rule *r); /* of no table; NULL is fine */
+const struct topic *topic_rule_topic(const struct topic_rule *r);
+/* In the order in which they were added; a valid pointer in any case. */
+const struct topic_source *topic_rule_sources(const struct topic_rule *r, size_t *ret_count);
+const struct topic_forward *topic_rule_forward(const struct topic_rule *r); /* NULL: none */
+/* Of a rule in no table. The same source may be there several times. ERR_LIMIT, ERR_NOMEM. */
+MUST_CHECK int topic_rule_allow(struct topic_rule *r, const struct topic_source *s);
+void topic_rule_deny(struct topic_rule *r, const struct topic_source *s); /* all that are equal */
+/* NULL: none. ERR_NOMEM. */
+MUST_CHECK int topic_rule_set_forward(struct topic_rule *r, const struct topic_forward *f);
+
+/* --- the table ----------------------------------------------------------------------------- */
+
+/* One change, as a client asks for it. */
+struct topic_change {
+    enum topic_change_kind {
+        TOPIC_DEFAULT, /* accept */
+        TOPIC_ADD,     /* a rule, if there is none */
+        TOPIC_REMOVE,  /* the rule, if there is one */
+        TOPIC_ALLOW,   /* source; makes the rule */
+        TOPIC_DENY,    /* source: it goes, if it is there */
+    } kind;
+    struct topic topic;
+    bool accept;
+    struct topic_source source;
+};
+
 struct topics;
 struct rng;
 
@@ -53,24 +100,20 @@ bool topics_admit(const struct topics *t, const uint8_t *topic, size_t topic_len
 
 bool topics_accept(const struct topics *t); /* the default action */
 void topics_set_accept(struct topics *t, bool accept);
+bool topics_accept_set(const struct topics *t); /* was it ever said? */
 
-/* Fine when it is there. ERR_LIMIT, ERR_NOMEM. */
-MUST_CHECK int topics_add(struct topics *t, const struct topic *topic);
+/* Lends until the table changes; NULL: no such rule. */
+const struct topic_rule *topics_find(const struct topics *t, const uint8_t *topic, size_t len);
+/* Would the rule have its place, instead of one of its topic? ERR_LIMIT. */
+MUST_CHECK int topics_fit(const struct topics *t, const struct topic_rule *r);
+void topics_put(struct topics *t, struct topic_rule *r); /* takes r; which was found to fit */
 void topics_remove(struct topics *t, const struct topic *topic); /* fine when it is not there */
-
-/* Makes the rule if there is none. The same source may be there several times. ERR_LIMIT, ERR_NOMEM
- * (no rule is left behind). */
-MUST_CHECK int topics_add_source(struct topics *t, const struct topic *topic,
-                                 const struct topic_source *s);
-/* All that are equal go; fine when there is none. */
-void topics_remove_source(struct topics *t, const struct topic *topic,
-                          const struct topic_source *s);
+/* A copy of the rule, unless t has one for its topic. ERR_LIMIT, ERR_NOMEM. */
+MUST_CHECK int topics_merge_rule(struct topics *t, const struct topic_rule *r);
+/* What `other` says and t does not. ERR_LIMIT, ERR_NOMEM: some of it may be in t. */
+MUST_CHECK int topics_merge(struct topics *t, const struct topics *other);
 
 /* In no order. The table must not change meanwhile. */
-typedef void topics_visit(void *ctx, const struct topic *topic);
+typedef void topics_visit(void *ctx, const struct topic_rule *r);
 void topics_each(const struct topics *t, topics_visit *visit, void *ctx);
-/* Lends until the table changes; NULL: no such rule. *ret_count sources, in the order in which they
- * were added (with none a valid pointer still). */
-const struct topic_source *topics_sources(const struct topics *t, const struct topic *topic,
-                                          size_t *ret_count);
 size_t topics_count(const struct topics *t);

@@ -82,6 +82,7 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
     case BUS_OUT_FETCHED:
     case BUS_OUT_SETTLED:
     case BUS_OUT_BODY:
+    case BUS_OUT_CHANGED:
         if (n->api)
             api_bus_answer(n->api, out);
         break;
@@ -260,7 +261,7 @@ static void on_state_signal(uv_signal_t *h, int signum)
     log_state(h->data);
 }
 
-/* The rules of the file in place of all that there are. */
+/* The rules of the file in place of all that there are; those that the store has besides stay. */
 static int load_topics(struct node *n)
 {
     const char *path = n->options->topic_config;
@@ -271,9 +272,16 @@ static int load_topics(struct node *n)
         log_error("cannot use the topic file", "why=\"%s\"", why);
         return rc;
     }
-    log_info("topic rules read", "path=%s topics=%zu default=%s", path, topics_count(t),
-             topics_accept(t) ? "accept" : "reject");
-    bus_set_topics(n->bus, t);
+    size_t in_file = topics_count(t);
+    rc = bus_set_topics(n->bus, t);
+    if (rc != OK) {
+        log_error("cannot use the topic file", "why=\"%s: with the rules of the store: %s\"", path,
+                  err_str(rc));
+        topics_free(t);
+        return rc;
+    }
+    log_info("topic rules read", "path=%s topics=%zu others=%zu default=%s", path, in_file,
+             topics_count(t) - in_file, topics_accept(t) ? "accept" : "reject");
     return OK;
 }
 
@@ -494,7 +502,7 @@ static void node_stop(struct node *n)
             if (b.kind == BUS_OUT_PACKET)
                 pkt_free(b.pkt);
             else if (n->api && (b.kind == BUS_OUT_ACCEPTED || b.kind == BUS_OUT_TAKEN ||
-                                b.kind == BUS_OUT_STATUS))
+                                b.kind == BUS_OUT_STATUS || b.kind == BUS_OUT_CHANGED))
                 api_bus_answer(n->api, &b);
         }
         uv_run(&n->loop, UV_RUN_NOWAIT); /* lets the answers out */

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "node/glue.h"
+#include "node/rule_rows.h"
 
 #define LOG_TARGET "store"
 
@@ -211,10 +212,36 @@ static int load_contact(void *ctx, const struct store_contact *row)
     return OK;
 }
 
+static int load_rule(void *ctx, const struct store_rule *row)
+{
+    struct node *n = ctx;
+    struct topic_rule *r;
+    int rc = rule_row_read(row, &r);
+    if (rc < 0)
+        return rc;
+    rc = bus_load_rule(n->bus, r);
+    topic_rule_free(r);
+    if (rc == ERR_LIMIT)
+        log_error("the topic rules of the file and of the store are too many together", "limit=%d",
+                  TOPICS_MAX);
+    return rc;
+}
+
+static void load_rule_default(void *ctx, bool accept)
+{
+    struct node *n = ctx;
+    bus_load_rule_default(n->bus, accept);
+}
+
 int store_glue_load(struct node *n)
 {
-    struct store_visitor v = {
-        .out = load_out, .in = load_in, .seen = load_seen, .contact = load_contact, .ctx = n};
+    struct store_visitor v = {.out = load_out,
+                              .in = load_in,
+                              .seen = load_seen,
+                              .contact = load_contact,
+                              .rule = load_rule,
+                              .rule_default = load_rule_default,
+                              .ctx = n};
     uint64_t out_seq = 0, in_seq = 0;
     struct instant now = instant_now();
     int64_t run_ms = store_run_ms(n->store);
@@ -264,6 +291,21 @@ static int copies_to_store(const struct bus_store_op *op, struct store_op *s)
     return OK;
 }
 
+static int rule_to_store(const struct bus_store_op *op, struct store_op *s)
+{
+    s->accept = op->rule.accept;
+    if (op->kind != BUS_STORE_RULE_PUT && op->kind != BUS_STORE_RULE_DROP)
+        return OK;
+    s->rule = calloc(1, sizeof(*s->rule));
+    if (!s->rule)
+        return ERR_NOMEM;
+    if (op->kind == BUS_STORE_RULE_PUT)
+        return rule_row_write(op->rule.rule, s->rule);
+    s->rule->topic_len = op->rule.topic->len;
+    memcpy(s->rule->topic, op->rule.topic->b, op->rule.topic->len);
+    return OK;
+}
+
 /* The two lists of kinds name the same operations. */
 static enum store_kind kind_of(enum bus_store_kind k)
 {
@@ -296,6 +338,12 @@ static enum store_kind kind_of(enum bus_store_kind k)
         return STORE_SEEN_DROP;
     case BUS_STORE_IN_STATE:
         return STORE_IN_STATE;
+    case BUS_STORE_RULE_PUT:
+        return STORE_RULE_PUT;
+    case BUS_STORE_RULE_DROP:
+        return STORE_RULE_DROP;
+    case BUS_STORE_RULE_DEFAULT:
+        return STORE_RULE_DEFAULT;
     case BUS_STORE_SWEEP:
         return STORE_SWEEP;
     case BUS_STORE_OUT_ACKED:
@@ -389,6 +437,8 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
             rc = keys_to_store(op, s);
         if (rc == OK)
             rc = copies_to_store(op, s);
+        if (rc == OK)
+            rc = rule_to_store(op, s);
         seen_to_store(&op->seen, &s->seen);
         list_to_store(&op->filter, &s->list);
     }

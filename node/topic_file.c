@@ -47,8 +47,7 @@ static int read_default(const struct reading *r, const struct toml_value *v)
     return OK;
 }
 
-static int read_source(const struct reading *r, const struct topic *topic,
-                       const struct toml_value *v)
+static int read_source(const struct reading *r, struct topic_rule *rule, const struct toml_value *v)
 {
     size_t len = 0;
     const char *text = toml_string(v, &len);
@@ -56,28 +55,28 @@ static int read_source(const struct reading *r, const struct topic *topic,
     if (!text || strlen(text) != len || topic_source_parse(text, &s) != OK)
         return refuse(r, v, ERR_MALFORMED,
                       "not a subnet, an address or a public key of 64 hex digits");
-    int rc = topics_add_source(r->topics, topic, &s);
+    int rc = topic_rule_allow(rule, &s);
     return rc == OK ? OK : refuse(r, v, rc, err_str(rc));
 }
 
-static int read_sources(const struct reading *r, const struct topic *topic,
+static int read_sources(const struct reading *r, struct topic_rule *rule,
                         const struct toml_value *list)
 {
     int rc = OK;
     if (toml_kind(list) != TOML_ARRAY)
         return refuse(r, list, ERR_MALFORMED, "the subnets of a topic are an array of strings");
     for (const struct toml_value *v = toml_first(list); v && rc == OK; v = toml_next(v))
-        rc = read_source(r, topic, v);
+        rc = read_source(r, rule, v);
     return rc;
 }
 
-static int read_rule(const struct reading *r, const struct topic *topic,
+static int read_rule(const struct reading *r, struct topic_rule *rule,
                      const struct toml_value *table)
 {
     int rc = OK;
     for (const struct toml_value *v = toml_first(table); v && rc == OK; v = toml_next(v)) {
         if (v == toml_get(table, "subnets"))
-            rc = read_sources(r, topic, v);
+            rc = read_sources(r, rule, v);
         else if (v == toml_get(table, "forward_socket"))
             /* To leave it out would put messages where nobody looks for them. */
             rc = refuse(r, v, ERR_UNSUPPORTED, "this release has no forward_socket");
@@ -98,11 +97,22 @@ static int read_topic(const struct reading *r, const struct toml_value *v)
         return refuse(r, v, ERR_TOOBIG, "a topic has at most 255 bytes");
     memcpy(topic.b, key, len);
     topic.len = (uint8_t)len;
-    int rc = topics_add(r->topics, &topic);
+    struct topic_rule *rule = NULL;
+    int rc = topic_rule_new(&topic, &rule);
     if (rc != OK)
         return refuse(r, v, rc, err_str(rc));
     /* An older form of the file has the list itself. */
-    return toml_kind(v) == TOML_ARRAY ? read_sources(r, &topic, v) : read_rule(r, &topic, v);
+    rc = toml_kind(v) == TOML_ARRAY ? read_sources(r, rule, v) : read_rule(r, rule, v);
+    if (rc == OK) {
+        rc = topics_fit(r->topics, rule);
+        if (rc == OK) {
+            topics_put(r->topics, rule);
+            return OK;
+        }
+        rc = refuse(r, v, rc, err_str(rc));
+    }
+    topic_rule_free(rule);
+    return rc;
 }
 
 static int read_document(const struct reading *r, const struct toml_value *root)

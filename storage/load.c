@@ -131,6 +131,26 @@ static int visit_seen(struct load *l, sqlite3_stmt *st)
     return r.bad ? bad_row("seen", row.node) : l->v->seen(l->v->ctx, &row);
 }
 
+static int visit_rule(struct load *l, sqlite3_stmt *st)
+{
+    struct store_rule row = {.topic_len = 0};
+    struct row_rd r = row_rd_of(st);
+    int rc = row_rule(&r, &row);
+    if (rc == OK && (r.bad || !row.sources))
+        rc = bad_row("rules", 0);
+    if (rc == OK)
+        rc = l->v->rule(l->v->ctx, &row);
+    blob_unref(row.sources);
+    return rc;
+}
+
+static int visit_default(struct load *l, sqlite3_stmt *st)
+{
+    struct row_rd r = row_rd_of(st);
+    l->v->rule_default(l->v->ctx, row_int(&r) != 0);
+    return OK;
+}
+
 static int visit_contact(struct load *l, sqlite3_stmt *st)
 {
     struct store_contact row;
@@ -186,6 +206,11 @@ int store_load(struct store *s, const struct store_visitor *v, uint64_t body_bud
         rc =
             each(&l, "SELECT " CONTACT_COLUMNS " FROM contacts ORDER BY used_ms DESC, node LIMIT ?",
                  STORE_CONTACTS_MAX, NULL, NULL, visit_contact);
+    if (rc == OK && v->rule)
+        rc = each(&l, "SELECT " RULE_COLUMNS " FROM rules ORDER BY topic", 0, NULL, NULL,
+                  visit_rule);
+    if (rc == OK && v->rule_default)
+        rc = each(&l, "SELECT v FROM meta WHERE k='topic_accept'", 0, NULL, NULL, visit_default);
     if (rc < 0)
         return rc;
     *ret_out_seq = s->tops.out_seq;

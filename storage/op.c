@@ -427,6 +427,27 @@ static void contacts_put(struct run *r)
     run_step(r, &w);
 }
 
+static void rule_put(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_RULE_PUT);
+    row_put_rule(&w, r->op->rule);
+    run_step(r, &w);
+}
+
+static void rule_drop(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_RULE_DROP);
+    row_put_bytes(&w, r->op->rule->topic, r->op->rule->topic_len);
+    run_step(r, &w);
+}
+
+static void rule_default(struct run *r)
+{
+    struct row_wr w = run_bind(r, STMT_RULE_DEFAULT);
+    row_put_int(&w, r->op->accept);
+    run_step(r, &w);
+}
+
 static int dispatch(struct run *r)
 {
     switch (r->op->kind) {
@@ -467,6 +488,15 @@ static int dispatch(struct run *r)
         return in_state(r);
     case STORE_SWEEP:
         sweep(r);
+        return OK;
+    case STORE_RULE_PUT:
+        rule_put(r);
+        return OK;
+    case STORE_RULE_DROP:
+        rule_drop(r);
+        return OK;
+    case STORE_RULE_DEFAULT:
+        rule_default(r);
         return OK;
     case STORE_CONTACTS_PUT:
         contacts_put(r);
@@ -520,14 +550,19 @@ void op_forget(struct store_op *op)
 bool op_adds(const struct store_op *op)
 {
     return op->kind == STORE_OUT_PUT || op->kind == STORE_IN_PART || op->kind == STORE_IN_READY ||
-           op->kind == STORE_CONTACTS_PUT;
+           op->kind == STORE_RULE_PUT || op->kind == STORE_CONTACTS_PUT;
 }
 
 size_t op_bytes(const struct store_op *op)
 {
     size_t n = sizeof(*op) + op->contacts_count * sizeof(*op->contacts);
-    const struct blob *const blobs[] = {op->out.body, op->out.acked, op->in.body,
-                                        op->in.got,   op->keys,      op->copies};
+    const struct blob *const blobs[] = {op->out.body,
+                                        op->out.acked,
+                                        op->in.body,
+                                        op->in.got,
+                                        op->keys,
+                                        op->copies,
+                                        op->rule ? op->rule->sources : NULL};
     for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
         n += blobs[i] ? blobs[i]->len : 0;
     return n;

@@ -107,6 +107,12 @@ void row_put_seen(struct row_wr *w, const struct store_seen *s)
     row_put_u64(w, s->count);
 }
 
+void row_put_rule(struct row_wr *w, const struct store_rule *rule)
+{
+    row_put_bytes(w, rule->topic, rule->topic_len);
+    row_put_blob(w, rule->sources);
+}
+
 void row_put_contact(struct row_wr *w, const struct store_contact *c)
 {
     row_put_int(w, (int64_t)c->node);
@@ -234,6 +240,12 @@ void row_seen(struct row_rd *r, struct store_seen *ret)
     ret->len = row_u64(r);
     ret->count = row_u64(r);
     ret->seq = row_u64(r);
+}
+
+int row_rule(struct row_rd *r, struct store_rule *ret)
+{
+    ret->topic_len = row_short(r, ret->topic, STORE_TOPIC_MAX);
+    return row_blob(r, &ret->sources);
 }
 
 void row_contact(struct row_rd *r, struct store_contact *ret)

@@ -48,14 +48,16 @@ void row_fixed(struct row_rd *r, void *ret, size_t len);
 MUST_CHECK int row_blob(struct row_rd *r, struct blob **ret);
 
 /* OUT_COLUMNS, IN_COLUMNS (without the body; got is read by row_in() as a new reference),
- * SEEN_COLUMNS (seq follows when reading), CONTACT_COLUMNS of db.h. */
+ * SEEN_COLUMNS (seq follows when reading), CONTACT_COLUMNS, RULE_COLUMNS of db.h. */
 void row_put_out(struct row_wr *w, const struct store_out *o);
 void row_put_in(struct row_wr *w, const struct store_in *in);
 void row_put_seen(struct row_wr *w, const struct store_seen *s);
 void row_put_contact(struct row_wr *w, const struct store_contact *c);
+void row_put_rule(struct row_wr *w, const struct store_rule *rule);
 void row_out(struct row_rd *r, struct store_out *ret);
 MUST_CHECK int row_in(struct row_rd *r, struct store_in *ret);
 void row_seen(struct row_rd *r, struct store_seen *ret);
 void row_contact(struct row_rd *r, struct store_contact *ret);
+MUST_CHECK int row_rule(struct row_rd *r, struct store_rule *ret); /* sources: a new reference */
 /* state, tries, offers, since_ms. False: a row that this program did not write. */
 MUST_CHECK bool row_offered(struct row_rd *r, struct store_in *ret);

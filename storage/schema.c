@@ -24,6 +24,8 @@
  * - outfile, infile (since version 6): the number of the file of the spool that has the payload,
  * for messages too large for a row. Tables of their own: few messages have one, how far a transfer
  * has come (acked) changes often, and a column behind the payload of inbox would be costly to read.
+ * - rules (since version 9): topic rules that clients made, each as a whole; the default action is
+ * in meta, where one was said.
  * - contacts (since version 2): nodes that were reached lately and the neighbour that was their
  * next hop, both as /64. Small and seldom written: no index for the order of use.
  *
@@ -102,6 +104,9 @@ static const char *const step_sql[] = {
     "ALTER TABLE outbox ADD COLUMN many INTEGER NOT NULL DEFAULT 0;"
     "CREATE TABLE outshare(seq INTEGER PRIMARY KEY, body INTEGER NOT NULL) STRICT;"
     "CREATE INDEX outshare_body ON outshare(body)",
+
+    "CREATE TABLE rules("
+    "  topic BLOB PRIMARY KEY, sources TEXT NOT NULL) STRICT, WITHOUT ROWID",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

@@ -35,6 +35,9 @@ void store_op_free(struct store_op *op)
     blob_unref(op->keys);
     blob_unref(op->copies);
     free(op->contacts);
+    if (op->rule)
+        blob_unref(op->rule->sources);
+    free(op->rule);
     free(op->found);
     free(op->list.rows);
     free(op);

@@ -123,6 +123,12 @@ struct store_out_copy {
     bool final; /* state STORE_OUT_FINAL, final_ms as created_ms, no payload */
 };
 
+struct store_rule { /* of a topic, made by a client */
+    uint8_t topic[STORE_TOPIC_MAX];
+    uint8_t topic_len;
+    struct blob *sources; /* text, a line for each */
+};
+
 /* One row of seen. */
 struct store_seen_key {
     int64_t expire_ms;
@@ -151,6 +157,9 @@ enum store_kind {
     STORE_IN_STATE,  /* complete in.seq: state, tries, offers, since_ms. ERR_NOENT */
     STORE_SWEEP, /* delete final out rows with created_ms < before_ms, seen with expire_ms < run_ms;
                     at most STORE_SWEEP_ROWS of each; -> swept */
+    STORE_RULE_PUT,     /* insert or replace rule, by its topic */
+    STORE_RULE_DROP,    /* delete the rule of rule's topic, if there is one */
+    STORE_RULE_DEFAULT, /* the default action: accept */
     STORE_CONTACTS_PUT, /* insert or replace contacts; what is beyond STORE_CONTACTS_MAX goes */
 };
 
@@ -176,8 +185,9 @@ struct store_op {
     struct store_seen seen;
     struct store_contact *contacts; /* malloc(); the operation's own */
     size_t contacts_count;          /* up to STORE_CONTACTS_ROWS */
+    struct store_rule *rule;        /* malloc(); the operation's own */
     uint64_t part_seq;
-    bool has_in, has_seen, want_body;
+    bool has_in, has_seen, want_body, accept;
     int64_t before_ms;
     int64_t run_ms; /* how late it is, see store_run_ms(); of what expires by it, and of SWEEP */
     struct blob *copies; /* OUT_PUT: struct store_out_copy, one behind the other; NULL: none */
@@ -223,13 +233,15 @@ MUST_CHECK int store_open(const struct store_conf *c, struct store **ret, const 
  * sum is below body_budget bytes, else NULL. PART bodies always. Pointers are lent for the call.
  * Rows of seen that expired before run_ms are left out; others may come twice (equal but for
  * expire_ms). Contacts: most recently used first, at most STORE_CONTACTS_MAX, values as they are.
- * ret_out_seq, ret_in_seq: the highest numbers that were ever stored, also of rows long
- * gone. ERR_CORRUPT: a row that this program did not write. */
+ * Rules: by topic. ret_out_seq, ret_in_seq: the highest numbers that were ever stored, also of rows
+ * long gone. ERR_CORRUPT: a row that this program did not write. */
 struct store_visitor {
     int (*out)(void *ctx, const struct store_out *row);
     int (*in)(void *ctx, const struct store_in *row);
     int (*seen)(void *ctx, const struct store_seen *row);
     int (*contact)(void *ctx, const struct store_contact *row); /* NULL: not wanted */
+    int (*rule)(void *ctx, const struct store_rule *row);       /* the same */
+    void (*rule_default)(void *ctx, bool accept); /* the same; not called: never said */
     void *ctx;
 };
 MUST_CHECK int store_load(struct store *s, const struct store_visitor *v, uint64_t body_budget,

@@ -367,8 +367,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bus_load_end(d.bus, 0, 0, d.now);
     bus_set_room(d.bus, room, &d);
     const struct topic refused = {.len = 1, .b = {7}};
-    if (topics_add(bus_topics(d.bus), &refused) != OK)
+    struct topic_rule *rule;
+    if (topic_rule_new(&refused, &rule) != OK || bus_load_rule(d.bus, rule) != OK)
         abort();
+    topic_rule_free(rule);
     while (wire_left(&r) > 0) {
         event(&d, &r);
         bus_tick(d.bus, d.now);

@@ -1,9 +1,11 @@
 """Topic rules: the file, what it refuses, SIGHUP; messages of others and to oneself under them."""
 import signal
 import subprocess
+import threading
 import time
 
 from lib import check, check_equal, needs_ours, wait_for
+from lib.rest import Api
 
 RULES = """default = "Reject"
 old = ["400::/7"]
@@ -129,4 +131,42 @@ def test_rules_by_call(net):
     check_equal(b.call("POST", base, "dG1w").status, 201, "one more rule")
     b.process.send_signal(signal.SIGHUP)
     wait_for("the file again", lambda: b.get(f"{base}/default") == {"accept": False})
-    check_equal(len(b.get(base)), before, "rules after SIGHUP")
+    check_equal(len(b.get(base)), before + 1, "rules after SIGHUP: what the file does not name stays")
+
+
+@needs_ours
+def test_rules_are_kept(net):
+    """What a call answered is there after kill -9; what the file says wins."""
+    a = net.node("a")
+    base = "/messages/topics"
+    check_equal(a.call("PUT", f"{base}/default", {"accept": False}).status, 204, "the default")
+    for i in range(20):
+        check_equal(a.call("POST", f"{base}/a2V5/sources", {"subnet": f"400::{i:x}"}).status, 201, "a source")
+    check_equal(a.call("POST", base, [103, 111, 110, 101]).status, 201, "a rule")
+    check_equal(a.call("DELETE", f"{base}/Z29uZQ==").status, 204, "gone again")
+    check_equal(a.call("DELETE", f"{base}/a2V5/sources/400::7%2F128").status, 204, "a source less")
+    check_equal(a.call("POST", base, "ZmlsZQ==").status, 201, "a rule that the file will have, too")
+    a.restart("kill9")
+    check_equal(sorted(a.get(base)), ["ZmlsZQ==", "a2V5"], "rules after kill -9")
+    check_equal(a.get(f"{base}/a2V5/sources"), [f"400::{i:x}/128".replace("::0/", "::/") for i in range(20) if i != 7],
+                "sources")
+    check_equal(a.get(f"{base}/default"), {"accept": False}, "the default after kill -9")
+    a.stop()
+    path = topic_file(net, "later", 'default = "Accept"\nfile = ["500::/8"]\n')
+    a.extra = ["--topic-config", str(path)]
+    a.start()
+    check_equal(a.get(f"{base}/ZmlsZQ==/sources"), ["500::/8"], "the rule of the file")
+    check_equal(len(a.get(f"{base}/a2V5/sources")), 19, "the other one")
+    check_equal(a.get(f"{base}/default"), {"accept": True}, "the default of the file")
+    # Many at once: one after the other, none lost.
+    clients = [Api("127.0.0.1", a.api_port) for _ in range(8)]
+    def add(n):
+        for i in range(10):
+            r = clients[n].call("POST", f"/api/v1{base}/bWFueQ==/sources", {"subnet": f"401::{n}:{i}"})
+            check_equal(r.status, 201, "one of many")
+    threads = [threading.Thread(target=add, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    check_equal(len(a.get(f"{base}/bWFueQ==/sources")), 80, "all of them")

@@ -27,6 +27,8 @@ static struct {
     struct bus_send send;
     struct bus_take take;
     struct msg_id status_id;
+    struct topic_change change;
+    unsigned changes;
     char payload[64];
     bus_client client, forgotten;
     int rc; /* its answer at once */
@@ -198,10 +200,21 @@ void bus_forget_client(struct bus *b, bus_client client)
     t.forgotten = client;
 }
 
-struct topics *bus_topics(struct bus *b)
+const struct topics *bus_topics(const struct bus *b)
 {
     (void)b;
     return t.topics;
+}
+
+int bus_topic_change(struct bus *b, const struct topic_change *c, bus_client client,
+                     struct instant now)
+{
+    (void)b;
+    (void)now;
+    t.change = *c;
+    t.changes++;
+    t.client = client;
+    return t.rc;
 }
 
 int router_pubkey(const struct router *r, const struct ip6 *addr, struct pubkey *ret)
@@ -461,33 +474,64 @@ static void test_routes(void **state)
     expect(200, "[{\"subnet\":\"400::/64\",\"expiration\":\"10\"}]");
 }
 
+static void put_rule(const char *topic, const char *const *sources, size_t n)
+{
+    struct topic name = {.len = (uint8_t)strlen(topic)};
+    struct topic_rule *r;
+    struct topic_source s;
+    memcpy(name.b, topic, name.len);
+    assert_int_equal(topic_rule_new(&name, &r), OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(topic_source_parse(sources[i], &s), OK);
+        assert_int_equal(topic_rule_allow(r, &s), OK);
+    }
+    topics_put(t.topics, r);
+}
+
+/* The bus was asked for this change; it says rc, and then the client is answered. */
+static void expect_change(enum topic_change_kind kind, const char *topic, int rc, unsigned status,
+                          const char *body)
+{
+    assert_int_equal(t.changes, 1);
+    t.changes = 0;
+    assert_int_equal(t.answered, 0);
+    assert_int_equal(t.change.kind, kind);
+    assert_int_equal(t.change.topic.len, strlen(topic));
+    assert_memory_equal(t.change.topic.b, topic, strlen(topic));
+    bus_says((struct bus_out){.kind = BUS_OUT_CHANGED, .rc = rc});
+    expect(status, body);
+}
+
 static void test_topics(void **state)
 {
     (void)state;
     ask(HTTP_GET, "/messages/topics/default", "");
     expect(200, "{\"accept\":true}");
     ask(HTTP_PUT, "/messages/topics/default", "{\"accept\":false}");
-    expect(204, "");
+    expect_change(TOPIC_DEFAULT, "", OK, 204, "");
+    assert_false(t.change.accept);
+    topics_set_accept(t.topics, false);
     ask(HTTP_GET, "/messages/topics/default", "");
     expect(200, "{\"accept\":false}");
     ask(HTTP_GET, "/messages/topics", "");
     expect(200, "[]");
     ask(HTTP_POST, "/messages/topics", "[116,101,115,116]");
-    expect(201, "");
+    expect_change(TOPIC_ADD, "test", OK, 201, "");
     ask(HTTP_POST, "/messages/topics", "\"dGVzdA==\"");
-    expect(201, "");
+    expect_change(TOPIC_ADD, "test", ERR_LIMIT, 429, "too many topic rules: a limit is reached");
+    ask(HTTP_POST, "/messages/topics", "[]");
+    expect_change(TOPIC_ADD, "", ERR_NOSPACE, 507, "no space left for messages");
+    put_rule("test", NULL, 0);
     ask(HTTP_GET, "/messages/topics", "");
     expect(200, "[\"dGVzdA==\"]");
-    ask(HTTP_POST, "/messages/topics", "[]");
-    expect(201, "");
-    assert_int_equal(topics_count(t.topics), 2);
     ask(HTTP_DELETE, "/messages/topics/", "");
-    expect(204, "");
+    expect_change(TOPIC_REMOVE, "", OK, 204, "");
     ask(HTTP_DELETE, "/messages/topics/dGVzdA==", "");
-    expect(204, "");
+    expect_change(TOPIC_REMOVE, "test", ERR_IO, 503, err_str(ERR_IO));
+    t.rc = ERR_NOMEM;
     ask(HTTP_DELETE, "/messages/topics/dGVzdA==", "");
-    expect(204, "");
-    assert_int_equal(topics_count(t.topics), 0);
+    expect(503, err_str(ERR_NOMEM));
+    assert_int_equal(pending(), 0);
 }
 
 static void test_topics_refused(void **state)
@@ -531,7 +575,7 @@ static void test_topics_refused(void **state)
     expect(400, "");
     ask(HTTP_DELETE, "/messages/topics/dGVzdA==/sources/x", "");
     expect(400, "");
-    assert_int_equal(topics_count(t.topics), 0);
+    assert_int_equal(t.changes, 0);
 }
 
 static void test_topic_too_long(void **state)
@@ -545,49 +589,42 @@ static void test_topic_too_long(void **state)
     expect(400, "a topic has at most 255 bytes");
     memcpy(body + 2 * 255, "]", 2);
     ask(HTTP_POST, "/messages/topics", body);
+    assert_int_equal(t.change.topic.len, 255);
+    bus_says((struct bus_out){.kind = BUS_OUT_CHANGED, .rc = OK});
     expect(201, "");
     (void)snprintf(body, sizeof(body), "/messages/topics/");
     for (size_t i = 0; i < 86; i++) /* 258 bytes */
         strcat(body, "AAAA");
     ask(HTTP_DELETE, body, "");
     expect(400, "");
-    for (unsigned i = 0; topics_count(t.topics) < TOPICS_MAX; i++) {
-        struct topic name = {.len = 4};
-        memcpy(name.b, &i, 4);
-        assert_int_equal(topics_add(t.topics, &name), OK);
-    }
-    ask(HTTP_POST, "/messages/topics", "[1,2,3,4,5]");
-    expect(429, "too many topic rules: a limit is reached");
 }
 
 static void test_topic_sources(void **state)
 {
     (void)state;
+    static const char *const sources[] = {
+        "10.1.2.3/24", "::1", "1111111111111111111111111111111111111111111111111111111111111111"};
+    char text[TOPIC_SOURCE_STR_MAX], path[200];
     ask(HTTP_GET, "/messages/topics/dGVzdA==/sources", "");
     expect(404, "");
-    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources", "{\"subnet\":\"10.1.2.3/24\"}");
-    expect(201, "");
-    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources", "{\"subnet\":\"::1\"}");
-    expect(201, "");
-    ask(HTTP_POST, "/messages/topics/dGVzdA==/sources",
-        "{\"subnet\":\"1111111111111111111111111111111111111111111111111111111111111111\"}");
-    expect(201, "");
+    put_rule("test", sources, ARRAY_LEN(sources));
     ask(HTTP_GET, "/messages/topics/dGVzdA==/sources", "");
     expect(200, "[\"10.1.2.3/24\",\"::1/128\","
                 "\"1111111111111111111111111111111111111111111111111111111111111111\"]");
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        (void)snprintf(path, sizeof(path), "{\"subnet\":\"%s\"}", sources[i]);
+        ask(HTTP_POST, "/messages/topics/dGVzdA==/sources", path);
+        expect_change(TOPIC_ALLOW, "test", OK, 201, "");
+        assert_true(
+            strncmp(topic_source_str(&t.change.source, text), sources[i], strlen(sources[i])) == 0);
+    }
     ask(HTTP_DELETE, "/messages/topics/dGVzdA==/sources/10.1.2.0%2F24", "");
-    expect(204, "");
-    ask(HTTP_DELETE, "/messages/topics/dGVzdA==/sources/10.1.2.0%2F24", "");
-    expect(204, "");
-    ask(HTTP_DELETE, "/messages/topics/bm8=/sources/::1", "");
-    expect(204, "");
-    ask(HTTP_DELETE,
-        "/messages/topics/dGVzdA==/sources/"
-        "1111111111111111111111111111111111111111111111111111111111111111",
-        "");
-    expect(204, "");
-    ask(HTTP_GET, "/messages/topics/dGVzdA==/sources", "");
-    expect(200, "[\"::1/128\"]");
+    expect_change(TOPIC_DENY, "test", OK, 204, "");
+    assert_string_equal(topic_source_str(&t.change.source, text), "10.1.2.0/24");
+    (void)snprintf(path, sizeof(path), "/messages/topics//sources/%s", sources[2]);
+    ask(HTTP_DELETE, path, "");
+    expect_change(TOPIC_DENY, "", OK, 204, "");
+    assert_string_equal(topic_source_str(&t.change.source, text), sources[2]);
 }
 
 static void test_packets(void **state)

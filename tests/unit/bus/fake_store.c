@@ -15,7 +15,7 @@ void fake_store_init(struct fake_store *s)
     list_init(&s->results);
     rng_init_seeded(&s->rng, 1);
     assert(hmap_init(&s->out, &s->rng) == OK && hmap_init(&s->in, &s->rng) == OK &&
-           hmap_init(&s->seen, &s->rng) == OK);
+           hmap_init(&s->seen, &s->rng) == OK && topics_new(&s->rng, &s->rules) == OK);
 }
 
 static uint64_t id_hash(const struct hmap *m, const struct msg_id *id)
@@ -106,6 +106,7 @@ static void op_free(struct fake_op *o)
     free(o->acked);
     free(o->keys);
     free(o->copies);
+    topic_rule_free(o->rule);
     free(o->rows);
     free(o);
 }
@@ -139,6 +140,10 @@ void fake_store_add(struct fake_store *s, const struct bus_store_op *op, usec_t 
         o->copies = calloc(op->n_copies, sizeof(*o->copies));
         memcpy(o->copies, op->copies, op->n_copies * sizeof(*o->copies));
     }
+    if (op->kind == BUS_STORE_RULE_PUT)
+        assert(topic_rule_copy(op->rule.rule, &o->rule) == OK);
+    if (op->kind == BUS_STORE_RULE_DROP)
+        o->rule_topic = *op->rule.topic;
     struct fake_op *last =
         list_empty(&s->waiting) ? NULL : list_entry(s->waiting.prev, struct fake_op, link);
     o->commit_at = last ? MAX(last->commit_at, commit_at) : commit_at; /* in order */
@@ -415,6 +420,16 @@ static void apply(struct fake_store *s, struct fake_op *o)
             s->states++;
         }
         break;
+    case BUS_STORE_RULE_PUT:
+        topics_put(s->rules, o->rule);
+        o->rule = NULL;
+        break;
+    case BUS_STORE_RULE_DROP:
+        topics_remove(s->rules, &o->rule_topic);
+        break;
+    case BUS_STORE_RULE_DEFAULT:
+        topics_set_accept(s->rules, op->rule.accept);
+        break;
     case BUS_STORE_SWEEP:
         s->sweeps++;
         o->res.more = s->sweeps_full > 0;
@@ -486,6 +501,7 @@ void fake_store_fini(struct fake_store *s)
             n = h->next;
             free(container_of(h, struct fake_seen, by_id));
         }
+    topics_free(s->rules);
     hmap_fini(&s->out);
     hmap_fini(&s->in);
     hmap_fini(&s->seen);
@@ -525,6 +541,11 @@ static uint64_t claim(const struct fake_store *s, uint64_t number)
     return number != 0 && fake_file_find(s->spool, number) ? number : 0;
 }
 
+static void load_rule(void *ctx, const struct topic_rule *r)
+{
+    assert(bus_load_rule(ctx, r) == OK);
+}
+
 void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
 {
     struct fake_out **out = calloc(s->out.count + 1, sizeof(struct fake_out *));
@@ -557,6 +578,9 @@ void fake_store_load(struct fake_store *s, struct bus *b, struct instant now)
     for (size_t i = 0; i <= s->seen.mask; i++)
         for (struct hnode *h = s->seen.slots[i]; h; h = h->next)
             assert(bus_load_seen(b, &container_of(h, struct fake_seen, by_id)->row, now) == OK);
+    topics_each(s->rules, load_rule, b);
+    if (topics_accept_set(s->rules))
+        bus_load_rule_default(b, topics_accept(s->rules));
     bus_load_end(b, s->out_seq, s->in_seq, now);
     free(out);
     free(in);

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "bus/bus.h"
+#include "bus/topic_rules.h"
 
 struct fake_out {
     struct hnode by_id;
@@ -33,6 +34,8 @@ struct fake_op {
     uint8_t *got, *acked;
     struct bus_seen_key *keys;
     struct bus_out_copy *copies;
+    struct topic_rule *rule; /* RULE_PUT */
+    struct topic rule_topic; /* RULE_DROP */
     usec_t commit_at;
     struct bus_out_row *rows;
     struct bus_store_result res;
@@ -47,6 +50,7 @@ struct fake_store {
     unsigned fail_next; /* this many operations fail with ERR_IO */
     size_t sweeps;
     size_t sweeps_full; /* this many sweeps leave rows for another one */
+    struct topics *rules;
     uint64_t out_seq, in_seq;
     struct fake_spool *spool; /* the rows that name files are checked against it */
     size_t acked_writes;

@@ -366,6 +366,7 @@ void rig_drain(struct rig *r, unsigned node)
         case BUS_OUT_FETCHED:
         case BUS_OUT_SETTLED:
         case BUS_OUT_BODY:
+        case BUS_OUT_CHANGED:
             record(r, n, &out);
             break;
         }
@@ -501,6 +502,32 @@ bus_client rig_settle(struct rig *r, unsigned node, enum bus_settle_kind kind,
     bus_client c = ++at->next_client;
     assert_int_equal(bus_settle(at->bus, kind, tokens, n, ms, c, rig_instant(r)), OK);
     return c;
+}
+
+int rig_change(struct rig *r, unsigned node, const struct topic_change *c)
+{
+    bus_client client = ++r->node[node].next_client;
+    assert_int_equal(bus_topic_change(r->node[node].bus, c, client, rig_instant(r)), OK);
+    rig_run(r, 50 * USEC_MS);
+    struct rig_answer *a = rig_answer(r, node, client, BUS_OUT_CHANGED);
+    assert_non_null(a);
+    return a->rc;
+}
+
+void rig_rule(struct rig *r, unsigned node, const char *topic, const char *source)
+{
+    struct topic_change c = {.kind = source ? TOPIC_ALLOW : TOPIC_ADD};
+    c.topic.len = (uint8_t)strlen(topic);
+    memcpy(c.topic.b, topic, c.topic.len);
+    if (source)
+        assert_int_equal(topic_source_parse(source, &c.source), OK);
+    assert_int_equal(rig_change(r, node, &c), OK);
+}
+
+void rig_accept(struct rig *r, unsigned node, bool accept)
+{
+    struct topic_change c = {.kind = TOPIC_DEFAULT, .accept = accept};
+    assert_int_equal(rig_change(r, node, &c), OK);
 }
 
 bus_client rig_take(struct rig *r, unsigned node, int64_t wait_ms)

@@ -100,6 +100,11 @@ bus_client rig_take(struct rig *r, unsigned node, int64_t wait_ms);
 bus_client rig_fetch(struct rig *r, unsigned node, const struct bus_fetch *f);
 bus_client rig_settle(struct rig *r, unsigned node, enum bus_settle_kind kind,
                       const struct bus_token *tokens, size_t n, int64_t ms);
+/* Asks for a change of the topic rules and waits until it is done. `source` NULL: TOPIC_ADD, else
+ * TOPIC_ALLOW. */
+void rig_rule(struct rig *r, unsigned node, const char *topic, const char *source);
+void rig_accept(struct rig *r, unsigned node, bool accept);                 /* the default action */
+int rig_change(struct rig *r, unsigned node, const struct topic_change *c); /* how it ended */
 bus_client rig_take_ex(struct rig *r, unsigned node, const struct bus_take *t);
 enum out_state rig_status(struct rig *r, unsigned node, const struct msg_id *id);
 /* The answer of this kind to this client; NULL: none yet. */

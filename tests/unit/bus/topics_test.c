@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "bus/asked.h"
 #include "bus/topic_rules.h"
 #include "tests/unit/bus/rig.h"
@@ -25,11 +26,40 @@ static struct topic_source source_of(const char *text)
     return s;
 }
 
-static void allow(struct topics *t, const char *topic, const char *source)
+/* The rule with one source more; source NULL: as it is, or a new one without. */
+static int put(struct topics *t, const char *topic, const char *source)
 {
     struct topic name = topic_of(topic);
-    struct topic_source s = source_of(source);
-    assert_int_equal(topics_add_source(t, &name, &s), OK);
+    const struct topic_rule *old = topics_find(t, name.b, name.len);
+    struct topic_rule *r = NULL;
+    assert_int_equal(old ? topic_rule_copy(old, &r) : topic_rule_new(&name, &r), OK);
+    int rc = OK;
+    if (source) {
+        struct topic_source s = source_of(source);
+        rc = topic_rule_allow(r, &s);
+    }
+    if (rc == OK)
+        rc = topics_fit(t, r);
+    if (rc == OK)
+        topics_put(t, r);
+    else
+        topic_rule_free(r);
+    return rc;
+}
+
+static void allow(struct topics *t, const char *topic, const char *source)
+{
+    assert_int_equal(put(t, topic, source), OK);
+}
+
+/* How many sources; 999: no rule. */
+static size_t sources(const struct topics *t, const char *topic)
+{
+    const struct topic_rule *r = topics_find(t, (const uint8_t *)topic, strlen(topic));
+    size_t n = 999;
+    if (r)
+        (void)topic_rule_sources(r, &n);
+    return n;
 }
 
 static bool admits(const struct topics *t, const char *topic, const char *src, uint8_t key_byte)
@@ -126,13 +156,10 @@ static void test_rules(void **state)
     (void)state;
     struct topics *t = table();
     struct topic none = topic_of(""), a = topic_of("a");
-    size_t n = 9;
     assert_true(admits(t, "", "400::1", 0) && admits(t, "a", "500::1", 0));
-    assert_null(topics_sources(t, &a, &n));
-    assert_int_equal(topics_add(t, &a), OK);
-    assert_int_equal(topics_add(t, &a), OK);
-    assert_non_null(topics_sources(t, &a, &n));
-    assert_int_equal(n, 0);
+    assert_int_equal(sources(t, "a"), 999);
+    allow(t, "a", NULL);
+    assert_int_equal(sources(t, "a"), 0);
     assert_false(admits(t, "a", "400::1", 0)); /* an empty list refuses all */
     assert_true(admits(t, "", "400::1", 0));
     assert_true(admits(t, "ab", "400::1", 0)); /* topics are equal or different */
@@ -142,7 +169,9 @@ static void test_rules(void **state)
     assert_true(admits(t, "a", "401:1::9", 0));
     assert_false(admits(t, "a", "402::1", 0));
     assert_true(admits(t, "a", "402::1", 0x11)); /* by its key */
+    assert_false(topics_accept_set(t));
     topics_set_accept(t, false);
+    assert_true(topics_accept_set(t));
     assert_false(admits(t, "", "401::1", 0x11));
     allow(t, "", "400::/7");
     assert_true(admits(t, "", "401::1", 0));
@@ -150,11 +179,14 @@ static void test_rules(void **state)
     topics_remove(t, &none);
     assert_false(admits(t, "", "401::1", 0));
     struct topic_source s = source_of("401::/16");
+    struct topic_rule *r;
     allow(t, "a", "401::/16");
-    topics_remove_source(t, &a, &s); /* both of them */
+    assert_int_equal(topic_rule_copy(topics_find(t, a.b, a.len), &r), OK);
+    topic_rule_deny(r, &s); /* both of them */
+    assert_true(admits(t, "a", "401:1::9", 0));
+    topics_put(t, r);
     assert_false(admits(t, "a", "401:1::9", 0));
-    assert_non_null(topics_sources(t, &a, &n));
-    assert_int_equal(n, 2);
+    assert_int_equal(sources(t, "a"), 2);
     assert_int_equal(topics_count(t), 1);
     topics_free(t);
 }
@@ -163,28 +195,52 @@ static void test_limits(void **state)
 {
     (void)state;
     struct topics *t = table();
-    struct topic_source s = source_of("400::1");
-    struct topic last = topic_of("last");
     char text[16];
     for (unsigned i = 0; i < TOPICS_MAX; i++) {
         (void)snprintf(text, sizeof(text), "t%u", i);
-        struct topic name = topic_of(text);
-        assert_int_equal(topics_add(t, &name), OK);
+        allow(t, text, NULL);
     }
-    assert_int_equal(topics_add(t, &last), ERR_LIMIT);
-    assert_int_equal(topics_add_source(t, &last, &s), ERR_LIMIT);
+    assert_int_equal(put(t, "last", NULL), ERR_LIMIT);
     for (unsigned i = 0; i < TOPICS_SOURCES_MAX; i++) {
         (void)snprintf(text, sizeof(text), "t%u", i / TOPIC_SOURCES_MAX);
         allow(t, text, "400::1");
     }
     struct topic full = topic_of("t0"), empty = topic_of("t4000");
-    assert_int_equal(topics_add_source(t, &full, &s), ERR_LIMIT);
-    assert_int_equal(topics_add_source(t, &empty, &s), ERR_LIMIT);
+    assert_int_equal(put(t, "t0", "400::1"), ERR_LIMIT);
+    assert_int_equal(put(t, "t4000", "400::1"), ERR_LIMIT);
     topics_remove(t, &full);
-    assert_int_equal(topics_add_source(t, &empty, &s), OK);
+    allow(t, "t4000", "400::1");
     topics_remove(t, &empty);
     assert_int_equal(topics_count(t), TOPICS_MAX - 2);
     topics_free(t);
+}
+
+/* What the first table says stays; the rest comes from the other. */
+static void test_merge(void **state)
+{
+    (void)state;
+    struct topics *file = table(), *kept = table();
+    allow(file, "a", "400::1");
+    allow(kept, "a", "400::2");
+    allow(kept, "a", "400::3");
+    allow(kept, "b", "400::2");
+    topics_set_accept(kept, false);
+    assert_int_equal(topics_merge(file, kept), OK);
+    assert_int_equal(sources(file, "a"), 1);
+    assert_int_equal(sources(file, "b"), 1);
+    assert_false(topics_accept(file));
+    topics_set_accept(kept, true);
+    assert_int_equal(topics_merge(file, kept), OK);
+    assert_false(topics_accept(file)); /* it says so itself now */
+    char text[16];
+    for (unsigned i = 0; topics_count(file) < TOPICS_MAX; i++) {
+        (void)snprintf(text, sizeof(text), "t%u", i);
+        allow(file, text, NULL);
+    }
+    allow(kept, "one more", NULL);
+    assert_int_equal(topics_merge(file, kept), ERR_LIMIT);
+    topics_free(file);
+    topics_free(kept);
 }
 
 static void test_asked(void **state)
@@ -236,16 +292,13 @@ static void test_refused_is_silent(void **state)
 {
     (void)state;
     struct rig r;
-    struct topic ok = topic_of("ok");
+    char addr[IP6_STR_MAX];
     rig_init(&r, 3);
     r.node[0].plain = true; /* ours would be told, and give up */
     rig_start(&r, 0);
     rig_start(&r, 1);
-    struct topics *t = bus_topics(r.node[1].bus);
-    topics_set_accept(t, false);
-    struct topic_source s = {.kind = TOPIC_SOURCE_IP6, .plen = 64};
-    memcpy(s.b, r.node[0].addr.b, sizeof(r.node[0].addr.b));
-    assert_int_equal(topics_add_source(t, &ok, &s), OK);
+    rig_accept(&r, 1, false);
+    rig_rule(&r, 1, "ok", ip6_str(&r.node[0].addr, addr));
     bus_client refused = send_topic(&r, 0, &r.node[1].addr, "other");
     (void)send_topic(&r, 0, &r.node[1].addr, "ok");
     rig_run(&r, 3 * USEC_SEC);
@@ -254,7 +307,7 @@ static void test_refused_is_silent(void **state)
     assert_true(st.refused_topic > 0);
     assert_int_equal(st.in_parts, 0);
     /* Later the rule is there: the sender still asks. */
-    topics_set_accept(t, true);
+    rig_accept(&r, 1, true);
     rig_run(&r, 60 * USEC_SEC);
     assert_int_equal(stats_of(&r, 1).received, 2);
     assert_non_null(rig_answer(&r, 0, refused, BUS_OUT_ACCEPTED));
@@ -266,7 +319,7 @@ static void test_reply(void **state)
     (void)state;
     struct rig r;
     begin(&r);
-    topics_set_accept(bus_topics(r.node[0].bus), false);
+    rig_accept(&r, 0, false);
     bus_client c = send_topic(&r, 0, &r.node[1].addr, "question");
     rig_run(&r, USEC_SEC);
     struct rig_answer *a = rig_answer(&r, 0, c, BUS_OUT_ACCEPTED);
@@ -289,11 +342,10 @@ static void test_to_oneself(void **state)
     struct rig r;
     begin(&r);
     struct bus *b = r.node[0].bus;
-    topics_set_accept(bus_topics(b), false);
+    char key[2 * MSG_KEY_BYTES + 1];
     struct topic ok = topic_of("ok");
-    struct topic_source s = {.kind = TOPIC_SOURCE_KEY};
-    memcpy(s.b, r.node[0].key, sizeof(s.b));
-    assert_int_equal(topics_add_source(bus_topics(b), &ok, &s), OK);
+    rig_accept(&r, 0, false);
+    rig_rule(&r, 0, "ok", hex_encode(r.node[0].key, MSG_KEY_BYTES, key));
     struct bus_send m = {.dst = r.node[0].addr, .topic = topic_of("no")};
     assert_int_equal(bus_send(b, &m, 991, rig_instant(&r)), ERR_PERM);
     m.topic = ok;
@@ -301,13 +353,132 @@ static void test_to_oneself(void **state)
     rig_drain(&r, 0);
     rig_run(&r, USEC_SEC);
     assert_int_equal(stats_of(&r, 0).local, 1);
-    /* other rules as a whole */
+    /* The rules of a file win; of the others nothing is lost. */
     struct topics *t = table();
-    bus_set_topics(b, t);
+    topics_set_accept(t, true);
+    assert_int_equal(bus_set_topics(b, t), OK);
     assert_ptr_equal(bus_topics(b), t);
+    assert_int_equal(sources(t, "ok"), 1);
     m.topic = topic_of("no");
     assert_int_equal(bus_send(b, &m, 993, rig_instant(&r)), OK);
     rig_fini(&r);
+}
+
+static struct topic_change change_of(enum topic_change_kind kind, const char *topic,
+                                     const char *source)
+{
+    struct topic_change c = {.kind = kind, .topic = topic_of(topic)};
+    if (source)
+        c.source = source_of(source);
+    return c;
+}
+
+/* Changes hold when they are durable, one after the other, and over a crash. */
+static void test_changes(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, 5);
+    r.node[0].commit_min = r.node[0].commit_max = 10 * USEC_MS;
+    rig_start(&r, 0);
+    struct bus *b = r.node[0].bus;
+    struct topic_change c = change_of(TOPIC_ALLOW, "a", "400::1");
+    size_t ops = r.node[0].store.ops;
+    for (bus_client i = 1; i <= 3; i++) /* at once: each is built on the one before */
+        assert_int_equal(bus_topic_change(b, &c, 800 + i, rig_instant(&r)), OK);
+    assert_int_equal(bus_topic_change(b, &c, 801, rig_instant(&r)), ERR_BUSY);
+    bus_forget_client(b, 802); /* its change waited: nobody asks for it any more */
+    rig_drain(&r, 0);
+    assert_int_equal(sources(bus_topics(b), "a"), 999); /* not durable yet */
+    assert_null(rig_answer(&r, 0, 801, BUS_OUT_CHANGED));
+    bus_forget_client(b, 801); /* under way: it takes effect */
+    rig_run(&r, 100 * USEC_MS);
+    assert_int_equal(sources(bus_topics(b), "a"), 2);
+    assert_null(rig_answer(&r, 0, 801, BUS_OUT_CHANGED));
+    assert_int_equal(rig_answer(&r, 0, 803, BUS_OUT_CHANGED)->rc, OK);
+    assert_int_equal(r.node[0].store.ops, ops + 2);
+
+    /* What is so already asks nothing of the store. */
+    ops = r.node[0].store.ops;
+    c = change_of(TOPIC_ADD, "a", NULL);
+    assert_int_equal(rig_change(&r, 0, &c), OK);
+    c = change_of(TOPIC_REMOVE, "none", NULL);
+    assert_int_equal(rig_change(&r, 0, &c), OK);
+    c = change_of(TOPIC_DENY, "none", "400::1");
+    assert_int_equal(rig_change(&r, 0, &c), OK);
+    assert_int_equal(r.node[0].store.ops, ops);
+
+    /* A store that fails changes nothing, also not for the next one. */
+    r.node[0].store.fail_next = 1;
+    c = change_of(TOPIC_REMOVE, "a", NULL);
+    assert_int_equal(rig_change(&r, 0, &c), ERR_IO);
+    assert_int_equal(sources(bus_topics(b), "a"), 2);
+    r.node[0].store.fail_next = 1;
+    c = (struct topic_change){.kind = TOPIC_DEFAULT};
+    assert_int_equal(rig_change(&r, 0, &c), ERR_IO);
+    assert_true(topics_accept(bus_topics(b)));
+    rig_accept(&r, 0, false);
+    rig_rule(&r, 0, "b", NULL);
+
+    rig_crash(&r, 0);
+    rig_start(&r, 0);
+    b = r.node[0].bus;
+    assert_int_equal(sources(bus_topics(b), "a"), 2);
+    assert_int_equal(sources(bus_topics(b), "b"), 0);
+    assert_false(topics_accept(bus_topics(b)));
+    c = change_of(TOPIC_DENY, "a", "400::1");
+    assert_int_equal(rig_change(&r, 0, &c), OK);
+    c = change_of(TOPIC_REMOVE, "b", NULL);
+    assert_int_equal(rig_change(&r, 0, &c), OK);
+    rig_crash(&r, 0);
+    rig_start(&r, 0);
+    assert_int_equal(sources(bus_topics(r.node[0].bus), "a"), 0);
+    assert_int_equal(sources(bus_topics(r.node[0].bus), "b"), 999);
+
+    /* At a limit. */
+    for (unsigned i = 0; i < TOPIC_SOURCES_MAX; i++)
+        rig_rule(&r, 0, "c", "400::1");
+    c = change_of(TOPIC_ALLOW, "c", "400::1");
+    assert_int_equal(rig_change(&r, 0, &c), ERR_LIMIT);
+    assert_int_equal(sources(bus_topics(r.node[0].bus), "c"), TOPIC_SOURCES_MAX);
+    /* The end comes while one is under way and one waits. */
+    assert_int_equal(bus_topic_change(r.node[0].bus, &(struct topic_change){.kind = TOPIC_DEFAULT},
+                                      901, rig_instant(&r)),
+                     OK);
+    assert_int_equal(bus_topic_change(r.node[0].bus, &c, 902, rig_instant(&r)), OK);
+    rig_drain(&r, 0);
+    rig_fini(&r);
+}
+
+/* The rules of the store and of a file, whatever comes first at the start. */
+static void test_load(void **state)
+{
+    (void)state;
+    for (int file_first = 0; file_first < 2; file_first++) {
+        struct rng rng;
+        struct bus *b;
+        struct bus_conf conf = {.rng = &rng};
+        struct topics *file = table(), *rows = table();
+        rng_init_seeded(&rng, 9);
+        bus_limits_default(&conf.limits);
+        assert_int_equal(bus_new(&conf, (struct instant){.mono = 1}, &b), OK);
+        allow(file, "both", "400::1");
+        allow(rows, "both", "400::2");
+        allow(rows, "both", "400::3");
+        allow(rows, "row", "400::2");
+        if (file_first)
+            assert_int_equal(bus_set_topics(b, file), OK);
+        assert_int_equal(bus_load_rule(b, topics_find(rows, (const uint8_t *)"both", 4)), OK);
+        assert_int_equal(bus_load_rule(b, topics_find(rows, (const uint8_t *)"row", 3)), OK);
+        bus_load_rule_default(b, false);
+        if (!file_first)
+            assert_int_equal(bus_set_topics(b, file), OK);
+        assert_int_equal(sources(bus_topics(b), "both"), 1);
+        assert_int_equal(sources(bus_topics(b), "row"), 1);
+        assert_false(topics_accept(bus_topics(b)));
+        topics_free(rows);
+        bus_free(b);
+    }
 }
 
 int main(void)
@@ -317,7 +488,8 @@ int main(void)
         cmocka_unit_test(test_equal),      cmocka_unit_test(test_rules),
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_asked),
         cmocka_unit_test(test_to_oneself), cmocka_unit_test(test_refused_is_silent),
-        cmocka_unit_test(test_reply),
+        cmocka_unit_test(test_reply),      cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_changes),    cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

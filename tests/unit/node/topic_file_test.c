@@ -27,10 +27,11 @@ static struct topics *good(const char *text)
 
 static size_t sources(const struct topics *t, const char *topic)
 {
-    struct topic name = {.len = (uint8_t)strlen(topic)};
-    size_t n = 0;
-    memcpy(name.b, topic, name.len);
-    return topics_sources(t, &name, &n) ? n : 999;
+    const struct topic_rule *r = topics_find(t, (const uint8_t *)topic, strlen(topic));
+    size_t n = 999;
+    if (r)
+        (void)topic_rule_sources(r, &n);
+    return n;
 }
 
 static const char example[] =

@@ -157,12 +157,33 @@ static int add_contact(void *ctx, const struct store_contact *row)
     return OK;
 }
 
+static int add_rule(void *ctx, const struct store_rule *row)
+{
+    struct rows *r = ctx;
+    assert(r->rules < ARRAY_LEN(r->rule));
+    r->rule[r->rules] = *row;
+    (void)blob_ref(r->rule[r->rules++].sources);
+    return OK;
+}
+
+static void add_default(void *ctx, bool accept)
+{
+    struct rows *r = ctx;
+    r->accept = accept;
+}
+
 int rows_load(struct rows *r, struct fixture *f, uint64_t budget, int64_t now_ms)
 {
     memset(r, 0, sizeof(*r));
-    struct store_visitor v = {
-        .out = add_out, .in = add_in, .seen = add_seen, .contact = add_contact, .ctx = r};
     r->run_ms = store_run_ms(f->s);
+    r->accept = -1;
+    struct store_visitor v = {.out = add_out,
+                              .in = add_in,
+                              .seen = add_seen,
+                              .contact = add_contact,
+                              .rule = add_rule,
+                              .rule_default = add_default,
+                              .ctx = r};
     return store_load(f->s, &v, budget, now_ms, &r->out_seq, &r->in_seq);
 }
 
@@ -172,6 +193,8 @@ void rows_free(struct rows *r)
         blob_unref(r->out[i].body);
         blob_unref(r->out[i].acked);
     }
+    for (size_t i = 0; i < r->rules; i++)
+        blob_unref(r->rule[i].sources);
     for (size_t i = 0; i < r->ins; i++) {
         blob_unref(r->in[i].body);
         blob_unref(r->in[i].got);

@@ -41,7 +41,9 @@ struct rows {
     struct store_in in[64];
     struct store_seen seen[64];
     struct store_contact contact[STORE_CONTACTS_MAX];
-    size_t outs, ins, seens, contacts;
+    struct store_rule rule[8];
+    size_t outs, ins, seens, contacts, rules;
+    int accept; /* -1: not said */
     uint64_t out_seq, in_seq;
     int64_t run_ms;
 };

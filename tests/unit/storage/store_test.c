@@ -937,6 +937,47 @@ static void test_in_file(void **state)
     rows_free(&r);
 }
 
+/* --- rules -------------------------------------------------------------------------------- */
+
+static struct store_op *rule_op(enum store_kind kind, const char *topic, const char *sources)
+{
+    struct store_op *op = op_make(kind, 1);
+    op->rule = calloc(1, sizeof(*op->rule));
+    assert_non_null(op->rule);
+    op->rule->topic_len = (uint8_t)strlen(topic);
+    memcpy(op->rule->topic, topic, strlen(topic));
+    op->rule->sources = sources ? blob_text(sources) : NULL;
+    return op;
+}
+
+static void test_rules(void **state)
+{
+    struct ctx *c = *state;
+    static struct rows r;
+    struct store_op *op = op_make(STORE_RULE_DEFAULT, 2);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.rules, 0);
+    assert_int_equal(r.accept, -1);
+    rows_free(&r);
+    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "b", "400::/7\n")), OK);
+    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "", "")), OK);
+    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "gone", "x\n")), OK);
+    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "b", "401::1\n402::2\n")), OK);
+    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_DROP, "gone", NULL)), OK);
+    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_DROP, "never", NULL)), OK);
+    op->accept = true;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    assert_int_equal(fixture_do(&c->f, op_make(STORE_RULE_DEFAULT, 3)), OK);
+    restart(c, &r, 0, 0);
+    assert_int_equal(r.rules, 2);
+    assert_int_equal(r.rule[0].topic_len, 0);
+    assert_true(blob_is(r.rule[0].sources, ""));
+    assert_memory_equal(r.rule[1].topic, "b", 1);
+    assert_true(blob_is(r.rule[1].sources, "401::1\n402::2\n"));
+    assert_int_equal(r.accept, 0);
+    rows_free(&r);
+}
+
 /* --- contacts ----------------------------------------------------------------------------- */
 
 /* n contacts from number `first` on, each used one ms after the one before. */
@@ -1041,6 +1082,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_out_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_file_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_contacts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_contacts_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_commits, setup, teardown),
