@@ -383,6 +383,15 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
     case CALL_TOPIC_SOURCE_REMOVE:
         call_topic_source_remove(a, q, m);
         break;
+    case CALL_TOPIC_FORWARD:
+        call_topic_forward(a, q, m);
+        break;
+    case CALL_TOPIC_FORWARD_SET:
+        call_topic_forward_set(a, q, r, m);
+        break;
+    case CALL_TOPIC_FORWARD_REMOVE:
+        call_topic_forward_remove(a, q, m);
+        break;
     }
 }
 

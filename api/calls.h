@@ -126,6 +126,10 @@ void call_topic_source_add(struct api *a, const struct asked *q, const struct ht
                            const struct match *m);
 void call_topic_source_remove(struct api *a, const struct asked *q, const struct match *m);
 
+void call_topic_forward(struct api *a, const struct asked *q, const struct match *m);
+void call_topic_forward_set(struct api *a, const struct asked *q, const struct http_request *r,
+                            const struct match *m);
+void call_topic_forward_remove(struct api *a, const struct asked *q, const struct match *m);
 void topic_answer(struct api *a, const struct pending *p, const struct bus_out *out);
 
 void message_answer(struct api *a, const struct asked *q, enum pending_kind kind,

@@ -133,6 +133,60 @@ int source_body_read(const uint8_t *json, size_t len, struct topic_source *ret,
     return rc;
 }
 
+static int read_reply_timeout(const json_t *v, struct topic_forward *ret, struct json_fault *fault)
+{
+    double ms = json_number_value(v);
+
+    if (!json_is_number(v))
+        return json_wrong_kind(fault, "replyTimeoutMs", v, "a number");
+    if (!(ms >= TOPIC_REPLY_MIN_MS && ms <= TOPIC_REPLY_MAX_MS))
+        return json_wrong_shape(fault, "replyTimeoutMs", "expected 1000 to 3000000");
+    ret->reply_ms = (uint32_t)ms;
+    return OK;
+}
+
+static int read_forward(const json_t *body, struct topic_forward *ret, struct json_fault *fault)
+{
+    const json_t *v = json_object_get(body, "socketPath");
+    const json_t *other = json_object_get(body, "socket_path");
+    const json_t *half = json_object_get(body, "halfClose");
+    const json_t *reply = json_object_get(body, "replyTimeoutMs");
+
+    if (!json_is_object(body))
+        return json_wrong_kind(fault, "", body, "an object with socketPath");
+    if (v && other)
+        return json_wrong_shape(fault, "", "duplicate field `socketPath`");
+    v = v ? v : other;
+    if (!v)
+        return json_missing(fault, "socketPath");
+    if (!json_is_string(v))
+        return json_wrong_kind(fault, "socketPath", v, "a string");
+    if (topic_forward_path(ret, json_string_value(v), json_string_length(v)) < 0)
+        return json_refuse(fault, 400, "socketPath: a path has 1 to 107 bytes");
+    if (half && !json_is_boolean(half))
+        return json_wrong_kind(fault, "halfClose", half, "a boolean");
+    ret->half_close = json_is_true(half);
+    return reply ? read_reply_timeout(reply, ret, fault) : OK;
+}
+
+int forward_body_read(const uint8_t *json, size_t len, struct topic_forward *ret,
+                      struct json_fault *fault)
+{
+    struct topic_forward f = TOPIC_FORWARD_INIT;
+    json_t *body;
+    int rc;
+
+    fault->status = 0;
+    body = json_body(json, len, fault);
+    if (!body)
+        return ERR_INVAL;
+    rc = read_forward(body, &f, fault);
+    json_decref(body);
+    if (rc == OK)
+        *ret = f;
+    return rc;
+}
+
 /* --- out ------------------------------------------------------------------------------------- */
 
 static void comma(struct json_out *o)
@@ -153,4 +207,12 @@ void json_source(struct json_out *o, const struct topic_source *s)
 
     comma(o);
     json_quoted(o, topic_source_str(s, text));
+}
+
+void json_forward(struct json_out *o, const struct topic_forward *f)
+{
+    if (f)
+        json_quoted(o, f->path);
+    else
+        json_put(o, "null");
 }

@@ -19,6 +19,10 @@ MUST_CHECK int topic_body_read(const uint8_t *json, size_t len, struct topic *re
 /* {"subnet":"400::/7"}; a source of the wrong form: 400 without text. */
 MUST_CHECK int source_body_read(const uint8_t *json, size_t len, struct topic_source *ret,
                                 struct json_fault *fault);
+/* {"socketPath":"/run/x.sock"}, also socket_path; besides halfClose, replyTimeoutMs. */
+MUST_CHECK int forward_body_read(const uint8_t *json, size_t len, struct topic_forward *ret,
+                                 struct json_fault *fault);
+void json_forward(struct json_out *o, const struct topic_forward *f); /* the path, or null */
 
 /* Entries of a list: with a comma in front, but for the first. */
 void json_topic(struct json_out *o, const struct topic *t);

@@ -96,6 +96,14 @@ static const struct topic_path topic_paths[] = {
       {{HTTP_GET, CALL_TOPIC_SOURCES}, {HTTP_POST, CALL_TOPIC_SOURCE_ADD}},
       2},
      ""},
+    {{TOPIC,
+      "/forward",
+      "GET,HEAD,PUT,DELETE",
+      {{HTTP_GET, CALL_TOPIC_FORWARD},
+       {HTTP_PUT, CALL_TOPIC_FORWARD_SET},
+       {HTTP_DELETE, CALL_TOPIC_FORWARD_REMOVE}},
+      3},
+     ""},
     {{TOPIC, "/sources/", "DELETE", {{HTTP_DELETE, CALL_TOPIC_SOURCE_REMOVE}}, 1}, "subnet"},
 };
 
@@ -208,6 +216,7 @@ bool call_wants_json(enum call c)
     case CALL_TOPIC_DEFAULT_SET:
     case CALL_TOPIC_ADD:
     case CALL_TOPIC_SOURCE_ADD:
+    case CALL_TOPIC_FORWARD_SET:
         return true;
     case CALL_INFO:
     case CALL_PEERS:
@@ -235,6 +244,8 @@ bool call_wants_json(enum call c)
     case CALL_TOPIC_REMOVE:
     case CALL_TOPIC_SOURCES:
     case CALL_TOPIC_SOURCE_REMOVE:
+    case CALL_TOPIC_FORWARD:
+    case CALL_TOPIC_FORWARD_REMOVE:
         break;
     }
     return false;

@@ -50,6 +50,9 @@ enum call {
     CALL_TOPIC_SOURCES,
     CALL_TOPIC_SOURCE_ADD,
     CALL_TOPIC_SOURCE_REMOVE,
+    CALL_TOPIC_FORWARD,
+    CALL_TOPIC_FORWARD_SET,
+    CALL_TOPIC_FORWARD_REMOVE,
 };
 
 #define PARAM_MAX 512 /* bytes, unescaped; longer ones are refused with 400 */

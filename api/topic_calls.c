@@ -27,6 +27,8 @@ void topic_answer(struct api *a, const struct pending *p, const struct bus_out *
 {
     if (out->rc == OK)
         answer_empty(a, &p->asked, p->more.status);
+    else if (out->rc == ERR_NOENT)
+        answer_text(a, &p->asked, 404, "there is no rule for this topic");
     else if (out->rc == ERR_LIMIT)
         answer_text(a, &p->asked, 429, "too many topic rules: a limit is reached");
     else
@@ -154,5 +156,42 @@ void call_topic_source_remove(struct api *a, const struct asked *q, const struct
     if (topic_source_parse(m->second, &c.source) < 0)
         answer_empty(a, q, 400);
     else
+        change(a, q, &c, 204);
+}
+
+void call_topic_forward(struct api *a, const struct asked *q, const struct match *m)
+{
+    const struct topic_rule *r;
+    struct json_out o = {0};
+    struct topic t;
+
+    if (!read_topic(a, q, m, &t))
+        return;
+    r = topics_find(rules(a), t.b, t.len);
+    json_forward(&o, r ? topic_rule_forward(r) : NULL);
+    answer_out(a, q, 200, &o);
+}
+
+void call_topic_forward_set(struct api *a, const struct asked *q, const struct http_request *r,
+                            const struct match *m)
+{
+    struct topic_change c = {.kind = TOPIC_FORWARD};
+    struct json_fault fault;
+
+    if (!body_is_json(a, q, r))
+        return;
+    if (forward_body_read(r->body, r->body_len, &c.forward, &fault) < 0) {
+        answer_fault(a, q, &fault);
+        return;
+    }
+    if (read_topic(a, q, m, &c.topic))
+        change(a, q, &c, 204);
+}
+
+void call_topic_forward_remove(struct api *a, const struct asked *q, const struct match *m)
+{
+    struct topic_change c = {.kind = TOPIC_UNFORWARD};
+
+    if (read_topic(a, q, m, &c.topic))
         change(a, q, &c, 204);
 }

@@ -40,6 +40,7 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     list_init(&b->control);
     b->seen_drop.owner = OP_SEEN;
     forgets_init(&b->forgets);
+    forwards_init(b);
     int rc = nodes_init(&b->nodes, b->rng);
     if (rc == OK)
         rc = reads_init(&b->reads, b->rng);
@@ -561,6 +562,7 @@ bool bus_next(struct bus *b, struct instant now, struct bus_out *ret)
     blob_unref(b->lent_body);
     b->lent_body = NULL;
     client_lent_end(b);
+    forward_offer(b);
     memset(ret, 0, sizeof(*ret));
     return next_store(b, ret) || next_control(b, ret) || sack_next(b, ret) || client_next(b, ret) ||
            next_want(b, ret) || next_doubt(b, ret) || send_next(b, ret, now) ||

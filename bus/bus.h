@@ -58,10 +58,11 @@ struct bus_limits {
     int64_t dead_keep_ms;       /* (7 days): then it goes */
     int64_t lease_default_ms;   /* (30,000) */
     uint64_t in_cache_bytes;    /* payloads of these kept in memory (16 MiB) */
-    uint32_t seen;         /* remembered ids of received messages, some 150 bytes of memory each
-                              (1,000,000): not answered */
-    uint32_t init_per_sec; /* per source node (20,000, burst the same): not answered */
-    uint32_t waiters;      /* clients waiting for a message or a reply (4096): ERR_LIMIT */
+    uint32_t seen;           /* remembered ids of received messages, some 150 bytes of memory each
+                                (1,000,000): not answered */
+    uint32_t init_per_sec;   /* per source node (20,000, burst the same): not answered */
+    uint32_t forwards_topic; /* on lease for the socket of one topic (16): the others wait */
+    uint32_t waiters;        /* clients waiting for a message or a reply (4096): ERR_LIMIT */
     /* Large messages, whose payload is in a file. */
     uint64_t len_max;        /* (1 GiB), at most MSG_LEN_CEILING: ERR_TOOBIG; INIT refused */
     uint64_t len_plain_max;  /* (64 MiB) towards nodes of other programs, which need more than twice
@@ -270,6 +271,8 @@ MUST_CHECK int bus_token_parse(const char *text, size_t len, struct bus_token *r
 
 struct bus_fetch {
     struct bus_filter filter;
+    bool socket;        /* messages for a socket, of any topic and with no other word than that
+                           (bus/forward.h); for the forwarder, which waits outside of the limit */
     uint32_t max;       /* 1 .. BUS_FETCH_MAX */
     uint64_t max_bytes; /* of payloads; the first message comes in any case, without its payload if
                            that is longer */

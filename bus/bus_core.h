@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "bus/calls.h"
 #include "bus/forgets.h"
+#include "bus/forward.h"
 #include "bus/inbox.h"
 #include "bus/kin.h"
 #include "bus/leases.h"
@@ -60,6 +61,7 @@ struct bus {
     struct parts parts;
     struct inbox in;
     struct leases leases;
+    struct forwards forwards;
     uint8_t token_key[BUS_TOKEN_KEY];
     struct seen seen;
     struct reads reads;

@@ -156,8 +156,15 @@ static struct list *place_topic(struct list *head, uint64_t seq)
 
 void inbox_link(struct bus *b, struct in_msg *m)
 {
-    assert(m->state == IN_READY && !m->going && !list_linked(&m->all));
-    struct list *at = place_all(b, m);
+    assert(m->state == IN_READY && !m->going && !list_linked(&m->topic_link));
+    struct list *at;
+    if (forward_wants(b, m)) {
+        at = place_topic(&m->tq->forward, m->seq);
+        list_add_between(&m->topic_link, at->prev, at);
+        forward_ready(b, m->tq);
+        return;
+    }
+    at = place_all(b, m);
     list_add_between(&m->all, at->prev, at);
     at = place_topic(&m->tq->messages, m->seq);
     list_add_between(&m->topic_link, at->prev, at);
@@ -166,7 +173,7 @@ void inbox_link(struct bus *b, struct in_msg *m)
 int inbox_wait(struct bus *b, struct call *call, struct list *queue, int64_t wait_ms,
                struct instant now)
 {
-    if (b->calls.waiting >= b->limits.waiters)
+    if (b->calls.waiting >= b->limits.waiters && queue != &b->forwards.waiters)
         return ERR_LIMIT;
     call->waits = true;
     call->ticket = ++b->calls.ticket;
@@ -303,7 +310,8 @@ static void push(struct bus *b, struct topic_queue *q)
 {
     struct in_msg *oldest;
     while (q->limits.drop_oldest && topic_full(b, q) &&
-           (oldest = list_first(&q->messages, struct in_msg, topic_link))) {
+           ((oldest = list_first(&q->messages, struct in_msg, topic_link)) ||
+            (oldest = list_first(&q->forward, struct in_msg, topic_link)))) {
         b->stats.in_pushed++;
         inbox_go(b, oldest);
     }

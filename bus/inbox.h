@@ -29,13 +29,14 @@ struct consumer;
 enum in_op { IN_OP_NONE, IN_OP_TAKE, IN_OP_STATE };
 
 struct in_msg {
-    struct list all; /* inbox.all, while it can be taken; by seq */
-    struct list topic_link;
+    struct list all;        /* inbox.all, while clients can take it; by seq */
+    struct list topic_link; /* tq->messages, or tq->forward */
     struct topic_queue *tq; /* as long as it is in the inbox */
     struct op op;
     unsigned refs;       /* the inbox, and each call that has it */
     enum in_state state; /* READY, LEASED, DEAD */
     bool going;          /* its removal was asked for */
+    bool forwarding;     /* on lease for a socket: counts in tq->forwarding */
     bool acked;          /* by a client that had it on lease: READ is told when it is gone */
     enum in_op flying;
     bool cached;         /* its payload counts in inbox.cached */

@@ -66,6 +66,11 @@ void lease_detach(struct bus *b, struct in_msg *m)
     if (m->consumer)
         consumer_settle(b, m->consumer);
     m->consumer = NULL;
+    if (!m->forwarding)
+        return;
+    m->forwarding = false;
+    m->tq->forwarding--;
+    forward_ready(b, m->tq);
 }
 
 /* --- ends of a lease ---------------------------------------------------------------------- */
@@ -175,6 +180,7 @@ int fetch_new(struct bus *b, const struct bus_fetch *f, struct fetch **ret)
     size_t cap = MIN((size_t)f->max, b->in.index.len);
     n->cap = (uint32_t)MAX(cap, 1);
     n->filter = f->filter;
+    n->socket = f->socket;
     n->max = f->max;
     n->bytes_left = f->max_bytes;
     n->lease_ms = f->lease_ms ? f->lease_ms : b->limits.lease_default_ms;
@@ -290,6 +296,10 @@ static int give_ready(struct bus *b, struct call *call)
     struct fetch *f = call->fetch;
     struct in_msg *m;
     struct topic_queue *q;
+    if (f->socket) {
+        (void)forward_give(b, call); /* false: it may wait */
+        return OK;
+    }
     switch (f->filter.kind) {
     case BUS_ANY:
         while ((m = list_first(&b->in.all, struct in_msg, all)) && fits(f, m))
@@ -310,11 +320,11 @@ static int give_ready(struct bus *b, struct call *call)
 static int wait_begin(struct bus *b, struct call *call, int64_t wait_ms, struct instant now)
 {
     const struct bus_filter *f = &call->fetch->filter;
-    struct list *queue = &b->in.any;
+    struct list *queue = call->fetch->socket ? &b->forwards.waiters : &b->in.any;
     struct filter_node *several = NULL;
     struct topic_queue *q = NULL;
     int rc = OK;
-    if (f->kind == BUS_TOPIC) {
+    if (f->kind == BUS_TOPIC && !call->fetch->socket) {
         q = topic_get(b, f->topic.b, f->topic.len);
         if (!q)
             return ERR_NOMEM;

@@ -38,6 +38,7 @@ struct fetch {
     struct list of_consumer;   /* while it waits */
     uint32_t reading;          /* items whose payload is not there yet */
     bool answered;             /* the leases are the client's */
+    bool socket;               /* of the forwarder */
     uint32_t n, cap;
     struct fetch_item *items;
     struct bus_message *messages; /* cap, for the answer */

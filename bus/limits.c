@@ -27,6 +27,7 @@ void bus_limits_default(struct bus_limits *l)
         .in_cache_bytes = UINT64_C(16) << 20,
         .seen = 1000000,
         .init_per_sec = 20000,
+        .forwards_topic = 16,
         .waiters = 4096,
         .len_max = UINT64_C(1) << 30,
         .len_plain_max = UINT64_C(64) << 20,

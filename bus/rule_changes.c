@@ -84,7 +84,7 @@ static void answer(struct bus *b, struct rule_change *c, int rc)
 
 /* --- building ----------------------------------------------------------------------------- */
 
-/* The rule as it is to be. ERR_NOENT: a rule that has to be there is not. */
+/* The rule as it is to be. */
 static int build(struct rule_change *c, const struct topic_rule *old)
 {
     int rc = old ? topic_rule_copy(old, &c->rule) : topic_rule_new(&c->what.topic, &c->rule);
@@ -96,6 +96,10 @@ static int build(struct rule_change *c, const struct topic_rule *old)
     case TOPIC_DENY:
         topic_rule_deny(c->rule, &c->what.source);
         return OK;
+    case TOPIC_FORWARD:
+        return topic_rule_set_forward(c->rule, &c->what.forward);
+    case TOPIC_UNFORWARD:
+        return topic_rule_set_forward(c->rule, NULL);
     case TOPIC_ADD:
     case TOPIC_REMOVE:
     case TOPIC_DEFAULT:
@@ -104,7 +108,7 @@ static int build(struct rule_change *c, const struct topic_rule *old)
     return OK;
 }
 
-/* 1: there is something to be stored; OK: it is so already. */
+/* 1: there is something to be stored; OK: it is so already. ERR_NOENT: no rule for a socket. */
 static int prepare(struct bus *b, struct rule_change *c)
 {
     const struct topic *t = &c->what.topic;
@@ -121,6 +125,14 @@ static int prepare(struct bus *b, struct rule_change *c)
         break;
     case TOPIC_DENY:
         if (!old)
+            return OK;
+        break;
+    case TOPIC_FORWARD:
+        if (!old)
+            return ERR_NOENT;
+        break;
+    case TOPIC_UNFORWARD:
+        if (!old || !topic_rule_forward(old))
             return OK;
         break;
     case TOPIC_ALLOW:
@@ -178,6 +190,8 @@ void rule_changes_stored(struct bus *b, int rc, struct instant now)
         topics_remove(b->topics, &c->what.topic);
         topics_remove(b->rules.kept, &c->what.topic);
     }
+    if (rc == OK && c->what.kind != TOPIC_DEFAULT)
+        forward_rules_changed(b, &c->what.topic);
     answer(b, c, rc);
     if (!list_empty(&b->rules.waiting))
         op_want(&b->ops, &b->rules.op);
@@ -188,7 +202,11 @@ void rule_changes_stored(struct bus *b, int rc, struct instant now)
 int bus_load_rule(struct bus *b, const struct topic_rule *r)
 {
     int rc = topics_merge_rule(b->rules.kept, r);
-    return rc < 0 ? rc : topics_merge_rule(b->topics, r);
+    if (rc == OK)
+        rc = topics_merge_rule(b->topics, r);
+    if (rc == OK)
+        forward_rules_changed(b, topic_rule_topic(r)); /* messages may have been loaded before */
+    return rc;
 }
 
 void bus_load_rule_default(struct bus *b, bool accept)
@@ -210,5 +228,6 @@ int bus_set_topics(struct bus *b, struct topics *t)
         return rc;
     topics_free(b->topics);
     b->topics = t;
+    forward_rules_changed(b, NULL);
     return OK;
 }

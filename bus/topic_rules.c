@@ -107,6 +107,15 @@ static bool source_matches(const struct topic_source *s, const struct ip6 *src,
     return ip6_eq(&net, &of);
 }
 
+int topic_forward_path(struct topic_forward *f, const char *path, size_t len)
+{
+    if (len == 0 || len > TOPIC_FORWARD_PATH_MAX || memchr(path, '\0', len))
+        return ERR_INVAL;
+    memcpy(f->path, path, len);
+    f->path[len] = '\0';
+    return OK;
+}
+
 /* --- one rule ----------------------------------------------------------------------------- */
 
 static int rule_alloc(const struct topic *topic, size_t cap, bool forward, struct topic_rule **ret)

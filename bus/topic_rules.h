@@ -56,6 +56,13 @@ struct topic_forward {
     uint32_t reply_ms; /* how long a reply may take: TOPIC_REPLY_MIN_MS .. TOPIC_REPLY_MAX_MS */
 };
 
+#define TOPIC_FORWARD_INIT                                                                         \
+    {                                                                                              \
+        .path = "", .half_close = false, .reply_ms = TOPIC_REPLY_MS                                \
+    }
+/* ERR_INVAL: empty, too long, or with a zero byte. */
+MUST_CHECK int topic_forward_path(struct topic_forward *f, const char *path, size_t len);
+
 struct topic_rule; /* a topic, its sources, its socket */
 
 MUST_CHECK int topic_rule_new(const struct topic *topic, struct topic_rule **ret);   /* ERR_NOMEM */
@@ -81,10 +88,13 @@ struct topic_change {
         TOPIC_REMOVE,  /* the rule, if there is one */
         TOPIC_ALLOW,   /* source; makes the rule */
         TOPIC_DENY,    /* source: it goes, if it is there */
+        TOPIC_FORWARD, /* forward; ERR_NOENT without a rule */
+        TOPIC_UNFORWARD,
     } kind;
     struct topic topic;
     bool accept;
     struct topic_source source;
+    struct topic_forward forward;
 };
 
 struct topics;

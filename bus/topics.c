@@ -27,6 +27,7 @@ struct topic_queue *topic_get(struct bus *b, const uint8_t *topic, uint8_t len)
         return NULL;
     list_init(&q->messages);
     list_init(&q->waiters);
+    list_init(&q->forward);
     q->topic_len = len;
     if (len > 0)
         memcpy(q->topic, topic, len);
@@ -38,6 +39,7 @@ void topic_settle(struct bus *b, struct topic_queue *q)
 {
     if (q->refs > 0 || q->configured || !list_empty(&q->waiters))
         return;
+    list_del(&q->forward_turn);
     hmap_del(&b->in.topics, &q->hash);
     free(q);
 }

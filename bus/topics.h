@@ -15,8 +15,11 @@
 
 struct topic_queue {
     struct hnode hash;
-    struct list messages;   /* struct in_msg that can be taken, by seq */
-    struct list waiters;    /* struct call, by ticket */
+    struct list messages; /* struct in_msg that can be taken, by seq */
+    struct list waiters;  /* struct call, by ticket */
+    struct list forward;  /* struct in_msg that a socket is to have, by seq: forward.h */
+    struct list forward_turn;
+    uint32_t forwarding;    /* on lease for the socket */
     struct heap_node merge; /* while messages of several topics are chosen by seq */
     uint64_t refs;          /* messages of the inbox, and those that are coming */
     uint64_t count, bytes;  /* ready and on lease */

@@ -4,6 +4,7 @@
  *   node.c       start, stop, the pump that drains the cores
  *   links_glue.c links <-> peers and router
  *   reroute_glue.c bus <-> router, where a route does not deliver
+ *   forward_uv.c bus <-> the Unix sockets of topics
  *   store_glue.c bus <-> store and spool, router <-> contacts <-> store
  *   metrics_glue.c the numbers of all of them -> api
  * The cores never see each other; what they have to say to each other passes through here. */
@@ -24,6 +25,7 @@
 #include "base/rng.h"
 #include "bus/bus.h"
 #include "node/contacts.h"
+#include "node/forward_uv.h"
 #include "node/options.h"
 #include "router/identity.h"
 #include "router/link/tcp.h"
@@ -83,6 +85,7 @@ struct node {
     size_t watched;
     struct contacts *contacts;
     usec_t contacts_at; /* next refresh */
+    struct forwarder *forwarder;
     struct api *api;
     struct http_server *http, *metrics_http;
 };

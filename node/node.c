@@ -83,7 +83,9 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
     case BUS_OUT_SETTLED:
     case BUS_OUT_BODY:
     case BUS_OUT_CHANGED:
-        if (n->api)
+        if (forwarder_is_client(out->client))
+            forwarder_answer(n->forwarder, out);
+        else if (n->api)
             api_bus_answer(n->api, out);
         break;
     }
@@ -186,12 +188,14 @@ static void log_state(struct node *n)
 {
     struct router_stats r;
     struct bus_stats b;
+    struct forward_stats w;
     struct store_stats s;
     struct contacts_stats c;
     struct spool_stats f;
     spool_stats(n->spool, &f);
     router_stats(n->router, &r);
     bus_stats(n->bus, &b);
+    forwarder_stats(n->forwarder, &w);
     store_stats(n->store, &s);
     contacts_stats(n->contacts, &c);
     log_info("routing",
@@ -236,6 +240,16 @@ static void log_state(struct node *n)
              " refused_heard=%" PRIu64,
              b.sent_sack, b.sent_forget, b.forgotten, b.seen, b.resumed, b.known_there, b.told_busy,
              b.waited_busy, b.told_refused, b.refused);
+    log_info(
+        "forwarding",
+        "open=%" PRIu64 " taken=%" PRIu64 " replied=%" PRIu64 " connect=%" PRIu64 " write=%" PRIu64
+        " timeout=%" PRIu64 " read=%" PRIu64 " empty=%" PRIu64 " too_long=%" PRIu64
+        " too_large=%" PRIu64 " refused=%" PRIu64 " store=%" PRIu64 " no_socket=%" PRIu64,
+        w.open, w.taken, w.replied, w.returned[FORWARD_WHY_connect], w.returned[FORWARD_WHY_write],
+        w.returned[FORWARD_WHY_timeout], w.returned[FORWARD_WHY_read],
+        w.returned[FORWARD_WHY_empty], w.returned[FORWARD_WHY_too_long],
+        w.returned[FORWARD_WHY_too_large], w.returned[FORWARD_WHY_refused],
+        w.returned[FORWARD_WHY_store], w.returned[FORWARD_WHY_no_socket]);
     log_info("store",
              "ops=%" PRIu64 " commits=%" PRIu64 " queued=%" PRIu64 " failures=%" PRIu64
              " wal_bytes=%" PRIu64,
@@ -460,6 +474,8 @@ static int node_start(struct node *n)
     if (rc == OK)
         rc = links_start(n);
     if (rc == OK)
+        rc = forwarder_new(&n->loop, n->bus, &n->forwarder);
+    if (rc == OK)
         rc = start_api(n);
     if (rc == OK)
         rc = metrics_start(n);
@@ -467,6 +483,7 @@ static int node_start(struct node *n)
         return rc;
     self = identity_address(n->identity);
     log_info("node started", "address=%s", ip6_str(&self, addr));
+    forwarder_start(n->forwarder);
     uv_prepare_start(&n->pump, on_pump);
     return OK;
 }
@@ -486,6 +503,8 @@ static void node_stop(struct node *n)
 {
     if (n->api)
         api_stop(n->api);
+    if (n->forwarder)
+        forwarder_stop(n->forwarder);
     uv_prepare_stop(&n->pump);
     if (n->stopping)
         store_glue_contacts(n, instant_now());
@@ -501,8 +520,9 @@ static void node_stop(struct node *n)
         while (bus_next(n->bus, instant_now(), &b)) {
             if (b.kind == BUS_OUT_PACKET)
                 pkt_free(b.pkt);
-            else if (n->api && (b.kind == BUS_OUT_ACCEPTED || b.kind == BUS_OUT_TAKEN ||
-                                b.kind == BUS_OUT_STATUS || b.kind == BUS_OUT_CHANGED))
+            else if (n->api && !forwarder_is_client(b.client) &&
+                     (b.kind == BUS_OUT_ACCEPTED || b.kind == BUS_OUT_TAKEN ||
+                      b.kind == BUS_OUT_STATUS || b.kind == BUS_OUT_CHANGED))
                 api_bus_answer(n->api, &b);
         }
         uv_run(&n->loop, UV_RUN_NOWAIT); /* lets the answers out */
@@ -555,6 +575,8 @@ int node_run(const struct options *o)
         uv_run(&n->loop, UV_RUN_DEFAULT);
     node_stop(n);
     loop_finish(n);
+    if (n->forwarder && forwarder_idle(n->forwarder))
+        forwarder_free(n->forwarder);
     hmap_fini(&n->links);
     if (n->results.tail)
         mailbox_fini(&n->results);

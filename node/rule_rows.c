@@ -4,6 +4,8 @@
 
 #include "base/err.h"
 
+_Static_assert(TOPIC_FORWARD_PATH_MAX == STORE_SOCKET_MAX, "paths of the bus and of the store");
+
 int rule_row_write(const struct topic_rule *r, struct store_rule *ret)
 {
     char text[TOPIC_SOURCE_STR_MAX];
@@ -20,6 +22,13 @@ int rule_row_write(const struct topic_rule *r, struct store_rule *ret)
         memcpy(ret->sources->data + at, text, line);
         ret->sources->data[at + line] = '\n';
         at += line + 1;
+    }
+    const struct topic_forward *f = topic_rule_forward(r);
+    if (f) {
+        ret->socket_len = (uint8_t)strlen(f->path);
+        memcpy(ret->socket, f->path, ret->socket_len);
+        ret->half_close = f->half_close;
+        ret->reply_ms = f->reply_ms;
     }
     ret->topic_len = t->len;
     memcpy(ret->topic, t->b, t->len);
@@ -41,6 +50,17 @@ static int read_source(const uint8_t *line, size_t len, struct topic_rule *r)
     return rc == ERR_LIMIT ? ERR_CORRUPT : rc;
 }
 
+static int read_forward(const struct store_rule *row, struct topic_rule *r)
+{
+    struct topic_forward f = {.half_close = row->half_close, .reply_ms = row->reply_ms};
+    if (row->socket_len == 0)
+        return OK;
+    if (topic_forward_path(&f, (const char *)row->socket, row->socket_len) < 0 ||
+        f.reply_ms < TOPIC_REPLY_MIN_MS || f.reply_ms > TOPIC_REPLY_MAX_MS)
+        return ERR_CORRUPT;
+    return topic_rule_set_forward(r, &f);
+}
+
 int rule_row_read(const struct store_rule *row, struct topic_rule **ret)
 {
     struct topic topic = {.len = row->topic_len};
@@ -57,6 +77,8 @@ int rule_row_read(const struct store_rule *row, struct topic_rule **ret)
             p = end + 1;
         }
     }
+    if (rc == OK)
+        rc = read_forward(row, r);
     if (rc < 0) {
         topic_rule_free(r);
         return rc;

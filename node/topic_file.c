@@ -70,18 +70,64 @@ static int read_sources(const struct reading *r, struct topic_rule *rule,
     return rc;
 }
 
+static int read_path(const struct reading *r, const struct toml_value *v, struct topic_forward *ret)
+{
+    size_t len = 0;
+    const char *text = toml_string(v, &len);
+    if (!text || topic_forward_path(ret, text, len) < 0)
+        return refuse(r, v, ERR_MALFORMED, "a forward_socket is a path of 1 to 107 bytes");
+    return OK;
+}
+
+static int read_reply_timeout(const struct reading *r, const struct toml_value *v,
+                              struct topic_forward *ret)
+{
+    int64_t s = 0;
+    if (!toml_integer(v, &s) || s < 1 || s > TOPIC_REPLY_MAX_MS / 1000)
+        return refuse(r, v, ERR_MALFORMED, "forward_reply_timeout is 1 to 3000 seconds");
+    ret->reply_ms = (uint32_t)s * 1000;
+    return OK;
+}
+
+/* False: it is no setting of the socket. */
+static bool reads_forward(const struct reading *r, const struct toml_value *table,
+                          const struct toml_value *v, struct topic_forward *ret, int *ret_rc)
+{
+    if (v == toml_get(table, "forward_socket")) {
+        *ret_rc = read_path(r, v, ret);
+    } else if (v == toml_get(table, "forward_half_close")) {
+        if (!toml_bool(v, &ret->half_close))
+            *ret_rc = refuse(r, v, ERR_MALFORMED, "forward_half_close is true or false");
+    } else if (v == toml_get(table, "forward_reply_timeout")) {
+        *ret_rc = read_reply_timeout(r, v, ret);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool forward_set(const struct toml_value *table)
+{
+    return toml_get(table, "forward_half_close") || toml_get(table, "forward_reply_timeout");
+}
+
 static int read_rule(const struct reading *r, struct topic_rule *rule,
                      const struct toml_value *table)
 {
+    struct topic_forward forward = TOPIC_FORWARD_INIT;
     int rc = OK;
     for (const struct toml_value *v = toml_first(table); v && rc == OK; v = toml_next(v)) {
         if (v == toml_get(table, "subnets"))
             rc = read_sources(r, rule, v);
-        else if (v == toml_get(table, "forward_socket"))
-            /* To leave it out would put messages where nobody looks for them. */
-            rc = refuse(r, v, ERR_UNSUPPORTED, "this release has no forward_socket");
-        else
+        else if (!reads_forward(r, table, v, &forward, &rc))
             warn_unknown(r, v);
+    }
+    if (rc == OK && !*forward.path && forward_set(table))
+        return refuse(r, table, ERR_MALFORMED, "settings of a forward_socket, and none is named");
+    if (rc == OK && *forward.path) {
+        rc = topic_rule_set_forward(rule, &forward);
+        if (rc < 0)
+            return refuse(r, table, rc, err_str(rc));
     }
     return rc;
 }

@@ -56,7 +56,8 @@
     X(CONTACT_PUT, "INSERT OR REPLACE INTO contacts(" CONTACT_COLUMNS ") VALUES(?,?,?)")           \
     X(CONTACTS_TRIM, "DELETE FROM contacts WHERE node IN (SELECT node FROM contacts ORDER BY "     \
                      "used_ms DESC, node LIMIT -1 OFFSET ?)")                                      \
-    X(RULE_PUT, "INSERT OR REPLACE INTO rules(" RULE_COLUMNS ") VALUES(?,CAST(? AS TEXT))")        \
+    X(RULE_PUT, "INSERT OR REPLACE INTO rules(" RULE_COLUMNS                                       \
+                ") VALUES(?,CAST(? AS TEXT),CAST(? AS TEXT),?,?)")                                 \
     X(RULE_DROP, "DELETE FROM rules WHERE topic=?")                                                \
     X(RULE_DEFAULT, "INSERT OR REPLACE INTO meta VALUES('topic_accept',?)")                        \
     X(TOP, "INSERT OR REPLACE INTO meta(k,v) VALUES(?1,?2)")
@@ -74,7 +75,7 @@
     "seq,state,src,dst,src_key,id,reply,recv_ms,expire_ms,len,sum,topic,chunks_seen,got"
 #define SEEN_COLUMNS    "expire_ms,node,id,reply,sum,len,count"
 #define CONTACT_COLUMNS "node,via,used_ms"
-#define RULE_COLUMNS    "topic,sources"
+#define RULE_COLUMNS    "topic,sources,socket,half_close,reply_ms"
 
 enum stmt {
 #define X(name, sql) STMT_##name,

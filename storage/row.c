@@ -111,6 +111,12 @@ void row_put_rule(struct row_wr *w, const struct store_rule *rule)
 {
     row_put_bytes(w, rule->topic, rule->topic_len);
     row_put_blob(w, rule->sources);
+    if (rule->socket_len > 0)
+        row_put_bytes(w, rule->socket, rule->socket_len);
+    else
+        row_put_blob(w, NULL);
+    row_put_int(w, rule->half_close);
+    row_put_int(w, rule->reply_ms);
 }
 
 void row_put_contact(struct row_wr *w, const struct store_contact *c)
@@ -245,7 +251,11 @@ void row_seen(struct row_rd *r, struct store_seen *ret)
 int row_rule(struct row_rd *r, struct store_rule *ret)
 {
     ret->topic_len = row_short(r, ret->topic, STORE_TOPIC_MAX);
-    return row_blob(r, &ret->sources);
+    int rc = row_blob(r, &ret->sources);
+    ret->socket_len = row_short(r, ret->socket, STORE_SOCKET_MAX);
+    ret->half_close = row_int(r) != 0;
+    ret->reply_ms = (uint32_t)row_small(r);
+    return rc;
 }
 
 void row_contact(struct row_rd *r, struct store_contact *ret)

@@ -24,8 +24,8 @@
  * - outfile, infile (since version 6): the number of the file of the spool that has the payload,
  * for messages too large for a row. Tables of their own: few messages have one, how far a transfer
  * has come (acked) changes often, and a column behind the payload of inbox would be costly to read.
- * - rules (since version 9): topic rules that clients made, each as a whole; the default action is
- * in meta, where one was said.
+ * - rules (since version 9): topic rules that clients made, each as a whole (since version 10 with
+ * its socket); the default action is in meta, where one was said.
  * - contacts (since version 2): nodes that were reached lately and the neighbour that was their
  * next hop, both as /64. Small and seldom written: no index for the order of use.
  *
@@ -107,6 +107,10 @@ static const char *const step_sql[] = {
 
     "CREATE TABLE rules("
     "  topic BLOB PRIMARY KEY, sources TEXT NOT NULL) STRICT, WITHOUT ROWID",
+
+    "ALTER TABLE rules ADD COLUMN socket TEXT;"
+    "ALTER TABLE rules ADD COLUMN half_close INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rules ADD COLUMN reply_ms INTEGER NOT NULL DEFAULT 0",
 };
 
 _Static_assert(ARRAY_LEN(step_sql) == SCHEMA_VERSION, "one step per version");

@@ -7,7 +7,7 @@
 #include "storage/db.h"
 #include "storage/store.h"
 
-#define SCHEMA_VERSION 9
+#define SCHEMA_VERSION 10
 
 /* Finds out what an opened file is and whether it is whole. ERR_UNSUPPORTED: another program's
  * file, or a later version's; nothing was changed. ERR_CORRUPT: damaged, or (check) something is

@@ -57,6 +57,7 @@ struct store;
 #define STORE_OUT_FINAL   4 /* lowest final state of an outgoing message */
 #define STORE_IN_COMPLETE 2 /* lowest state of an incoming message that is no PART any more */
 #define STORE_SECRET      16
+#define STORE_SOCKET_MAX  107
 
 struct store_out {
     uint64_t seq;
@@ -127,6 +128,10 @@ struct store_rule { /* of a topic, made by a client */
     uint8_t topic[STORE_TOPIC_MAX];
     uint8_t topic_len;
     struct blob *sources; /* text, a line for each */
+    uint8_t socket[STORE_SOCKET_MAX];
+    uint8_t socket_len; /* 0: none */
+    bool half_close;
+    uint32_t reply_ms;
 };
 
 /* One row of seen. */

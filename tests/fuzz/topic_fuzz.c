@@ -57,6 +57,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_topic(&t);
     else
         check_fault(&fault);
+    struct topic_forward forward;
+    if (forward_body_read(data, size, &forward, &fault) != OK)
+        check_fault(&fault);
+    else
+        assert(*forward.path && strlen(forward.path) <= TOPIC_FORWARD_PATH_MAX &&
+               forward.reply_ms >= TOPIC_REPLY_MIN_MS && forward.reply_ms <= TOPIC_REPLY_MAX_MS);
     if (accept_body_read(data, size, &accept, &fault) != OK)
         check_fault(&fault);
     return 0;

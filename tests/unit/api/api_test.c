@@ -627,6 +627,57 @@ static void test_topic_sources(void **state)
     assert_string_equal(topic_source_str(&t.change.source, text), sources[2]);
 }
 
+static void test_topic_forward(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        unsigned status;
+    } bad[] = {
+        {"{}", 422},
+        {"[\"/x\"]", 422},
+        {"{\"socketPath\":5}", 422},
+        {"{\"socketPath\":\"/x\",\"socket_path\":\"/x\"}", 422},
+        {"{\"socketPath\":\"\"}", 400},
+        {"{\"socketPath\":\"/x\\u0000\"}", 400},
+        {"{\"socketPath\":\"/x\",\"halfClose\":1}", 422},
+        {"{\"socketPath\":\"/x\",\"replyTimeoutMs\":999}", 422},
+        {"{\"socketPath\":\"/x\",\"replyTimeoutMs\":3000001}", 422},
+        {"{\"socketPath\":\"/x\",\"replyTimeoutMs\":\"5\"}", 422},
+    };
+    static const char all[] = "{\"socketPath\":\"/x\",\"halfClose\":true,\"replyTimeoutMs\":5000}";
+    char cut[sizeof(all)];
+    ask(HTTP_GET, "/messages/topics/dGVzdA==/forward", "");
+    expect_begin(200, "null");
+    put_rule("test", NULL, 0);
+    ask(HTTP_GET, "/messages/topics/dGVzdA==/forward", "");
+    expect_begin(200, "null");
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        ask(HTTP_PUT, "/messages/topics/dGVzdA==/forward", bad[i].body);
+        assert_int_equal(t.status, bad[i].status);
+    }
+    for (size_t n = 0; n < sizeof(all) - 1; n++) {
+        memcpy(cut, all, n);
+        cut[n] = '\0';
+        ask(HTTP_PUT, "/messages/topics/dGVzdA==/forward", cut);
+        assert_int_equal(t.status, 400);
+    }
+    assert_int_equal(t.changes, 0);
+    ask(HTTP_PUT, "/messages/topics/dGVzdA==/forward", all);
+    expect_change(TOPIC_FORWARD, "test", OK, 204, "");
+    assert_string_equal(t.change.forward.path, "/x");
+    assert_true(t.change.forward.half_close);
+    assert_int_equal(t.change.forward.reply_ms, 5000);
+    ask(HTTP_PUT, "/messages/topics/dGVzdA==/forward", "{\"socket_path\":\"/y\"}");
+    expect_change(TOPIC_FORWARD, "test", ERR_NOENT, 404, "there is no rule for this topic");
+    assert_false(t.change.forward.half_close);
+    assert_int_equal(t.change.forward.reply_ms, TOPIC_REPLY_MS);
+    ask(HTTP_DELETE, "/messages/topics//forward", "");
+    expect_change(TOPIC_UNFORWARD, "", OK, 204, "");
+    ask(HTTP_GET, "/messages/topics/Q/forward", "");
+    expect(400, "");
+}
+
 static void test_packets(void **state)
 {
     (void)state;
@@ -948,13 +999,14 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_info),           TEST(test_problems),      TEST(test_peers),
-        TEST(test_routes),         TEST(test_packets),       TEST(test_pubkey),
-        TEST(test_send),           TEST(test_send_refused),  TEST(test_send_and_wait),
-        TEST(test_take),           TEST(test_reply),         TEST(test_status),
-        TEST(test_gone),           TEST(test_guard),         TEST(test_cors),
-        TEST(test_stopping),       TEST(test_topics),        TEST(test_topics_refused),
-        TEST(test_topic_too_long), TEST(test_topic_sources), TEST(test_by_head),
+        TEST(test_info),           TEST(test_problems),       TEST(test_peers),
+        TEST(test_routes),         TEST(test_packets),        TEST(test_pubkey),
+        TEST(test_send),           TEST(test_send_refused),   TEST(test_send_and_wait),
+        TEST(test_take),           TEST(test_reply),          TEST(test_status),
+        TEST(test_gone),           TEST(test_guard),          TEST(test_cors),
+        TEST(test_topic_forward),  TEST(test_stopping),       TEST(test_topics),
+        TEST(test_topics_refused), TEST(test_topic_too_long), TEST(test_topic_sources),
+        TEST(test_by_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

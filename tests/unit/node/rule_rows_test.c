@@ -45,6 +45,33 @@ static void test_there_and_back(void **state)
     }
 }
 
+static void test_forward(void **state)
+{
+    (void)state;
+    struct topic_forward f = {.half_close = true, .reply_ms = 1234};
+    struct topic_rule *r = rule(NULL, 0), *back;
+    struct store_rule row = {.topic_len = 0};
+    char path[TOPIC_FORWARD_PATH_MAX + 1];
+    memset(path, '/', sizeof(path));
+    assert_int_equal(topic_forward_path(&f, path, sizeof(path)), ERR_INVAL);
+    assert_int_equal(topic_forward_path(&f, path, sizeof(path) - 1), OK);
+    assert_int_equal(topic_rule_set_forward(r, &f), OK);
+    assert_int_equal(rule_row_write(r, &row), OK);
+    assert_int_equal(rule_row_read(&row, &back), OK);
+    const struct topic_forward *g = topic_rule_forward(back);
+    assert_string_equal(g->path, f.path);
+    assert_true(g->half_close);
+    assert_int_equal(g->reply_ms, 1234);
+    topic_rule_free(back);
+    row.reply_ms = 0;
+    assert_int_equal(rule_row_read(&row, &back), ERR_CORRUPT);
+    row.reply_ms = 1234;
+    row.socket[5] = '\0';
+    assert_int_equal(rule_row_read(&row, &back), ERR_CORRUPT);
+    blob_unref(row.sources);
+    topic_rule_free(r);
+}
+
 static int read_text(const char *text, size_t len)
 {
     struct store_rule row = {.sources = blob_copy(text, len)};
@@ -79,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_forward),
         cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,23 @@ static void test_example(void **state)
     topics_free(t);
 }
 
+static void test_forward(void **state)
+{
+    (void)state;
+    struct topics *t = good("[a]\nforward_socket = \"/run/x\"\n[b]\nforward_half_close = true\n"
+                            "forward_reply_timeout = 5\nforward_socket = \"/y\"\n[c]\n");
+    const struct topic_forward *f = topic_rule_forward(topics_find(t, (const uint8_t *)"a", 1));
+    assert_string_equal(f->path, "/run/x");
+    assert_false(f->half_close);
+    assert_int_equal(f->reply_ms, TOPIC_REPLY_MS);
+    f = topic_rule_forward(topics_find(t, (const uint8_t *)"b", 1));
+    assert_string_equal(f->path, "/y");
+    assert_true(f->half_close);
+    assert_int_equal(f->reply_ms, 5000);
+    assert_null(topic_rule_forward(topics_find(t, (const uint8_t *)"c", 1)));
+    topics_free(t);
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -81,7 +98,13 @@ static void test_errors(void **state)
         {"[a]\nsubnets = [\"400::/7\",\n\"x\"]", "f.toml:3: not a subnet"},
         {"[a]\nsubnets = [\"400::/7\\u0000\"]", "f.toml:2: not a subnet"},
         {"[a]\nsubnets = [4]", "f.toml:2: not a subnet"},
-        {"[a]\nforward_socket = \"/run/x\"", "f.toml:2: this release has no"},
+        {"[a]\nforward_socket = \"\"", "f.toml:2: a forward_socket is a path"},
+        {"[a]\nforward_socket = 1", "f.toml:2: a forward_socket is a path"},
+        {"[a]\nforward_socket = \"/x\\u0000\"", "f.toml:2: a forward_socket is a path"},
+        {"[a]\nforward_socket = \"/x\"\nforward_half_close = 1", "f.toml:3: forward_half_close is"},
+        {"[a]\nforward_socket = \"/x\"\nforward_reply_timeout = 0", "f.toml:3: forward_reply"},
+        {"[a]\nforward_socket = \"/x\"\nforward_reply_timeout = 3001", "f.toml:3: forward_reply"},
+        {"[a]\nforward_half_close = true", "f.toml:1: settings of a forward_socket"},
         {"[a]\nsubnets = [\n", "f.toml:3:1: a value is missing"},
     };
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -146,9 +169,8 @@ int main(void)
 {
     rng_init_seeded(&rng, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_example),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_example), cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_errors),  cmocka_unit_test(test_cut),
         cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

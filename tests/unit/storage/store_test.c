@@ -960,7 +960,12 @@ static void test_rules(void **state)
     assert_int_equal(r.accept, -1);
     rows_free(&r);
     assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "b", "400::/7\n")), OK);
-    assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "", "")), OK);
+    struct store_op *with_socket = rule_op(STORE_RULE_PUT, "", "");
+    memcpy(with_socket->rule->socket, "/run/x", 6);
+    with_socket->rule->socket_len = 6;
+    with_socket->rule->half_close = true;
+    with_socket->rule->reply_ms = 1234;
+    assert_int_equal(fixture_do(&c->f, with_socket), OK);
     assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "gone", "x\n")), OK);
     assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_PUT, "b", "401::1\n402::2\n")), OK);
     assert_int_equal(fixture_do(&c->f, rule_op(STORE_RULE_DROP, "gone", NULL)), OK);
@@ -972,6 +977,11 @@ static void test_rules(void **state)
     assert_int_equal(r.rules, 2);
     assert_int_equal(r.rule[0].topic_len, 0);
     assert_true(blob_is(r.rule[0].sources, ""));
+    assert_int_equal(r.rule[0].socket_len, 6);
+    assert_memory_equal(r.rule[0].socket, "/run/x", 6);
+    assert_true(r.rule[0].half_close);
+    assert_int_equal(r.rule[0].reply_ms, 1234);
+    assert_int_equal(r.rule[1].socket_len, 0);
     assert_memory_equal(r.rule[1].topic, "b", 1);
     assert_true(blob_is(r.rule[1].sources, "401::1\n402::2\n"));
     assert_int_equal(r.accept, 0);
