@@ -52,7 +52,7 @@ void part_free(struct bus *b, struct part *p, usec_t now)
     heap_del(&b->parts.holds, &p->hold);
     list_del(&p->sack);
     b->parts.count--;
-    if (!p->file)
+    if (p->len <= MSG_LEN_MAX)
         b->parts.bytes -= p->len;
     part_file_free(b, p, false);
     p->node->parts--;

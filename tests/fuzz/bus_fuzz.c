@@ -23,6 +23,8 @@ struct driver {
     struct rng rng;
     struct instant now;
     uint64_t tags[OPS_MAX];
+    enum bus_store_kind kinds[OPS_MAX];
+    uint64_t lens[OPS_MAX]; /* of reads of files, and of what is to be hashed */
     size_t first, n_tags;
     bus_client clients;
     bool room;
@@ -52,10 +54,20 @@ static void answer_op(struct driver *d, int rc, struct blob *body)
 {
     if (d->n_tags == 0)
         return;
-    struct bus_store_result res = {.tag = d->tags[d->first], .rc = rc, .body = body};
+    static const uint8_t sum[MSG_SUM_BYTES]; /* of every file */
+    struct bus_store_result res = {.tag = d->tags[d->first], .rc = rc, .body = body, .sum = sum};
+    enum bus_store_kind kind = d->kinds[d->first];
+    struct blob *piece = NULL;
+    if (kind == BUS_STORE_FILE_SUM)
+        res.hashed = d->lens[d->first];
+    if (kind == BUS_STORE_FILE_READ && !body && (piece = blob_new(d->lens[d->first]))) {
+        memset(piece->data, 0, piece->len);
+        res.body = piece;
+    }
     d->first = (d->first + 1) % OPS_MAX;
     d->n_tags--;
     bus_stored(d->bus, &res, d->now);
+    blob_unref(piece);
 }
 
 static void drain(struct driver *d)
@@ -74,7 +86,10 @@ static void drain(struct driver *d)
         } else if (out.kind == BUS_OUT_STORE) {
             if (d->n_tags == OPS_MAX)
                 answer_op(d, OK, NULL); /* the oldest, so that none is forgotten */
-            d->tags[(d->first + d->n_tags++) % OPS_MAX] = out.store->tag;
+            size_t at = (d->first + d->n_tags++) % OPS_MAX;
+            d->tags[at] = out.store->tag;
+            d->kinds[at] = out.store->kind;
+            d->lens[at] = out.store->file.len;
         } else if (out.kind == BUS_OUT_FETCHED) {
             for (size_t i = 0; i < out.n_messages; i++)
                 d->tokens[d->n_tokens++ % TOKENS_MAX] = out.messages[i].token;
@@ -107,6 +122,11 @@ static void send_message(struct driver *d, struct wire_rd *r)
     if (!s.payload)
         return;
     memset(s.payload->data, flags, s.payload->len);
+    if ((len & 0x0700) == 0x0700) { /* a large one */
+        blob_unref(s.payload);
+        s.payload = NULL;
+        s.file = (struct msg_file){.number = len, .len = MSG_LEN_MAX + 1 + (uint64_t)flags * 9000};
+    }
     const struct ip6 dsts[] = {s.dst, node_addr((uint8_t)(flags >> 1)), node_addr(flags)};
     size_t at;
     bool many = (len & 0x1800) == 0x1800;
@@ -241,6 +261,36 @@ static void whole_message(struct driver *d, struct wire_rd *r)
     }
 }
 
+/* Packets of a large message: INIT, some chunks anywhere, DONE. */
+static void large_message(struct driver *d, struct wire_rd *r)
+{
+    static const uint8_t key[MSG_KEY_BYTES] = {1}, sum[MSG_SUM_BYTES], data[1300];
+    struct ip6 src = node_addr(wire_u8(r) | 1);
+    struct msg_id id = {.b = {wire_u8(r) & 3}};
+    uint8_t what = wire_u8(r), first = wire_u8(r), n = wire_u8(r);
+    uint64_t count = 60 + (what >> 4) * 8u, len = count * sizeof(data);
+    struct trailer t = {.has_sum = true,
+                        .has_count = what & 2,
+                        .count = count,
+                        .has_features = true,
+                        .features = TRAILER_OURS};
+    struct pkt *init = msg_init(&id, false, len, &(struct topic){.len = 0});
+    struct pkt *p[2] = {what & 1 ? msg_with_trailer(init, &t) : init, msg_done(&id, count, sum)};
+    if (p[0] && what & 4)
+        bus_recv(d->bus, &src, &self, key, wire_rd_of(p[0]->data, p[0]->len), d->now);
+    for (unsigned i = first; i < (unsigned)first + n; i++) {
+        uint64_t at = what & 8 ? i * 3 % count : i;
+        struct pkt *c = msg_chunk(&id, at, at * sizeof(data), data, sizeof(data));
+        if (c)
+            bus_recv(d->bus, &src, &self, key, wire_rd_of(c->data, c->len), d->now);
+        pkt_free(c);
+    }
+    if (p[1])
+        bus_recv(d->bus, &src, &self, key, wire_rd_of(p[1]->data, p[1]->len), d->now);
+    pkt_free(p[0]);
+    pkt_free(p[1]);
+}
+
 /* An answer to a message of ours, with a trailer that is right: any status, any map. */
 static void answer_with_trailer(struct driver *d, struct wire_rd *r, const struct msg_id *id)
 {
@@ -254,7 +304,8 @@ static void answer_with_trailer(struct driver *d, struct wire_rd *r, const struc
                         .has_wait = what & 4,
                         .wait_ms = (uint32_t)wire_u8(r) << 8};
     uint8_t len = wire_u8(r);
-    const uint8_t *map = wire_take(r, MIN((size_t)len, MIN(wire_left(r), TRAILER_MAP_MAX)));
+    size_t most = (size_t)len * (what & 4 ? 5 : 1); /* also in more than one item */
+    const uint8_t *map = wire_take(r, MIN(most, MIN(wire_left(r), TRAILER_MAP_ALL)));
     t.map = wire_rd_of(map, map ? (size_t)(r->p - map) : 0);
     struct pkt *p = msg_with_trailer(
         what & 8 ? msg_chunk_ack(id, what >> 6, 0, 0) : msg_init_ack(id, what & 16, 5, 0), &t);
@@ -281,7 +332,10 @@ static void event(struct driver *d, struct wire_rd *r)
         short_packet(d, r);
         break;
     case 3:
-        whole_message(d, r);
+        if (arg & 8)
+            large_message(d, r);
+        else
+            whole_message(d, r);
         break;
     case 4:
         send_message(d, r);

@@ -411,6 +411,34 @@ static void test_map(void **state)
     pkt_free(p);
 }
 
+/* A window may have more chunks than one map shows: it goes on in further items. */
+static void test_long_map(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {1, TRAILER_MAP_MAX, TRAILER_MAP_MAX + 1, 700, TRAILER_MAP_ALL};
+    uint8_t map[TRAILER_MAP_ALL];
+    for (size_t i = 0; i < sizeof(map); i++)
+        map[i] = (uint8_t)(i * 37 + i / 256);
+    for (size_t k = 0; k < ARRAY_LEN(lens); k++) {
+        struct trailer t = {.has_map = true, .missing = 9, .map = wire_rd_of(map, lens[k])};
+        struct pkt *p = msg_with_trailer(msg_chunk_ack(&some_id, 7, 8, 9), &t);
+        struct msg_packet m;
+        assert_true(p->len <= MSG_HEADER_BYTES + 1388); /* fits into a packet of the network */
+        for (size_t cut = MSG_HEADER_BYTES + 24; cut < p->len; cut++) {
+            assert_int_equal(msg_decode(wire_rd_of(p->data, cut), &m), OK);
+            assert_false(m.trailer.there);
+        }
+        assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+        assert_true(m.trailer.there);
+        assert_int_equal(trailer_map_len(&m.trailer), lens[k]);
+        assert_int_equal(wire_left(&m.trailer.map), MIN(lens[k], TRAILER_MAP_MAX));
+        for (size_t bit = 0; bit < lens[k] * 8; bit++)
+            assert_int_equal(trailer_map_bit(&m.trailer, bit), map[bit / 8] >> bit % 8 & 1);
+        assert_false(trailer_map_bit(&m.trailer, lens[k] * 8));
+        pkt_free(p);
+    }
+}
+
 static bool decodes(const uint8_t *bytes, size_t len, struct trailer *ret)
 {
     uint8_t *exact = malloc(len ? len : 1); /* reads beyond its end are seen */
@@ -418,6 +446,7 @@ static bool decodes(const uint8_t *bytes, size_t len, struct trailer *ret)
     trailer_decode(wire_rd_of(exact, len), ret);
     bool there = ret->there;
     ret->map = wire_rd_of(NULL, 0);
+    ret->n_more = 0;
     free(exact);
     return there;
 }
@@ -494,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_extension_vectors),
         cmocka_unit_test(test_map),
+        cmocka_unit_test(test_long_map),
         cmocka_unit_test(test_trailer_cuts),
         cmocka_unit_test(test_trailer_odd),
     };

@@ -75,6 +75,8 @@ static void assert_arrived(struct rig *r, uint64_t len, const uint8_t sum[static
     assert_int_equal(fake_file_count(&r->node[1].spool), 0);
     assert_int_equal(fake_file_count(&r->node[0].spool), 0);
     assert_int_equal(stats(r, 1).in_files, 0);
+    assert_int_equal(stats(r, 1).in_files_bytes, 0);
+    assert_int_equal(stats(r, 1).in_parts_bytes, 0);
     assert_int_equal(stats(r, 1).in_write_bytes, 0);
     assert_int_equal(stats(r, 0).out_read_bytes, 0);
 }
