@@ -1,5 +1,6 @@
 #include "bus/many.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ int many_send(struct bus *b, const struct bus_send *s, const struct ip6 *dsts, s
     struct bus_send one = *s;
     int rc = OK;
     *ret_at = n;
+    assert(n >= 2); /* checked by the caller */
     struct many *g = group_new(n);
     if (!g)
         return ERR_NOMEM;
