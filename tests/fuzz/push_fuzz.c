@@ -1,5 +1,6 @@
 /* What POST /bus/v1/messages takes, as JSON and as a query, and the key of its head. What is taken
  * is within the limits; what is refused says why. */
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
