@@ -35,7 +35,7 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     b->next_at = now;
     bus_load_run_ms(b, now.wall_ms, now);
     b->sweep.owner = OP_SWEEP;
-    b->sweep_at = now.mono + BUS_SWEEP_EVERY;
+    b->sweep_at = now.mono + BUS_SWEEP_FIRST;
     rng_bytes(b->rng, b->token_key, sizeof(b->token_key));
     list_init(&b->control);
     b->seen_drop.owner = OP_SEEN;

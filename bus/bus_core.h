@@ -29,6 +29,8 @@
 /* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
 #define BUS_CONTROL_MAX 65536u
 #define BUS_SWEEP_EVERY (10 * USEC_SEC)
+/* After the start: a node that never lives for long must sweep, too. */
+#define BUS_SWEEP_FIRST (200 * USEC_MS)
 /* Operations that the store has not answered. Beyond it, what other nodes ask for is not begun:
  * INITs are not answered, late READs not noted. */
 #define BUS_STORE_MAX 16384u
