@@ -187,17 +187,20 @@ void books_ack_unknown(struct books *b, uint32_t number, bool repeated)
     books_acked(b, number);
 }
 
-struct missing books_missing(const struct books *b)
+struct missing books_missing(const struct books *b, bool tell)
 {
     struct missing m = {0, 0};
     for (uint32_t i = 0; i < b->count; i++) {
         const struct record *r = &b->records[i];
         if (r->state != BOOK_ACCEPTED || r->taken > 0)
             continue;
-        if (books_plan(b, i).pop)
+        if (books_plan(b, i).pop) {
             m.popped++;
-        else
-            m.leased++;
+            continue;
+        }
+        if (tell && m.leased < FAULTS_SHOWN)
+            fprintf(stderr, "fault: message %u was accepted and is missing\n", i);
+        m.leased++;
     }
     return m;
 }

@@ -69,4 +69,5 @@ void books_ack_unknown(struct books *b, uint32_t number, bool repeated);
 struct missing {
     uint32_t leased, popped; /* accepted and never delivered, by kind of topic */
 };
-struct missing books_missing(const struct books *b);
+/* tell: the first ones of the leased on stderr. */
+struct missing books_missing(const struct books *b, bool tell);

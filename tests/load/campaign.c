@@ -60,6 +60,7 @@ struct side {
     struct daemon daemon;
     const char *address;
     int64_t start_at; /* while it is down */
+    bool ready;       /* answered since it was started */
     bool plain;       /* of another program */
     uint32_t next_number;
 };
@@ -73,10 +74,9 @@ struct campaign {
     struct client c[CLIENTS_MAX];
     uint32_t n_clients;
     uint64_t random;
-    int64_t started, kill_by, moved, progress_at;
+    int64_t started, kill_by, progress_at;
     uint64_t work, kill_at_work; /* answers that meant something */
     uint32_t done_kills, early_kills;
-    bool draining;
     bool stopped; /* by the limit or a signal: no more is sent, no more kills */
 };
 
@@ -104,14 +104,14 @@ static uint32_t random_below(struct campaign *m, uint32_t n)
 /* --- daemons ------------------------------------------------------------------------------ */
 
 /* After as much work as leaves the rest to the other kills, on the average. */
-static void plan_kill(struct campaign *m, int64_t now)
+static void plan_kill(struct campaign *m)
 {
     uint64_t all = 2ULL * m->books.count, rest = all > m->work ? all - m->work : 0;
     uint32_t left = m->kills - m->done_kills;
     if (left == 0)
         return;
     m->kill_at_work = m->work + random_below(m, (uint32_t)(2 * rest / left) + 2);
-    m->kill_by = now + STALL_MS / 4 + random_below(m, STALL_MS);
+    m->kill_by = INT64_MAX; /* until both are ready */
 }
 
 static void kill_some(struct campaign *m, int64_t now)
@@ -122,10 +122,11 @@ static void kill_some(struct campaign *m, int64_t now)
         if (i != one && !both)
             continue;
         daemon_kill(&m->d[i].daemon);
+        m->d[i].ready = false;
         m->d[i].start_at = now + (random_below(m, 2) ? 0 : random_below(m, DOWN_MAX_MS));
     }
     m->done_kills++;
-    plan_kill(m, now);
+    plan_kill(m);
     if (m->done_kills < m->kills && random_below(m, 20) == 0) { /* the next one while it starts */
         m->kill_by = m->d[one].start_at + random_below(m, EARLY_MAX_MS);
         m->early_kills++;
@@ -135,6 +136,8 @@ static void kill_some(struct campaign *m, int64_t now)
 static void daemons_step(struct campaign *m, int64_t now)
 {
     bool up = m->d[0].daemon.pid && m->d[1].daemon.pid;
+    if (m->kill_by == INT64_MAX && m->d[0].ready && m->d[1].ready)
+        m->kill_by = now + STALL_MS / 4 + random_below(m, STALL_MS);
     if (up && m->done_kills < m->kills && (m->work >= m->kill_at_work || now >= m->kill_by))
         kill_some(m, now);
     for (int i = 0; i < 2; i++) {
@@ -161,15 +164,16 @@ static void send_request(struct campaign *m, struct client *c)
     topic[base64_encode(p.topic, strlen(p.topic), topic)] = 0;
     books_payload(&m->books, &p, payload);
     int n = snprintf(start, sizeof(start), "{\"dst\":{\"ip\":\"%s\"},\"topic\":\"%s\",", to, topic);
-    if (p.keyed)
-        n += snprintf(start + n, sizeof(start) - (size_t)n, "\"priority\":%u,", p.prio);
+    if (!m->books.plain) /* a day: low priorities may wait for long under so many kills */
+        n += snprintf(start + n, sizeof(start) - (size_t)n, "\"priority\":%u,\"ttlMs\":86400000,",
+                      p.prio);
     n += snprintf(start + n, sizeof(start) - (size_t)n, "\"payload\":\"");
     snprintf(headers, sizeof(headers), "Content-Type: application/json\r\n");
     if (p.keyed)
         snprintf(headers, sizeof(headers),
                  "Content-Type: application/json\r\nIdempotency-Key: %llx-%x\r\n",
                  (unsigned long long)m->books.seed, p.number);
-    http_begin(h, "POST", p.keyed ? "/bus/v1/messages" : "/api/v1/messages", headers,
+    http_begin(h, "POST", m->books.plain ? "/api/v1/messages" : "/bus/v1/messages", headers,
                (size_t)n + base64_len(p.size) + 2);
     http_append(h, start, (size_t)n);
     http_append_base64(h, payload, p.size);
@@ -231,7 +235,7 @@ static bool client_prepare(struct campaign *m, struct client *c)
             c->idle = true;
             return false;
         }
-        if (m->books.accepted - m->books.delivered > WINDOW && !m->draining)
+        if (m->books.accepted > m->books.delivered + m->books.cut_pops + WINDOW)
             return false;
         c->number = d->next_number;
         d->next_number += 2;
@@ -378,7 +382,7 @@ static void client_readable(struct campaign *m, struct client *c, int64_t now)
         break;
     }
     ++m->books.clock;
-    m->moved = now;
+    m->d[c->node].ready = true;
     if (c->kind == SENDER)
         sender_answer(m, c, &a, now);
     else if (c->kind == POPPER)
@@ -443,7 +447,7 @@ static void run(struct campaign *m)
     int64_t last_work_at = now_ms(), drain_end = 0, end = last_work_at + m->limit_s * 1000LL;
     uint64_t last_work = 0;
     m->started = last_work_at;
-    plan_kill(m, last_work_at);
+    plan_kill(m);
     for (;;) {
         int n = epoll_wait(m->epoll_fd, events, 64, 1);
         int64_t now = now_ms();
@@ -461,12 +465,11 @@ static void run(struct campaign *m)
         }
         if (sending(m) || m->done_kills < m->kills)
             continue;
-        m->draining = true;
         if (drain_end == 0)
             drain_end = now + DRAIN_MS;
         if (now - last_work_at < QUIET_MS)
             continue;
-        struct missing left = books_missing(&m->books);
+        struct missing left = books_missing(&m->books, false);
         if ((left.leased == 0 && left.popped <= m->books.cut_pops) || now >= drain_end)
             return;
     }
@@ -475,7 +478,7 @@ static void run(struct campaign *m)
 static bool report(const struct campaign *m)
 {
     const struct books *b = &m->books;
-    struct missing left = books_missing(b);
+    struct missing left = books_missing(b, true);
     bool good = left.leased == 0 && left.popped <= b->cut_pops && b->twice == 0 &&
                 b->foreign == 0 && b->damaged == 0 && b->lost_acks == 0;
     bool complete = b->accepted + b->maybe == b->count && !m->stopped;
