@@ -1,4 +1,4 @@
-"""What the benchmarks share: pairs of daemons, the load generator, the disk's own speed, a table."""
+"""What the benchmarks share: pairs of daemons, the disk's own speed, a table."""
 import contextlib
 import os
 import pathlib
@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 from lib import Net, reference, under_test  # noqa: E402
+from lib.programs import program  # noqa: E402, F401
 
 
 @contextlib.contextmanager
@@ -37,21 +38,6 @@ def programs():
     else:
         print("skip reference MYCELIUM_REFERENCE names no program")
     return out
-
-
-@contextlib.contextmanager
-def load_program():
-    """The load generator: from the build folder of the daemon, else compiled for this run."""
-    built = under_test().parent / "tests" / "bench" / "load"
-    if (under_test().parent / "build.ninja").exists():
-        subprocess.run(["ninja", "-C", str(under_test().parent), "--quiet", "tests/bench/load"], check=True)
-        yield built
-        return
-    with tempfile.TemporaryDirectory(prefix="mycelium-load-") as folder:
-        out = pathlib.Path(folder) / "load"
-        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-o", str(out),
-                        str(HERE / "load.c")], check=True)
-        yield out
 
 
 def fdatasync_seconds(folder, samples=200, size=4096):

@@ -2,25 +2,22 @@
  * clients that take, in one loop, so that accepted and delivered are measured by one clock.
  *
  *   load --send PORT --take PORT --dst ADDRESS --count N --size BYTES [--clients N] [--takers N]
- *        [--limit SECONDS]
+ *        [--limit SECONDS] [--memory]
  *
- * Every message carries its number; each is sent once and counted when it comes out. Prints one
- * JSON object. Exit 0: all accepted and each delivered exactly once; 1: not so; 2: usage. Only
- * loopback, plain HTTP/1.1 with persistent connections and Content-Length answers. */
-#include <arpa/inet.h>
-#include <errno.h>
+ * --memory: with durable: false. Every message carries its number; each is sent once and counted
+ * when it comes out. Prints one JSON object. Exit 0: all accepted and each delivered exactly once;
+ * 1: not so; 2: usage. Only loopback, plain HTTP/1.1 with persistent connections and Content-Length
+ * answers. */
 #include <getopt.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "http_client.h"
 
 #define CLIENTS_MAX   1024
 #define NUMBER_BYTES  18 /* "%016x" and two of filling: 24 letters of base64, no padding */
@@ -34,17 +31,15 @@ struct config {
     uint16_t send_port, take_port;
     const char *dst;
     uint32_t count, size, clients, takers, limit_s;
+    bool memory; /* durable: false */
 };
 
 struct client {
-    int fd;
+    struct http_client http;
     bool taker, idle;
-    uint32_t number;     /* sender: of the message under way */
-    uint32_t refusals;   /* in a row */
-    int64_t retry_at_us; /* 0: none */
-    size_t out_len, out_off, in_len;
-    char *out; /* one request; takers: the same each time */
-    char *in;
+    uint32_t number;               /* sender: of the message under way */
+    uint32_t refusals;             /* in a row */
+    int64_t asked_us, retry_at_us; /* retry_at_us 0: none */
 };
 
 struct load {
@@ -52,7 +47,9 @@ struct load {
     int epoll_fd;
     struct client *clients; /* senders first */
     uint32_t clients_count, next_number;
-    uint8_t *taken; /* by number, how often */
+    uint8_t *taken;                       /* by number, how often */
+    int64_t *sent_us;                     /* by number */
+    uint32_t *accept_took, *deliver_took; /* in the order of their end */
     uint32_t accepted, delivered, duplicates, foreign, refused, failed, busy;
     int64_t start_us, accepted_us, delivered_us;
 };
@@ -70,42 +67,12 @@ static void die(const char *what)
     exit(2);
 }
 
-static const char base64_letters[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static size_t base64_encode(const uint8_t *in, size_t len, char *out)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < len; i += 3) {
-        uint32_t v = (uint32_t)in[i] << 16;
-        v |= i + 1 < len ? (uint32_t)in[i + 1] << 8 : 0;
-        v |= i + 2 < len ? in[i + 2] : 0;
-        out[n++] = base64_letters[v >> 18];
-        out[n++] = base64_letters[v >> 12 & 63];
-        out[n++] = i + 1 < len ? base64_letters[v >> 6 & 63] : '=';
-        out[n++] = i + 2 < len ? base64_letters[v & 63] : '=';
-    }
-    return n;
-}
-
 /* The number at the start of a payload in base64; UINT32_MAX: not one of ours. */
 static uint32_t payload_number(const char *text, size_t len)
 {
     char plain[NUMBER_BYTES + 1] = {0}, *end;
-    if (len < NUMBER_BYTES / 3 * 4)
+    if (base64_decode(text, len, (uint8_t *)plain, NUMBER_BYTES) != NUMBER_BYTES)
         return UINT32_MAX;
-    for (size_t i = 0; i < NUMBER_BYTES / 3; i++) {
-        uint32_t v = 0;
-        for (size_t k = 0; k < 4; k++) {
-            const char *letter = strchr(base64_letters, text[4 * i + k]);
-            if (!letter || !*letter)
-                return UINT32_MAX;
-            v = v << 6 | (uint32_t)(letter - base64_letters);
-        }
-        plain[3 * i] = (char)(v >> 16 & 255);
-        plain[3 * i + 1] = (char)(v >> 8 & 255);
-        plain[3 * i + 2] = (char)(v & 255);
-    }
     plain[16] = 0;
     unsigned long long n = strtoull(plain, &end, 16);
     return *end || n >= UINT32_MAX ? UINT32_MAX : (uint32_t)n;
@@ -113,36 +80,14 @@ static uint32_t payload_number(const char *text, size_t len)
 
 static void client_connect(struct load *l, struct client *c)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    a.sin_port = htons(c->taker ? l->c.take_port : l->c.send_port);
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+    if (!http_connect(&c->http, l->epoll_fd, c))
         die("connect");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    c->in_len = c->out_off = 0;
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, c->fd, &e) < 0)
-        die("epoll_ctl");
-}
-
-/* Requests are at most some 100 KiB: a blocking write to a daemon that reads is short. */
-static void client_write(struct client *c)
-{
-    while (c->out_off < c->out_len) {
-        ssize_t n = send(c->fd, c->out + c->out_off, c->out_len - c->out_off, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR)
-            return; /* the end shows when reading */
-        c->out_off += n > 0 ? (size_t)n : 0;
-    }
 }
 
 static void client_request_again(struct client *c)
 {
-    c->out_off = 0;
-    client_write(c);
+    c->asked_us = now_us();
+    http_send(&c->http);
 }
 
 static void sender_next(struct load *l, struct client *c)
@@ -154,28 +99,30 @@ static void sender_next(struct load *l, struct client *c)
     }
     c->number = l->next_number++;
     memset(payload, '.', l->c.size);
-    char head[NUMBER_BYTES + 1];
+    char head[NUMBER_BYTES + 1], start[128];
     snprintf(head, sizeof(head), "%016x..", c->number);
     memcpy(payload, head, NUMBER_BYTES);
-    char body_start[128];
-    int start_len = snprintf(body_start, sizeof(body_start),
-                             "{\"dst\":{\"ip\":\"%s\"},\"payload\":\"", l->c.dst);
-    size_t body_len = (size_t)start_len + (l->c.size + 2) / 3 * 4 + 2;
-    int n = sprintf(c->out,
-                    "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\n"
-                    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                    body_len, body_start);
-    c->out_len = (size_t)n;
-    c->out_len += base64_encode(payload, l->c.size, c->out + c->out_len);
-    memcpy(c->out + c->out_len, "\"}", 2);
-    c->out_len += 2;
+    int n = snprintf(start, sizeof(start), "{\"dst\":{\"ip\":\"%s\"},%s\"payload\":\"", l->c.dst,
+                     l->c.memory ? "\"durable\":false," : "");
+    http_begin(&c->http, "POST", l->c.memory ? "/bus/v1/messages" : "/api/v1/messages",
+               "Content-Type: application/json\r\n", (size_t)n + base64_len(l->c.size) + 2);
+    http_append(&c->http, start, (size_t)n);
+    http_append_base64(&c->http, payload, l->c.size);
+    http_append(&c->http, "\"}", 2);
     client_request_again(c);
+    l->sent_us[c->number] = c->asked_us;
+}
+
+static uint32_t since(int64_t us)
+{
+    int64_t took = now_us() - us;
+    return took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
 }
 
 static void sender_answer(struct load *l, struct client *c, int status)
 {
     if (status == 201) {
-        l->accepted++;
+        l->accept_took[l->accepted++] = since(l->sent_us[c->number]);
         l->accepted_us = now_us();
         c->refusals = 0;
     } else if ((status == 429 || status == 503) && ++c->refusals <= RETRY_MAX) {
@@ -188,24 +135,22 @@ static void sender_answer(struct load *l, struct client *c, int status)
     sender_next(l, c);
 }
 
-static void taker_answer(struct load *l, struct client *c, int status, const char *body, size_t len)
+static void taker_answer(struct load *l, struct client *c, const struct http_answer *a)
 {
-    static const char key[] = "\"payload\":\"";
-    const char *text = status == 200 ? memmem(body, len, key, sizeof(key) - 1) : NULL;
+    size_t text_len = 0;
+    const char *text =
+        a->status == 200 ? json_text(a->body, a->body + a->len, "payload", &text_len) : NULL;
     if (text) {
-        text += sizeof(key) - 1;
-        const char *end = memchr(text, '"', len - (size_t)(text - body));
-        size_t text_len = end ? (size_t)(end - text) : 0;
         uint32_t number = payload_number(text, text_len);
-        if (number >= l->c.count || text_len != (l->c.size + 2) / 3 * 4) {
+        if (number >= l->c.count || text_len != base64_len(l->c.size)) {
             l->foreign++;
         } else if (l->taken[number]++) {
             l->duplicates++;
         } else {
-            l->delivered++;
+            l->deliver_took[l->delivered++] = since(l->sent_us[number]);
             l->delivered_us = now_us();
         }
-    } else if (status != 204) {
+    } else if (a->status != 204) {
         l->failed++;
         c->retry_at_us = now_us() + RETRY_WAIT_MS * 1000;
         return;
@@ -213,54 +158,30 @@ static void taker_answer(struct load *l, struct client *c, int status, const cha
     client_request_again(c);
 }
 
-/* Handles one whole answer at the start of c->in, if there is one. */
-static bool client_answer(struct load *l, struct client *c)
-{
-    c->in[c->in_len] = 0;
-    char *head_end = strstr(c->in, "\r\n\r\n");
-    if (!head_end)
-        return false;
-    size_t head_len = (size_t)(head_end - c->in) + 4, body_len = 0;
-    int status = 0;
-    *head_end = 0;
-    const char *field = strcasestr(c->in, "\r\ncontent-length:");
-    if (field)
-        body_len = strtoul(field + 17, NULL, 10);
-    bool ends = strcasestr(c->in, "\r\nconnection: close");
-    if (sscanf(c->in, "HTTP/1.%*d %d", &status) != 1 || head_len + body_len >= IN_MAX) {
-        fprintf(stderr, "not understood: %.60s\n", c->in);
-        exit(2);
-    }
-    *head_end = '\r';
-    if (c->in_len < head_len + body_len)
-        return false;
-    c->in_len = 0; /* one request at a time: nothing follows */
-    if (ends)
-        client_connect(l, c);
-    if (c->taker)
-        taker_answer(l, c, status, c->in + head_len, body_len);
-    else
-        sender_answer(l, c, status);
-    return true;
-}
-
 static void client_readable(struct load *l, struct client *c)
 {
-    ssize_t n = recv(c->fd, c->in + c->in_len, IN_MAX - 1 - c->in_len, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    struct http_answer a;
+    switch (http_read(&c->http, &a)) {
+    case HTTP_NOTHING:
         return;
-    if (n <= 0) { /* the answer is lost: a taken message would be too, so this fails the run */
+    case HTTP_BROKEN: /* the answer is lost: a taken message would be too, so this fails the run */
         if (!c->idle)
             l->failed++;
         client_connect(l, c);
-        if (!c->taker)
-            sender_next(l, c);
-        else
+        if (c->taker)
             client_request_again(c);
+        else
+            sender_next(l, c);
         return;
+    case HTTP_ANSWER:
+        break;
     }
-    c->in_len += (size_t)n;
-    client_answer(l, c);
+    if (c->http.fd < 0)
+        client_connect(l, c);
+    if (c->taker)
+        taker_answer(l, c, &a);
+    else
+        sender_answer(l, c, a.status);
 }
 
 static void load_start(struct load *l)
@@ -269,24 +190,24 @@ static void load_start(struct load *l)
     l->clients_count = l->c.clients + l->c.takers;
     l->clients = calloc(l->clients_count, sizeof(*l->clients));
     l->taken = calloc(l->c.count, 1);
-    if (l->epoll_fd < 0 || !l->clients || !l->taken)
+    l->sent_us = calloc(l->c.count, sizeof(*l->sent_us));
+    l->accept_took = calloc(l->c.count, sizeof(*l->accept_took));
+    l->deliver_took = calloc(l->c.count, sizeof(*l->deliver_took));
+    if (l->epoll_fd < 0 || !l->clients || !l->taken || !l->sent_us || !l->accept_took ||
+        !l->deliver_took)
         die("start");
     for (uint32_t i = 0; i < l->clients_count; i++) {
         struct client *c = &l->clients[i];
-        c->fd = -1;
         c->taker = i >= l->c.clients;
-        c->out = malloc((size_t)l->c.size * 2 + 1024);
-        c->in = malloc(IN_MAX);
-        if (!c->out || !c->in)
-            die("memory");
+        http_init(&c->http, c->taker ? l->c.take_port : l->c.send_port,
+                  (size_t)l->c.size * 2 + 1024, IN_MAX);
         client_connect(l, c);
     }
     l->start_us = now_us();
     for (uint32_t i = 0; i < l->clients_count; i++) {
         struct client *c = &l->clients[i];
         if (c->taker) {
-            c->out_len = (size_t)sprintf(c->out, "GET /api/v1/messages?timeout=1 HTTP/1.1\r\n"
-                                                 "Host: localhost\r\n\r\n");
+            http_begin(&c->http, "GET", "/api/v1/messages?timeout=1", "", 0);
             client_request_again(c);
         } else {
             sender_next(l, c);
@@ -332,17 +253,33 @@ static void load_run(struct load *l)
     }
 }
 
-static void load_report(const struct load *l)
+static int by_value(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts v. */
+static void report_times(const char *name, uint32_t *v, uint32_t n)
+{
+    qsort(v, n, sizeof(*v), by_value);
+    printf("\"%s\":{\"p50\":%u,\"p99\":%u,\"max\":%u},", name, n ? v[n / 2] : 0,
+           n ? v[(uint32_t)((uint64_t)n * 99 / 100)] : 0, n ? v[n - 1] : 0);
+}
+
+static void load_report(struct load *l)
 {
     double accept_s = (double)(l->accepted_us - l->start_us) / 1e6;
     double deliver_s = (double)(l->delivered_us - l->start_us) / 1e6;
-    printf(
-        "{\"count\":%u,\"size\":%u,\"clients\":%u,\"takers\":%u,\"accepted\":%u,\"delivered\":%u,"
-        "\"duplicates\":%u,\"foreign\":%u,\"refused\":%u,\"failed\":%u,\"busy\":%u,"
-        "\"acceptedSeconds\":%.6f,\"deliveredSeconds\":%.6f}\n",
-        l->c.count, l->c.size, l->c.clients, l->c.takers, l->accepted, l->delivered, l->duplicates,
-        l->foreign, l->refused, l->failed, l->busy, accept_s > 0 ? accept_s : 0,
-        deliver_s > 0 ? deliver_s : 0);
+    putchar('{');
+    report_times("acceptMicroseconds", l->accept_took, l->accepted);
+    report_times("deliverMicroseconds", l->deliver_took, l->delivered);
+    printf("\"count\":%u,\"size\":%u,\"clients\":%u,\"takers\":%u,\"accepted\":%u,\"delivered\":%u,"
+           "\"duplicates\":%u,\"foreign\":%u,\"refused\":%u,\"failed\":%u,\"busy\":%u,"
+           "\"acceptedSeconds\":%.6f,\"deliveredSeconds\":%.6f}\n",
+           l->c.count, l->c.size, l->c.clients, l->c.takers, l->accepted, l->delivered,
+           l->duplicates, l->foreign, l->refused, l->failed, l->busy, accept_s > 0 ? accept_s : 0,
+           deliver_s > 0 ? deliver_s : 0);
 }
 
 static uint32_t number_arg(const char *text, uint32_t min, uint32_t max)
@@ -359,15 +296,11 @@ static uint32_t number_arg(const char *text, uint32_t min, uint32_t max)
 static void parse(int argc, char **argv, struct config *c)
 {
     static const struct option names[] = {
-        {"send", required_argument, NULL, 's'},
-        {"take", required_argument, NULL, 't'},
-        {"dst", required_argument, NULL, 'd'},
-        {"count", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 'b'},
-        {"clients", required_argument, NULL, 'c'},
-        {"takers", required_argument, NULL, 'k'},
-        {"limit", required_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0},
+        {"send", required_argument, NULL, 's'},   {"take", required_argument, NULL, 't'},
+        {"dst", required_argument, NULL, 'd'},    {"count", required_argument, NULL, 'n'},
+        {"size", required_argument, NULL, 'b'},   {"clients", required_argument, NULL, 'c'},
+        {"takers", required_argument, NULL, 'k'}, {"limit", required_argument, NULL, 'l'},
+        {"memory", no_argument, NULL, 'm'},       {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -395,6 +328,9 @@ static void parse(int argc, char **argv, struct config *c)
             break;
         case 'l':
             c->limit_s = number_arg(optarg, 1, 86400);
+            break;
+        case 'm':
+            c->memory = true;
             break;
         default:
             exit(2);
