@@ -3,8 +3,8 @@
  * came twice.
  *
  *   campaign --count N --kills N [--seed N] [--senders N] [--takers N] [--limit SECONDS]
- *            [--victims a|b|ab] [--plain b] -- PORT ADDRESS LOG COMMAND.. -- PORT ADDRESS LOG
- * COMMAND..
+ *            [--victims a|b|ab] [--plain b] [--window N] -- PORT ADDRESS LOG COMMAND.. -- PORT
+ * ADDRESS LOG COMMAND..
  *
  * The first daemon is a, the second b; PORT is that of the API, LOG a file for the output. A kill
  * comes after a random number of answers, so that it falls into work and not into waiting, and
@@ -31,7 +31,6 @@
 #define TOKEN_MAX    64
 #define RETRY_MS     5
 #define REFUSED_MS   20
-#define WINDOW       3000 /* accepted and not delivered: more are not sent for now */
 #define STALL_MS     1000 /* no work done: the next kill comes without it */
 #define DOWN_MAX_MS  120
 #define EARLY_MAX_MS 40 /* kills during the start */
@@ -67,6 +66,7 @@ struct side {
 
 struct campaign {
     uint32_t kills, senders, takers, limit_s;
+    uint32_t window; /* accepted and not delivered: more are not sent for now */
     bool victim[2];
     struct side d[2];
     struct books books;
@@ -235,7 +235,7 @@ static bool client_prepare(struct campaign *m, struct client *c)
             c->idle = true;
             return false;
         }
-        if (m->books.accepted > m->books.delivered + m->books.cut_pops + WINDOW)
+        if (m->books.accepted > m->books.delivered + m->books.cut_pops + m->window)
             return false;
         c->number = d->next_number;
         d->next_number += 2;
@@ -500,7 +500,7 @@ static void usage(void)
     fprintf(
         stderr,
         "campaign --count N --kills N [--seed N] [--senders N] [--takers N] [--limit SECONDS]\n"
-        "    [--victims a|b|ab] [--plain b] -- PORT ADDRESS LOG COMMAND.. -- PORT ADDRESS LOG COMMAND..\n");
+        "    [--victims a|b|ab] [--plain b] [--window N] -- PORT ADDRESS LOG COMMAND.. -- PORT ADDRESS LOG COMMAND..\n");
     exit(2);
 }
 
@@ -524,15 +524,11 @@ static char **side_parse(char **at, struct side *d)
 static void parse(int argc, char **argv, struct campaign *m)
 {
     static const struct option names[] = {
-        {"count", required_argument, NULL, 'n'},
-        {"kills", required_argument, NULL, 'k'},
-        {"seed", required_argument, NULL, 's'},
-        {"senders", required_argument, NULL, 'c'},
-        {"takers", required_argument, NULL, 't'},
-        {"limit", required_argument, NULL, 'l'},
-        {"victims", required_argument, NULL, 'v'},
-        {"plain", required_argument, NULL, 'p'},
-        {NULL, 0, NULL, 0},
+        {"count", required_argument, NULL, 'n'},   {"kills", required_argument, NULL, 'k'},
+        {"seed", required_argument, NULL, 's'},    {"senders", required_argument, NULL, 'c'},
+        {"takers", required_argument, NULL, 't'},  {"limit", required_argument, NULL, 'l'},
+        {"victims", required_argument, NULL, 'v'}, {"plain", required_argument, NULL, 'p'},
+        {"window", required_argument, NULL, 'w'},  {NULL, 0, NULL, 0},
     };
     const char *victims = "ab", *plain = "";
     uint64_t seed = (uint64_t)time(NULL);
@@ -558,6 +554,9 @@ static void parse(int argc, char **argv, struct campaign *m)
             break;
         case 'l':
             m->limit_s = (uint32_t)v;
+            break;
+        case 'w':
+            m->window = (uint32_t)v;
             break;
         case 'v':
             victims = optarg;
@@ -587,7 +586,7 @@ static void parse(int argc, char **argv, struct campaign *m)
 
 int main(int argc, char **argv)
 {
-    static struct campaign m = {.senders = 8, .takers = 3, .limit_s = 86400};
+    static struct campaign m = {.senders = 8, .takers = 3, .limit_s = 86400, .window = 3000};
     parse(argc, argv, &m);
     m.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     (void)signal(SIGTERM, on_signal);

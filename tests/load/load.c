@@ -2,7 +2,7 @@
  * clients that take, in one loop, so that accepted and delivered are measured by one clock.
  *
  *   load --send PORT --take PORT --dst ADDRESS --count N --size BYTES [--clients N] [--takers N]
- *        [--limit SECONDS] [--memory]
+ *        [--limit SECONDS] [--rate N] [--memory]
  *
  * --memory: with durable: false. Every message carries its number; each is sent once and counted
  * when it comes out. Prints one JSON object. Exit 0: all accepted and each delivered exactly once;
@@ -31,12 +31,14 @@ struct config {
     uint16_t send_port, take_port;
     const char *dst;
     uint32_t count, size, clients, takers, limit_s;
-    bool memory; /* durable: false */
+    uint32_t rate; /* messages per second, all clients together; 0: as fast as it goes */
+    bool memory;   /* durable: false */
 };
 
 struct client {
     struct http_client http;
     bool taker, idle;
+    bool paced;                    /* sender: waits until its next message is due */
     uint32_t number;               /* sender: of the message under way */
     uint32_t refusals;             /* in a row */
     int64_t asked_us, retry_at_us; /* retry_at_us 0: none */
@@ -95,6 +97,12 @@ static void sender_next(struct load *l, struct client *c)
     uint8_t payload[SIZE_MAX_MSG];
     if (l->next_number == l->c.count) {
         c->idle = true;
+        return;
+    }
+    int64_t due_us = l->c.rate ? l->start_us + (int64_t)l->next_number * 1000000 / l->c.rate : 0;
+    if (due_us > now_us()) {
+        c->paced = true;
+        c->retry_at_us = due_us;
         return;
     }
     c->number = l->next_number++;
@@ -222,7 +230,12 @@ static void load_retry(struct load *l)
         struct client *c = &l->clients[i];
         if (c->retry_at_us && now >= c->retry_at_us) {
             c->retry_at_us = 0;
-            client_request_again(c);
+            if (c->paced) {
+                c->paced = false;
+                sender_next(l, c);
+            } else {
+                client_request_again(c);
+            }
         }
     }
 }
@@ -296,11 +309,17 @@ static uint32_t number_arg(const char *text, uint32_t min, uint32_t max)
 static void parse(int argc, char **argv, struct config *c)
 {
     static const struct option names[] = {
-        {"send", required_argument, NULL, 's'},   {"take", required_argument, NULL, 't'},
-        {"dst", required_argument, NULL, 'd'},    {"count", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 'b'},   {"clients", required_argument, NULL, 'c'},
-        {"takers", required_argument, NULL, 'k'}, {"limit", required_argument, NULL, 'l'},
-        {"memory", no_argument, NULL, 'm'},       {NULL, 0, NULL, 0},
+        {"send", required_argument, NULL, 's'},
+        {"take", required_argument, NULL, 't'},
+        {"dst", required_argument, NULL, 'd'},
+        {"count", required_argument, NULL, 'n'},
+        {"size", required_argument, NULL, 'b'},
+        {"clients", required_argument, NULL, 'c'},
+        {"takers", required_argument, NULL, 'k'},
+        {"limit", required_argument, NULL, 'l'},
+        {"rate", required_argument, NULL, 'r'},
+        {"memory", no_argument, NULL, 'm'},
+        {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -328,6 +347,9 @@ static void parse(int argc, char **argv, struct config *c)
             break;
         case 'l':
             c->limit_s = number_arg(optarg, 1, 86400);
+            break;
+        case 'r':
+            c->rate = number_arg(optarg, 1, 1000000);
             break;
         case 'm':
             c->memory = true;
