@@ -22,6 +22,7 @@
 #include "base/rng.h"
 #include "base/wire.h"
 #include "bus/message.h"
+#include "bus/topic_limits.h"
 
 struct bus;
 struct topics;
@@ -340,15 +341,6 @@ MUST_CHECK int bus_inbox_drop(struct bus *b, uint64_t seq, bus_client client, st
 MUST_CHECK int bus_inbox_requeue(struct bus *b, uint64_t seq, bus_client client,
                                  struct instant now);
 
-/* Of one topic; what is 0 is as in struct bus_limits. */
-struct bus_topic_limits {
-    uint32_t max_msgs;
-    uint64_t max_bytes;
-    int64_t expire_ms; /* READY messages go when they are so old, from completion; 0: never */
-    bool drop_oldest;  /* at the limit the oldest READY one goes, instead of the new one staying out
-                        */
-};
-#define BUS_EXPIRE_MAX_MS (INT64_C(3660) * 24 * 3600 * 1000)
 /* l NULL: no limits of its own. Holds until bus_free(). ERR_LIMIT, ERR_INVAL (expire_ms),
  * ERR_NOMEM. */
 MUST_CHECK int bus_topic_limits_set(struct bus *b, const struct topic *topic,
@@ -403,9 +395,10 @@ const struct topics *bus_topics(const struct bus *b);
 MUST_CHECK int bus_topic_change(struct bus *b, const struct topic_change *c, bus_client client,
                                 struct instant now);
 /* Takes t on OK: the rules of a file. They replace all; the stored ones that clients made come
- * back where t says nothing of a topic, or of the default. ERR_LIMIT (together too many),
- * ERR_NOMEM: the rules stay as they were, t is the caller's and not as it was. */
-MUST_CHECK int bus_set_topics(struct bus *b, struct topics *t);
+ * back where t says nothing of a topic, or of the default. The limits of its rules take the place
+ * of those of the rules before. ERR_LIMIT (together too many), ERR_NOMEM: the rules stay as they
+ * were, limits may not; t is the caller's and not as it was. */
+MUST_CHECK int bus_set_topics(struct bus *b, struct topics *t, struct instant now);
 
 /* --- network ------------------------------------------------------------------------------ */
 

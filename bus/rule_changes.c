@@ -221,11 +221,38 @@ const struct topics *bus_topics(const struct bus *b)
     return b->topics;
 }
 
-int bus_set_topics(struct bus *b, struct topics *t)
+/* Going through a table. */
+struct limiting {
+    struct bus *b;
+    const struct topics *other;
+    struct instant now;
+    int rc;
+};
+
+static void limit_rule(void *ctx, const struct topic_rule *r)
 {
-    int rc = topics_merge(t, b->rules.kept);
-    if (rc < 0)
-        return rc;
+    struct limiting *l = ctx;
+    const struct bus_topic_limits *limits = topic_rule_limits(r);
+    if (limits && l->rc == OK)
+        l->rc = bus_topic_limits_set(l->b, topic_rule_topic(r), limits, l->now);
+}
+
+static void unlimit_rule(void *ctx, const struct topic_rule *r)
+{
+    struct limiting *l = ctx;
+    const struct topic *t = topic_rule_topic(r);
+    const struct topic_rule *next = topics_find(l->other, t->b, t->len);
+    if (l->rc == OK && topic_rule_limits(r) && !(next && topic_rule_limits(next)))
+        l->rc = bus_topic_limits_set(l->b, t, NULL, l->now);
+}
+
+int bus_set_topics(struct bus *b, struct topics *t, struct instant now)
+{
+    struct limiting l = {.b = b, .other = t, .now = now, .rc = topics_merge(t, b->rules.kept)};
+    topics_each(b->topics, unlimit_rule, &l); /* first: they count */
+    topics_each(t, limit_rule, &l);
+    if (l.rc < 0)
+        return l.rc;
     topics_free(b->topics);
     b->topics = t;
     forward_rules_changed(b, NULL);

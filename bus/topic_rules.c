@@ -15,6 +15,8 @@ struct topic_rule {
     struct topic_source *sources; /* never NULL */
     size_t count, cap;
     struct topic_forward *forward; /* NULL: none; most rules */
+    struct bus_topic_limits limits;
+    bool limited;
 };
 
 struct topics {
@@ -151,6 +153,8 @@ int topic_rule_copy(const struct topic_rule *r, struct topic_rule **ret)
     copy->count = r->count;
     if (r->forward)
         *copy->forward = *r->forward;
+    copy->limits = r->limits;
+    copy->limited = r->limited;
     *ret = copy;
     return OK;
 }
@@ -162,6 +166,17 @@ void topic_rule_free(struct topic_rule *r)
     free(r->sources);
     free(r->forward);
     free(r);
+}
+
+const struct bus_topic_limits *topic_rule_limits(const struct topic_rule *r)
+{
+    return r->limited ? &r->limits : NULL;
+}
+
+void topic_rule_set_limits(struct topic_rule *r, const struct bus_topic_limits *l)
+{
+    r->limited = l != NULL;
+    r->limits = l ? *l : (struct bus_topic_limits){0};
 }
 
 const struct topic *topic_rule_topic(const struct topic_rule *r)

@@ -17,6 +17,7 @@
 #include "base/ip6.h"
 #include "base/macros.h"
 #include "bus/message.h"
+#include "bus/topic_limits.h"
 
 #define TOPICS_MAX         4096  /* rules */
 #define TOPIC_SOURCES_MAX  1024  /* of one topic */
@@ -63,7 +64,7 @@ struct topic_forward {
 /* ERR_INVAL: empty, too long, or with a zero byte. */
 MUST_CHECK int topic_forward_path(struct topic_forward *f, const char *path, size_t len);
 
-struct topic_rule; /* a topic, its sources, its socket */
+struct topic_rule; /* a topic, its sources, its socket, its limits */
 
 MUST_CHECK int topic_rule_new(const struct topic *topic, struct topic_rule **ret);   /* ERR_NOMEM */
 MUST_CHECK int topic_rule_copy(const struct topic_rule *r, struct topic_rule **ret); /* ERR_NOMEM */
@@ -75,6 +76,10 @@ const struct topic_forward *topic_rule_forward(const struct topic_rule *r); /* N
 /* Of a rule in no table. The same source may be there several times. ERR_LIMIT, ERR_NOMEM. */
 MUST_CHECK int topic_rule_allow(struct topic_rule *r, const struct topic_source *s);
 void topic_rule_deny(struct topic_rule *r, const struct topic_source *s); /* all that are equal */
+/* NULL: those of every topic. They go with the rule through the table; what they mean to the
+ * inbox: bus_set_topics(). */
+const struct bus_topic_limits *topic_rule_limits(const struct topic_rule *r);
+void topic_rule_set_limits(struct topic_rule *r, const struct bus_topic_limits *l);
 /* NULL: none. ERR_NOMEM. */
 MUST_CHECK int topic_rule_set_forward(struct topic_rule *r, const struct topic_forward *f);
 

@@ -287,7 +287,7 @@ static int load_topics(struct node *n)
         return rc;
     }
     size_t in_file = topics_count(t);
-    rc = bus_set_topics(n->bus, t);
+    rc = bus_set_topics(n->bus, t, instant_now());
     if (rc != OK) {
         log_error("cannot use the topic file", "why=\"%s: with the rules of the store: %s\"", path,
                   err_str(rc));

@@ -106,6 +106,48 @@ static bool reads_forward(const struct reading *r, const struct toml_value *tabl
     return true;
 }
 
+/* A whole number from 1 to max. */
+static int read_number(const struct reading *r, const struct toml_value *v, int64_t max,
+                       const char *what, int64_t *ret)
+{
+    if (!toml_integer(v, ret) || *ret < 1 || *ret > max)
+        return refuse(r, v, ERR_MALFORMED, what);
+    return OK;
+}
+
+static int read_discard(const struct reading *r, const struct toml_value *v, bool *ret_oldest)
+{
+    size_t len = 0;
+    const char *text = toml_string(v, &len);
+    *ret_oldest = text && strcmp(text, "old") == 0;
+    if (!*ret_oldest && !(text && strcmp(text, "new") == 0))
+        return refuse(r, v, ERR_MALFORMED, "discard is \"new\" or \"old\"");
+    return OK;
+}
+
+/* False: it is no limit. */
+static bool reads_limit(const struct reading *r, const struct toml_value *table,
+                        const struct toml_value *v, struct bus_topic_limits *ret, int *ret_rc)
+{
+    int64_t n = 0;
+    if (v == toml_get(table, "max_msgs")) {
+        *ret_rc = read_number(r, v, UINT32_MAX, "max_msgs is a whole number from 1 on", &n);
+        ret->max_msgs = (uint32_t)n;
+    } else if (v == toml_get(table, "max_bytes")) {
+        *ret_rc = read_number(r, v, INT64_MAX, "max_bytes is a whole number from 1 on", &n);
+        ret->max_bytes = (uint64_t)n;
+    } else if (v == toml_get(table, "max_age")) {
+        *ret_rc = read_number(r, v, BUS_EXPIRE_MAX_MS / 1000,
+                              "max_age is seconds, from 1 to ten years of them", &n);
+        ret->expire_ms = n * 1000;
+    } else if (v == toml_get(table, "discard")) {
+        *ret_rc = read_discard(r, v, &ret->drop_oldest);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool forward_set(const struct toml_value *table)
 {
     return toml_get(table, "forward_half_close") || toml_get(table, "forward_reply_timeout");
@@ -115,13 +157,19 @@ static int read_rule(const struct reading *r, struct topic_rule *rule,
                      const struct toml_value *table)
 {
     struct topic_forward forward = TOPIC_FORWARD_INIT;
+    struct bus_topic_limits limits = {0};
+    bool limited = false;
     int rc = OK;
     for (const struct toml_value *v = toml_first(table); v && rc == OK; v = toml_next(v)) {
         if (v == toml_get(table, "subnets"))
             rc = read_sources(r, rule, v);
+        else if (reads_limit(r, table, v, &limits, &rc))
+            limited = true;
         else if (!reads_forward(r, table, v, &forward, &rc))
             warn_unknown(r, v);
     }
+    if (rc == OK && limited)
+        topic_rule_set_limits(rule, &limits);
     if (rc == OK && !*forward.path && forward_set(table))
         return refuse(r, table, ERR_MALFORMED, "settings of a forward_socket, and none is named");
     if (rc == OK && *forward.path) {

@@ -170,3 +170,16 @@ def test_rules_are_kept(net):
     for t in threads:
         t.join(60)
     check_equal(len(a.get(f"{base}/bWFueQ==/sources")), 80, "all of them")
+
+
+@needs_ours
+def test_limits_of_the_file(net):
+    a = net.node("a")
+    path = topic_file(net, "limits", '[last]\nsubnets = ["400::/7"]\nmax_msgs = 2\ndiscard = "old"\n')
+    b = net.node("b", [a.endpoint()], extra=["--topic-config", str(path)])
+    for i in range(5):
+        ident = a.send(b, b"%d" % i, b"last")
+        a.wait_status(ident, "received")
+    got = [b.take(10, b"last")["payload"] for _ in range(2)]
+    check_equal(got, [b"3", b"4"], "the last two")
+    check_equal(b.take(0, b"last"), None, "nothing else is there")

@@ -356,7 +356,7 @@ static void test_to_oneself(void **state)
     /* The rules of a file win; of the others nothing is lost. */
     struct topics *t = table();
     topics_set_accept(t, true);
-    assert_int_equal(bus_set_topics(b, t), OK);
+    assert_int_equal(bus_set_topics(b, t, rig_instant(&r)), OK);
     assert_ptr_equal(bus_topics(b), t);
     assert_int_equal(sources(t, "ok"), 1);
     m.topic = topic_of("no");
@@ -451,6 +451,39 @@ static void test_changes(void **state)
     rig_fini(&r);
 }
 
+/* The limits of a file hold for the inbox until another file takes their place. */
+static void test_inbox_limits(void **state)
+{
+    (void)state;
+    struct rig r;
+    begin(&r);
+    struct bus *b = r.node[0].bus;
+    struct bus_send m = {.dst = r.node[0].addr, .topic = topic_of("few")};
+    const struct bus_topic_limits one = {.max_msgs = 1}, two = {.max_msgs = 2};
+    for (int turn = 0; turn < 3; turn++) { /* one; two; the limit of every topic */
+        struct topics *t = table();
+        struct topic_rule *rule = NULL;
+        topics_set_accept(t, true);
+        assert_int_equal(topic_rule_new(&m.topic, &rule), OK);
+        struct topic_source any;
+        assert_int_equal(topic_source_parse("400::/7", &any), OK);
+        assert_int_equal(topic_rule_allow(rule, &any), OK);
+        if (turn < 2)
+            topic_rule_set_limits(rule, turn == 0 ? &one : &two);
+        topics_put(t, rule);
+        assert_int_equal(bus_set_topics(b, t, rig_instant(&r)), OK);
+        bus_client client = 900 + 10 * (bus_client)turn;
+        assert_int_equal(bus_send(b, &m, client, rig_instant(&r)), OK);
+        rig_drain(&r, 0);
+        rig_run(&r, USEC_SEC);
+        assert_int_equal(bus_send(b, &m, client + 1, rig_instant(&r)), turn < 2 ? ERR_LIMIT : OK);
+        rig_drain(&r, 0);
+        rig_run(&r, USEC_SEC);
+    }
+    assert_int_equal(stats_of(&r, 0).in_ready, 4);
+    rig_fini(&r);
+}
+
 /* The rules of the store and of a file, whatever comes first at the start. */
 static void test_load(void **state)
 {
@@ -468,12 +501,12 @@ static void test_load(void **state)
         allow(rows, "both", "400::3");
         allow(rows, "row", "400::2");
         if (file_first)
-            assert_int_equal(bus_set_topics(b, file), OK);
+            assert_int_equal(bus_set_topics(b, file, (struct instant){.mono = 1}), OK);
         assert_int_equal(bus_load_rule(b, topics_find(rows, (const uint8_t *)"both", 4)), OK);
         assert_int_equal(bus_load_rule(b, topics_find(rows, (const uint8_t *)"row", 3)), OK);
         bus_load_rule_default(b, false);
         if (!file_first)
-            assert_int_equal(bus_set_topics(b, file), OK);
+            assert_int_equal(bus_set_topics(b, file, (struct instant){.mono = 1}), OK);
         assert_int_equal(sources(bus_topics(b), "both"), 1);
         assert_int_equal(sources(bus_topics(b), "row"), 1);
         assert_false(topics_accept(bus_topics(b)));
@@ -490,7 +523,8 @@ int main(void)
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_asked),
         cmocka_unit_test(test_to_oneself), cmocka_unit_test(test_refused_is_silent),
         cmocka_unit_test(test_reply),      cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_changes),    cmocka_unit_test(test_load),
+        cmocka_unit_test(test_changes),    cmocka_unit_test(test_inbox_limits),
+        cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

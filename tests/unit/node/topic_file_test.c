@@ -65,6 +65,25 @@ static void test_example(void **state)
     topics_free(t);
 }
 
+static void test_limits(void **state)
+{
+    (void)state;
+    struct topics *t = good("[a]\nmax_msgs = 4294967295\nmax_bytes = 7\n[b]\nmax_age = 316224000\n"
+                            "discard = \"old\"\n[c]\ndiscard = \"new\"\n[d]\n");
+    const struct bus_topic_limits *l = topic_rule_limits(topics_find(t, (const uint8_t *)"a", 1));
+    assert_int_equal(l->max_msgs, UINT32_MAX);
+    assert_int_equal(l->max_bytes, 7);
+    assert_int_equal(l->expire_ms, 0);
+    assert_false(l->drop_oldest);
+    l = topic_rule_limits(topics_find(t, (const uint8_t *)"b", 1));
+    assert_int_equal(l->max_msgs, 0);
+    assert_int_equal(l->expire_ms, BUS_EXPIRE_MAX_MS);
+    assert_true(l->drop_oldest);
+    assert_false(topic_rule_limits(topics_find(t, (const uint8_t *)"c", 1))->drop_oldest);
+    assert_null(topic_rule_limits(topics_find(t, (const uint8_t *)"d", 1)));
+    topics_free(t);
+}
+
 static void test_forward(void **state)
 {
     (void)state;
@@ -104,6 +123,12 @@ static void test_errors(void **state)
         {"[a]\nforward_socket = \"/x\"\nforward_half_close = 1", "f.toml:3: forward_half_close is"},
         {"[a]\nforward_socket = \"/x\"\nforward_reply_timeout = 0", "f.toml:3: forward_reply"},
         {"[a]\nforward_socket = \"/x\"\nforward_reply_timeout = 3001", "f.toml:3: forward_reply"},
+        {"[a]\nmax_msgs = 0", "f.toml:2: max_msgs is"},
+        {"[a]\nmax_msgs = 4294967296", "f.toml:2: max_msgs is"},
+        {"[a]\nmax_bytes = -1", "f.toml:2: max_bytes is"},
+        {"[a]\nmax_bytes = \"1\"", "f.toml:2: max_bytes is"},
+        {"[a]\nmax_age = 316224001", "f.toml:2: max_age is"},
+        {"[a]\ndiscard = \"oldest\"", "f.toml:2: discard is"},
         {"[a]\nforward_half_close = true", "f.toml:1: settings of a forward_socket"},
         {"[a]\nsubnets = [\n", "f.toml:3:1: a value is missing"},
     };
@@ -170,8 +195,8 @@ int main(void)
     rng_init_seeded(&rng, 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_example), cmocka_unit_test(test_forward),
-        cmocka_unit_test(test_errors),  cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_limits),  cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_cut),     cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
