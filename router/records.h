@@ -71,7 +71,7 @@ struct neighbour {
     bool full;        /* between router_peer_full() and router_peer_ready() */
     uint32_t dump_pos;
     uint32_t parked_inbound;
-    uint32_t queries; /* open ones that it made us begin */
+    uint32_t queries;  /* open ones that it made us begin */
     bool origin_known; /* it has announced its own /64 over this link */
     struct ip6 origin; /* network address of that; all zero before */
 };

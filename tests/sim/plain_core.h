@@ -10,7 +10,7 @@
 #define DESTS_MAX   64
 #define SOURCES_MAX 512
 #define ASKED_MAX   512
-#define TIMERS_MAX  64 /* more are not started */
+#define TIMERS_MAX  64   /* more are not started */
 #define PARKED_MAX  1000 /* more are dropped */
 
 struct plain_peer {
@@ -39,7 +39,7 @@ struct plain_dest {
     /* Each wish for it starts one, and whichever runs out ends the search that there is then. */
     usec_t timers[TIMERS_MAX];
     size_t timers_len;
-    usec_t asked_at;   /* last request to all; 0: never */
+    usec_t asked_at; /* last request to all; 0: never */
     uint8_t asked_generation;
     peer_id asked_upto;
 };
