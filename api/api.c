@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "api/calls.h"
+#include "api/download.h"
 #include "api/json_admin.h"
+#include "api/upload.h"
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "storage/spool.h"
 
 /* --- answers --------------------------------------------------------------------------------- */
 
@@ -22,6 +25,38 @@ static void add_field(struct http_header *fields, size_t *count, const char *nam
     fields[(*count)++] = (struct http_header){name, value};
 }
 
+/* The fields besides those that the server adds to any answer; returns their number. */
+static size_t fields_of(const struct asked *q, unsigned status, const struct http_header *more,
+                        size_t n_more, struct http_header fields[static EXTRA_MAX])
+{
+    size_t n = 0;
+
+    if (status == 429 || status == 503 || status == 507)
+        add_field(fields, &n, "retry-after", "1");
+    for (size_t i = 0; i < n_more; i++)
+        add_field(fields, &n, more[i].name, more[i].value);
+    if (q->origin) {
+        add_field(fields, &n, "access-control-allow-origin", q->origin);
+        add_field(fields, &n, "vary", "origin");
+    }
+    return n;
+}
+
+bool answer_begin(struct api *a, const struct asked *q, unsigned status, const char *content_type,
+                  uint64_t len, const struct http_header *more, size_t n_more)
+{
+    struct http_header fields[EXTRA_MAX];
+    struct http_response r = {
+        .status = status,
+        .content_type = content_type,
+        .body_len = (size_t)len,
+        .extra = fields,
+        .extra_count = fields_of(q, status, more, n_more, fields),
+    };
+
+    return http_answer_begin(a->server, q->id, &r);
+}
+
 static void answer(struct api *a, const struct asked *q, unsigned status, const char *content_type,
                    const void *body, size_t len, const struct http_header *more, size_t n_more)
 {
@@ -32,16 +67,9 @@ static void answer(struct api *a, const struct asked *q, unsigned status, const 
         .body = body,
         .body_len = len,
         .extra = fields,
+        .extra_count = fields_of(q, status, more, n_more, fields),
     };
 
-    if (status == 429 || status == 503 || status == 507)
-        add_field(fields, &r.extra_count, "retry-after", "1");
-    for (size_t i = 0; i < n_more; i++)
-        add_field(fields, &r.extra_count, more[i].name, more[i].value);
-    if (q->origin) {
-        add_field(fields, &r.extra_count, "access-control-allow-origin", q->origin);
-        add_field(fields, &r.extra_count, "vary", "origin");
-    }
     /* False: the client went away a moment ago, and nobody waits for this answer. */
     (void)http_answer(q->metrics ? a->metrics_server : a->server, q->id, &r);
 }
@@ -306,10 +334,9 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         call_take(a, q, r, true);
         break;
     case CALL_SEND:
-        call_send(a, q, r);
-        break;
     case CALL_REPLY:
-        call_reply(a, q, r, m);
+    case CALL_PUSH:
+        call_sending(a, q, r, m);
         break;
     case CALL_STATUS:
         call_status(a, q, m);
@@ -343,9 +370,6 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         break;
     case CALL_INBOX_REQUEUE:
         call_inbox_change(a, q, m, false);
-        break;
-    case CALL_PUSH:
-        call_push(a, q, r);
         break;
     case CALL_OUTBOX:
         call_out_list(a, q, r);
@@ -503,6 +527,8 @@ static struct http_want on_head(void *ctx, const struct http_request *r)
 
     if (!admit(a, r, &q, &m))
         return none;
+    if (upload_wanted(r, m.call))
+        return upload_begin(a, &q, r, &m);
     if (call_wants_json(m.call) && !body_is_json(a, &q, r))
         return none;
     if (r->length == HTTP_LENGTH_UNKNOWN || r->length <= JSON_BODY_MAX)
@@ -547,8 +573,25 @@ static void on_gone(void *ctx, http_id id)
     struct api *a = ctx;
 
     pending_drop(a, id);
+    upload_gone(a, id);
+    download_gone(a, id);
     bus_forget_client(a->conf.bus, id);
     a->conf.kick(a->conf.ctx);
+}
+
+static bool on_piece(void *ctx, http_id id, const uint8_t *bytes, size_t len)
+{
+    return upload_piece(ctx, id, bytes, len);
+}
+
+static void on_end(void *ctx, http_id id)
+{
+    upload_end(ctx, id);
+}
+
+static void on_drained(void *ctx, http_id id)
+{
+    download_drained(ctx, id);
 }
 
 /* --- public ---------------------------------------------------------------------------------- */
@@ -563,7 +606,13 @@ int api_new(const struct api_conf *c, struct api **ret)
         return ERR_NOMEM;
     rng_init_system(&rng);
     rc = hmap_init(&a->pending, &rng);
+    if (rc == OK)
+        rc = hmap_init(&a->uploads, &rng);
+    if (rc == OK)
+        rc = hmap_init(&a->downloads, &rng);
     if (rc < 0) {
+        hmap_fini(&a->pending);
+        hmap_fini(&a->uploads);
         free(a);
         return rc;
     }
@@ -588,13 +637,23 @@ void api_free(struct api *a)
     while (slot = 0, (n = hmap_each(&a->pending, &slot, NULL)) != NULL)
         pending_remove(a, container_of(n, struct pending, node));
     hmap_fini(&a->pending);
+    uploads_free(a);
+    downloads_free(a);
     json_out_fini(&a->info);
     free(a);
 }
 
 struct http_handler api_handler(struct api *a)
 {
-    return (struct http_handler){.head = on_head, .request = on_request, .gone = on_gone, .ctx = a};
+    return (struct http_handler){
+        .head = on_head,
+        .request = on_request,
+        .piece = on_piece,
+        .end = on_end,
+        .drained = on_drained,
+        .gone = on_gone,
+        .ctx = a,
+    };
 }
 
 void api_attach(struct api *a, struct http_server *s)
@@ -610,6 +669,23 @@ struct http_handler api_metrics_handler(struct api *a)
 void api_attach_metrics(struct api *a, struct http_server *s)
 {
     a->metrics_server = s;
+}
+
+void to_spool(struct api *a, struct spool_op *op)
+{
+    op->user = a->conf.spool_user;
+    if (a->stopping)
+        spool_op_free(op); /* it may be closed by now */
+    else
+        spool_submit(a->conf.spool, op);
+}
+
+void api_spooled(struct api *a, const struct spool_op *op)
+{
+    if (a->stopping)
+        return; /* nothing is begun any more */
+    if (!upload_spooled(a, op))
+        (void)download_spooled(a, op); /* false: the client has gone */
 }
 
 void api_stop(struct api *a)

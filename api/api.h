@@ -16,6 +16,8 @@
 #include "router/router.h"
 
 struct api;
+struct spool;
+struct spool_op;
 struct metrics;
 
 struct api_conf {
@@ -24,6 +26,10 @@ struct api_conf {
     struct peers *peers;
     struct pubkey self_key;
     int64_t start_wall_s;
+    struct spool *spool;      /* of the files of large messages; NULL: none */
+    int spool_user;           /* of the operations that api_spooled() gets back */
+    uint64_t max_len;         /* of a payload, as the bus takes them; 0: MSG_LEN_MAX */
+    uint64_t max_body;        /* of a JSON body with a payload; 0: as of any other */
     const char *const *hosts; /* more names allowed in Host, NULL-terminated; may be NULL */
     const char *const *origins;
     /* Work was put into a core: the glue drains it in this loop turn. */
@@ -47,6 +53,9 @@ void api_attach_metrics(struct api *a, struct http_server *s);
 /* BUS_OUT_ACCEPTED, _TAKEN and _STATUS whose client number is the api's. */
 void api_bus_answer(struct api *a, const struct bus_out *out);
 
+/* An operation of the spool came back; borrows it. */
+void api_spooled(struct api *a, const struct spool_op *op);
+
 /* Stopping: every new request gets 503. */
 void api_stop(struct api *a);
 
@@ -54,5 +63,9 @@ struct api_stats {
     uint64_t refused_token, refused_guard; /* 401, 403 */
     uint64_t refused_body; /* no JSON, of the wrong shape, too long: 400, 413, 422 */
     uint32_t pending;      /* requests that wait for the bus */
+    /* Large messages. Refused: by UPLOADS_MAX, DOWNLOADS_MAX. Broken: not read to their end. */
+    uint32_t uploads, downloads; /* now */
+    uint64_t uploads_refused, downloads_refused, downloads_broken;
+    uint64_t upload_bytes, download_bytes; /* of bodies; of files */
 };
 void api_stats(const struct api *a, struct api_stats *ret);

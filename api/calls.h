@@ -60,8 +60,9 @@ struct api {
     struct api_conf conf;
     struct guard_conf guard;
     struct http_server *server, *metrics_server;
-    struct hmap pending;  /* by http_id */
-    struct json_out info; /* the answer to GET /admin: it never changes */
+    struct hmap pending;            /* by http_id */
+    struct hmap uploads, downloads; /* likewise */
+    struct json_out info;           /* the answer to GET /admin: it never changes */
     struct api_stats stats;
     bool stopping;
 };
@@ -86,6 +87,10 @@ void answer_bytes(struct api *a, const struct asked *q, unsigned status, const v
 void answer_problem_with(struct api *a, const struct asked *q, enum problem p, const char *detail,
                          const struct http_header *more);
 void answer_problem(struct api *a, const struct asked *q, enum problem p, const char *detail);
+/* The head of an answer of len bytes that come in pieces; n_more at most 2. As
+ * http_answer_begin(). */
+bool answer_begin(struct api *a, const struct asked *q, unsigned status, const char *content_type,
+                  uint64_t len, const struct http_header *more, size_t n_more);
 /* Text of this type. */
 void answer_typed(struct api *a, const struct asked *q, unsigned status, const char *content_type,
                   struct json_out *o);
@@ -104,6 +109,9 @@ void pending_drop(struct api *a, http_id id); /* fine when there is none */
 void asked_bus(struct api *a, const struct asked *q, int rc);
 
 void call_metrics(struct api *a, const struct asked *q);
+/* Takes op. Once the api was stopped nothing is done. */
+void to_spool(struct api *a, struct spool_op *op);
+
 void call_peers(struct api *a, const struct asked *q);
 void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r);
 void call_peer_delete(struct api *a, const struct asked *q, const struct match *m);
@@ -112,9 +120,13 @@ void call_packets(struct api *a, const struct asked *q);
 void call_pubkey(struct api *a, const struct asked *q, const struct match *m);
 
 void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look);
-void call_send(struct api *a, const struct asked *q, const struct http_request *r);
-void call_reply(struct api *a, const struct asked *q, const struct http_request *r,
-                const struct match *m);
+/* POST of a message, by each of the calls that there are for it. */
+void call_sending(struct api *a, const struct asked *q, const struct http_request *r,
+                  const struct match *m);
+/* Milliseconds of a wait that a client asked for. */
+int64_t call_wait_ms(uint64_t seconds);
+/* False, answered: the parameter is no id. */
+bool read_msg_id(struct api *a, const struct asked *q, const struct match *m, struct msg_id *ret);
 void call_status(struct api *a, const struct asked *q, const struct match *m);
 void call_topic_default(struct api *a, const struct asked *q);
 void call_topic_default_set(struct api *a, const struct asked *q, const struct http_request *r);
@@ -146,7 +158,6 @@ void call_inbox_change(struct api *a, const struct asked *q, const struct match 
 /* The answer of the bus to one of these, which is no longer pending. */
 void lease_answer(struct api *a, const struct pending *p, const struct bus_out *out);
 
-void call_push(struct api *a, const struct asked *q, const struct http_request *r);
 void call_out_entry(struct api *a, const struct asked *q, const struct http_request *r,
                     const struct match *m);
 void call_out_cancel(struct api *a, const struct asked *q, const struct match *m);

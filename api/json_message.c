@@ -191,16 +191,6 @@ static int check_meaning(struct body_rd *b)
     return json_refuse(b->fault, 413, text);
 }
 
-/* A body that is not looked into: most likely its payload is too long. */
-static int refuse_unread(struct json_fault *fault)
-{
-    char text[128];
-
-    (void)snprintf(text, sizeof(text), JSON_TOO_LONG "; a payload has at most %u bytes",
-                   MSG_LEN_MAX); /* fits */
-    return json_refuse(fault, 413, text);
-}
-
 int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struct json_fault *fault)
 {
     struct body_rd b = {.fault = fault};
@@ -208,8 +198,6 @@ int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struc
     int rc;
 
     *fault = (struct json_fault){0};
-    if (len > JSON_BODY_MAX)
-        return refuse_unread(fault);
     body = json_body(json, len, fault);
     if (!body)
         return ERR_INVAL;
@@ -226,11 +214,9 @@ int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struc
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-void json_message(struct json_out *o, const struct bus_message *m,
-                  const uint8_t self_key[static MSG_KEY_BYTES])
+void json_message_begin(struct json_out *o, const struct bus_message *m,
+                        const uint8_t self_key[static MSG_KEY_BYTES])
 {
-    /* The whole of it in one allocation: names, ids, addresses and keys stay below 512 bytes. */
-    (void)json_room(o, 512 + B64_LEN(m->topic.len) + (m->payload ? B64_LEN(m->payload->len) : 0));
     json_put(o, "{\"id\":");
     json_hex(o, m->id.b, MSG_ID_BYTES);
     json_put(o, ",\"srcIp\":");
@@ -246,6 +232,14 @@ void json_message(struct json_out *o, const struct bus_message *m,
         json_b64(o, m->topic.b, m->topic.len);
     }
     json_put(o, ",\"payload\":");
+}
+
+void json_message(struct json_out *o, const struct bus_message *m,
+                  const uint8_t self_key[static MSG_KEY_BYTES])
+{
+    /* The whole of it in one allocation: names, ids, addresses and keys stay below 512 bytes. */
+    (void)json_room(o, 512 + B64_LEN(m->topic.len) + (m->payload ? B64_LEN(m->payload->len) : 0));
+    json_message_begin(o, m, self_key);
     if (m->payload)
         json_b64(o, m->payload->data, m->payload->len);
     else

@@ -22,6 +22,9 @@ MUST_CHECK int send_body_read(const uint8_t *json, size_t len, struct send_body 
                               struct json_fault *fault);
 void send_body_fini(struct send_body *b);
 
+/* Up to and with `"payload":`. */
+void json_message_begin(struct json_out *o, const struct bus_message *m,
+                        const uint8_t self_key[static MSG_KEY_BYTES]);
 void json_message(struct json_out *o, const struct bus_message *m,
                   const uint8_t self_key[static MSG_KEY_BYTES]);
 void json_id(struct json_out *o, const struct msg_id *id);

@@ -90,6 +90,15 @@ void json_accepted(struct json_out *o, const struct bus_status_info *s)
     json_put(o, "}");
 }
 
+void json_reached_begin(struct json_out *o, const struct bus_status_info *s,
+                        const struct bus_message *reply,
+                        const uint8_t self_key[static MSG_KEY_BYTES])
+{
+    put_accepted(o, s);
+    json_put(o, ",\"reply\":");
+    json_message_begin(o, reply, self_key);
+}
+
 void json_reached(struct json_out *o, const struct bus_status_info *s,
                   const struct bus_message *reply, const uint8_t self_key[static MSG_KEY_BYTES])
 {

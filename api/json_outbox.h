@@ -16,3 +16,7 @@ void json_reached(struct json_out *o, const struct bus_status_info *s,
 void json_accepted_many(struct json_out *o, const struct bus_out_page *p);
 void json_out_entry(struct json_out *o, const struct bus_status_info *s);
 void json_out_page(struct json_out *o, const struct bus_out_page *p);
+/* The same up to and with `"payload":` of the reply. */
+void json_reached_begin(struct json_out *o, const struct bus_status_info *s,
+                        const struct bus_message *reply,
+                        const uint8_t self_key[static MSG_KEY_BYTES]);

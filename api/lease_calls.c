@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/calls.h"
+#include "api/download.h"
 #include "api/json_lease.h"
 #include "api/query.h"
 #include "base/err.h"
@@ -137,6 +138,11 @@ void call_inbox_payload(struct api *a, const struct asked *q, const struct http_
         return;
     }
     more.partial = rc == OK;
+    if (downloads_full(a)) {
+        a->stats.downloads_refused++;
+        answer_problem(a, q, PROBLEM_NOT_READY, "too many large messages are being read");
+        return;
+    }
     rc = pending_add(a, q, PENDING_PAYLOAD, &more);
     if (rc == OK)
         rc = bus_inbox_body(a->conf.bus, seq, q->id, instant_now());
@@ -161,21 +167,31 @@ void call_inbox_change(struct api *a, const struct asked *q, const struct match 
 /* --- answers of the bus ---------------------------------------------------------------------- */
 
 static void answer_payload(struct api *a, const struct asked *q, const struct pending_more *more,
-                           const struct blob *body)
+                           const struct bus_out *out)
 {
     char value[72];
     const struct http_header fields[] = {{"accept-ranges", "bytes"}, {"content-range", value}};
-    uint64_t from = more->partial ? more->range.from : 0;
-    uint64_t len = more->partial ? more->range.len : body->len;
+    uint64_t whole = out->file ? out->file_len : out->body->len;
+    struct byte_range r = more->partial ? more->range : (struct byte_range){0, whole};
+    struct download_conf c = {
+        .file = out->file,
+        .range = r,
+        .status = more->partial ? 206 : 200,
+        .content_type = "application/octet-stream",
+        .more = fields,
+        .n_more = more->partial ? 2 : 1,
+    };
 
-    if (from > body->len || len > body->len - from) { /* another message than when it was asked */
+    if (r.from > whole || r.len > whole - r.from) { /* another message than when it was asked */
         answer_problem(a, q, PROBLEM_NOT_FOUND, NULL);
         return;
     }
-    (void)snprintf(value, sizeof(value), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu32, from,
-                   from + len - 1, body->len); /* fits */
-    answer_bytes(a, q, more->partial ? 206 : 200, body->data + from, (size_t)len, fields,
-                 more->partial ? 2 : 1);
+    (void)snprintf(value, sizeof(value), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, r.from,
+                   r.from + r.len - 1, whole); /* fits */
+    if (out->file)
+        download_begin(a, q, &c);
+    else
+        answer_bytes(a, q, c.status, out->body->data + r.from, (size_t)r.len, fields, c.n_more);
 }
 
 void lease_answer(struct api *a, const struct pending *p, const struct bus_out *out)
@@ -207,7 +223,7 @@ void lease_answer(struct api *a, const struct pending *p, const struct bus_out *
             answer_error(a, q, ERR_NOENT);
         break;
     case PENDING_PAYLOAD:
-        answer_payload(a, q, &p->more, out->body);
+        answer_payload(a, q, &p->more, out);
         break;
     case PENDING_TAKE:
     case PENDING_LOOK:

@@ -1,100 +1,15 @@
-/* The calls of /bus/v1 around sending: the message, and what became of it. */
+/* The calls of /bus/v1 about what was sent: what became of it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/calls.h"
+#include "api/download.h"
 #include "api/json_outbox.h"
-#include "api/push.h"
 #include "api/query.h"
 #include "base/err.h"
 #include "base/text.h"
-
-/* --- sending --------------------------------------------------------------------------------- */
-
-/* Is it this media type, with or without parameters? */
-static bool media_is(const char *content_type, const char *want)
-{
-    size_t len = strcspn(content_type, "; \t");
-
-    return len == strlen(want) && strncasecmp(content_type, want, len) == 0;
-}
-
-static int push_read(const struct http_request *r, struct bus_send *ret, struct push_dsts *ret_dsts,
-                     struct json_fault *fault)
-{
-    *ret_dsts = (struct push_dsts){0};
-    if (media_is(r->content_type, "application/json"))
-        return push_body_read(r->body, r->body_len, ret, ret_dsts, fault);
-    if (media_is(r->content_type, "application/octet-stream"))
-        return push_query_read(r->query, r->body, r->body_len, ret, fault);
-    *fault = (struct json_fault){0};
-    return json_problem(fault, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
-                        "expected application/json or application/octet-stream");
-}
-
-/* The bus was asked for several: a refusal names the destination that it is about. */
-static void asked_many(struct api *a, const struct asked *q, int rc, size_t at,
-                       const struct push_dsts *d)
-{
-    char which[PUSH_DST_NAME_MAX];
-
-    if (rc == OK || at == d->n) {
-        asked_bus(a, q, rc);
-        return;
-    }
-    pending_drop(a, q->id);
-    push_dst_name(at, which);
-    if (rc == ERR_EXIST)
-        answer_problem(a, q, PROBLEM_BAD_DESTINATION, "dsts: this node is given twice");
-    else if (rc == ERR_LIMIT)
-        answer_problem(a, q, PROBLEM_TOO_MANY, which);
-    else if (rc == ERR_PERM)
-        answer_problem(a, q, PROBLEM_FORBIDDEN, which);
-    else
-        answer_error(a, q, rc);
-}
-
-static int push_wait_check(const struct bus_send *s, const struct push_dsts *d,
-                           struct json_fault *fault)
-{
-    if (d->n > 0 && (s->index_wait_ms > 0 || s->reply_wait_ms > 0))
-        return json_problem(fault, PROBLEM_BAD_REQUEST, "wait: not with dsts");
-    return OK;
-}
-
-void call_push(struct api *a, const struct asked *q, const struct http_request *r)
-{
-    struct bus_send s;
-    struct push_dsts d;
-    struct json_fault fault;
-    size_t at = 0;
-    int rc;
-
-    if (push_read(r, &s, &d, &fault) < 0) {
-        answer_fault(a, q, &fault);
-        return;
-    }
-    if (push_key_read(r->idempotency_key, &s.idem, &fault) < 0 ||
-        push_wait_read(r->query, &s, &fault) < 0 || push_wait_check(&s, &d, &fault) < 0) {
-        blob_unref(s.payload);
-        free(d.v);
-        answer_fault(a, q, &fault);
-        return;
-    }
-    struct pending_more more = {.wait_read = s.index == BUS_INDEX_RECEIVED};
-    bool waits = s.index_wait_ms > 0 || s.reply_wait_ms > 0;
-    rc = pending_add(a, q, waits ? PENDING_PUSH_WAIT : PENDING_PUSH, &more);
-    if (rc == OK && d.n > 0)
-        rc = bus_send_many(a->conf.bus, &s, d.v, d.n, q->id, instant_now(), &at);
-    else if (rc == OK)
-        rc = bus_send(a->conf.bus, &s, q->id, instant_now());
-    blob_unref(s.payload);
-    asked_many(a, q, rc, at, &d);
-    free(d.v);
-}
 
 /* --- the outbox ------------------------------------------------------------------------------ */
 
@@ -204,6 +119,23 @@ static void answer_push(struct api *a, const struct asked *q, const struct bus_o
                     out->replayed ? &idempotent_replayed : &location);
 }
 
+static void answer_large_reply(struct api *a, const struct pending *p, const struct bus_out *out)
+{
+    struct download_conf c = {
+        .file = out->message->file,
+        .range = {0, out->message->len},
+        .status = 200,
+        .content_type = "application/json",
+        .more = &idempotent_replayed,
+        .n_more = p->more.replayed,
+        .tail = "\"}}",
+    };
+
+    json_reached_begin(&c.head, out->status, out->message, a->conf.self_key.b);
+    json_put(&c.head, "\"");
+    download_begin(a, &p->asked, &c);
+}
+
 /* The point was reached, or not: not yet, or not any more, as its state tells. */
 static void answer_wait(struct api *a, const struct pending *p, const struct bus_out *out)
 {
@@ -212,6 +144,10 @@ static void answer_wait(struct api *a, const struct pending *p, const struct bus
     bool reached = out->kind == BUS_OUT_TAKEN ? out->message != NULL : received;
     struct json_out o = {0};
 
+    if (out->message && out->message->file) {
+        answer_large_reply(a, p, out);
+        return;
+    }
     json_reached(&o, out->status, out->message, a->conf.self_key.b);
     if (p->more.replayed)
         answer_out_with(a, &p->asked, reached ? 200 : 202, &o, &idempotent_replayed);

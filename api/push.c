@@ -420,8 +420,8 @@ int push_query_read(const char *query, const uint8_t *body, size_t len, struct b
         rc = too_long(&p);
     if (rc < 0)
         return rc;
-    p.s.payload = blob_new(len);
-    if (!p.s.payload)
+    p.s.payload = body ? blob_new(len) : NULL;
+    if (body && !p.s.payload)
         return json_refuse(fault, 503, "out of memory");
     if (len > 0)
         memcpy(p.s.payload->data, body, len);

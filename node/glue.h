@@ -78,6 +78,7 @@ struct node {
     struct list all_links, dirty_links;
     size_t longest_queue; /* bytes that one link had to write at once, at most */
     struct bus *bus;
+    uint64_t max_len; /* of a message, as the bus takes them */
     struct store *store;
     struct spool *spool;
     struct mailbox results, spooled; /* of the store, of the spool */
@@ -124,6 +125,7 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op);
 void store_glue_results(struct node *n);
 /* struct spool_op, user */
 #define SPOOL_FOR_BUS 0
+#define SPOOL_FOR_API 1
 void spool_glue_results(struct node *n);
 /* The routes in use become contacts, and what changed goes to the store. */
 void store_glue_contacts(struct node *n, struct instant now);

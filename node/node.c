@@ -22,6 +22,8 @@
 
 /* Turns of the loop that closing handles may take before the process gives up on a clean end. */
 #define STOP_TURNS 200
+/* Longest JSON body with a message: 64 MiB of payload as base64, and what stands around it. */
+#define API_MAX_BODY (UINT64_C(90) << 20)
 
 static void router_out_apply(struct node *n, struct router_out *out)
 {
@@ -376,6 +378,7 @@ static int start_cores(struct node *n)
     int rc;
     router_limits_default(&rc_conf.limits);
     bus_limits_default(&bus_conf.limits);
+    n->max_len = bus_conf.limits.len_max;
     memcpy(bus_conf.self_key, identity_pubkey(n->identity)->b, sizeof(bus_conf.self_key));
     rc = hmap_init(&n->links, &n->rng);
     if (rc == OK)
@@ -410,6 +413,10 @@ static int start_api(struct node *n)
         .self_key = *identity_pubkey(n->identity),
         .start_wall_s = instant_now().wall_ms / 1000,
         .kick = api_kick,
+        .spool = n->spool,
+        .spool_user = SPOOL_FOR_API,
+        .max_len = n->max_len,
+        .max_body = API_MAX_BODY,
         .metrics = metrics_gather,
         .metrics_here = metrics_on_api(n->options),
         .ctx = n,

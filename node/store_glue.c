@@ -408,7 +408,10 @@ void spool_glue_results(struct node *n)
         next = m->next;
         struct bus_store_result res = {
             .tag = s->tag, .rc = s->rc, .body = s->data, .hashed = s->hashed, .sum = s->sum};
-        bus_stored(n->bus, &res, now);
+        if (s->user == SPOOL_FOR_API)
+            api_spooled(n->api, s);
+        else
+            bus_stored(n->bus, &res, now);
         spool_op_free(s);
     }
 }

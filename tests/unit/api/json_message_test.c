@@ -182,7 +182,7 @@ static void test_lengths(void **state)
         } else if (v[i].status == 400) {
             assert_string_equal(f.text, "");
         } else {
-            assert_non_null(strstr(f.text, "65536"));
+            assert_true(strstr(f.text, "65536") || strcmp(f.text, JSON_TOO_LONG) == 0);
         }
         send_body_fini(&b);
         free(text);

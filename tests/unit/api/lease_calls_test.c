@@ -9,6 +9,7 @@
 #include "api/calls.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "tests/unit/api/no_pieces.h"
 #include "tests/unit/unit.h"
 
 static struct {
