@@ -129,8 +129,10 @@ struct out_msg {
     uint32_t acked, flying; /* chunks acknowledged; sent and not answered */
     uint32_t turn;          /* chunks sent in its turn */
     uint32_t unsent;        /* those that count in line.unsent */
-    uint32_t acked_to;      /* those before it are acknowledged */
-    unsigned packets;       /* enum out_packet */
+    uint32_t acked_to;      /* those before it are acknowledged, */
+    uint32_t noted_to;      /* and were at */
+    usec_t noted_at;
+    unsigned packets; /* enum out_packet */
     enum out_ask ask;
     uint8_t doublings, silent, restarts, inits, dones, probes, rounds;
     uint8_t mute_inits; /* INITs with a trailer since the last answer, */

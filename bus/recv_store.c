@@ -194,8 +194,11 @@ int parts_load(struct bus *b, const struct bus_in_row *row, struct instant now)
         return rc;
     }
     p->durable = p->version;
+    if (p->ours) /* it does not end before its sender, as long as that one is heard */
+        left_ms = MIN(row->expire_ms - bus_run_ms(b, now), b->limits.ttl_max_ms);
     p->life_end = now.mono + left_ms * USEC_MS;
-    timer_set(&b->parts.expires, &p->expire, p->life_end);
+    usec_t look_at = now.mono + PART_LIFE_MS * USEC_MS; /* has it been heard? */
+    timer_set(&b->parts.expires, &p->expire, MIN(p->life_end, look_at));
     b->in_seq = MAX(b->in_seq, row->seq);
     return OK;
 }

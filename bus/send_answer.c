@@ -259,8 +259,25 @@ static void note_progress(struct bus *b, struct out_msg *m, usec_t now)
     op_want(&b->ops, &m->op);
 }
 
+/* A receiver that was restarted and back before its silence was noticed knows its message, but not
+ * what it had not stored yet: that is sent again. */
+static void check_receded(struct bus *b, struct out_msg *m, const struct trailer *t, usec_t now)
+{
+    if (!chunks_receded(m, t)) {
+        chunks_noted(m, now);
+        return;
+    }
+    b->stats.resumed++;
+    chunks_told(m, t, now);
+    m->dones = 0;
+}
+
 static void go_on(struct bus *b, struct out_msg *m, struct instant now)
 {
+    if (m->flying == 0 && !chunks_waiting(m) && !m->packets) {
+        send_restart(b, m, true); /* what is missing is behind the map: the next one tells */
+        return;
+    }
     send_arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
     if (m->file == 0)
         return;
@@ -282,10 +299,14 @@ void send_chunk_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p
         }
         return;
     }
+    bool mapped = p->trailer.has_map && send_to_ours(b, m, now);
+    bool later = mapped && chunk_is_later(m, p->index);
     bool counts = chunk_acked(m, p->index, true, now.mono);
     bool resumed = m->resumes && m->state == OUT_INIT_SENT;
-    if (p->trailer.has_map && send_to_ours(b, m, now))
+    if (mapped)
         counts |= chunks_acked(m, &p->trailer, now.mono) > 0;
+    if (later && m->state == OUT_SENDING)
+        check_receded(b, m, &p->trailer, now.mono);
     if (counts)
         answered(m, now);
     if (m->state == OUT_INIT_SENT) {

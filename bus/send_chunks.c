@@ -101,6 +101,7 @@ void chunks_reset(struct out_msg *m, enum out_chunk_state s)
     bool acked = s == OUT_CHUNK_ACKED;
     m->next = m->acked = m->acked_to = acked ? (uint32_t)m->plan.count : 0;
     m->told_to = (uint32_t)m->plan.count;
+    m->noted_to = 0;
     m->done_valid = false;
 }
 
@@ -179,7 +180,7 @@ void chunks_forget(struct out_msg *m, usec_t before)
             m->done_valid = false;
         }
     }
-    m->next = m->acked_to = 0;
+    m->next = m->acked_to = m->noted_to = 0;
     m->told_to = (uint32_t)m->plan.count;
     skip_acked(m);
 }
@@ -331,10 +332,9 @@ static void unacked(struct out_msg *m, uint64_t index)
     m->acked_to = MIN(m->acked_to, c->index);
 }
 
-void chunks_resume(struct out_msg *m, const struct trailer *t, usec_t now)
+void chunks_told(struct out_msg *m, const struct trailer *t, usec_t now)
 {
     uint64_t end = map_end(m, t);
-    uint32_t lost;
     m->told_to = 0;                /* the map tells (and it is not the end) */
     (void)chunks_acked(m, t, now); /* what is new is seen in the counts */
     if (trailer_map_len(t) < TRAILER_MAP_ALL)
@@ -342,9 +342,34 @@ void chunks_resume(struct out_msg *m, const struct trailer *t, usec_t now)
     for (uint64_t i = t->missing; i < end; i++)
         if (!map_has(t, i) && chunk_state(m, i) == OUT_CHUNK_ACKED)
             unacked(m, i);
-    (void)chunks_overdue(m, USEC_NEVER, &lost); /* what was under way before the silence */
+    m->noted_to = 0;
+    m->noted_at = now;
     m->done_valid = false;
     skip_acked(m);
+}
+
+void chunks_resume(struct out_msg *m, const struct trailer *t, usec_t now)
+{
+    uint32_t lost;
+    chunks_told(m, t, now);
+    (void)chunks_overdue(m, USEC_NEVER, &lost); /* what was under way before the silence */
+}
+
+bool chunk_is_later(const struct out_msg *m, uint64_t index)
+{
+    const struct out_chunk *c = chunk_at(m, index);
+    return c && c->sends == 1 && c->stamp.sent > m->noted_at;
+}
+
+void chunks_noted(struct out_msg *m, usec_t now)
+{
+    m->noted_to = m->acked_to;
+    m->noted_at = now;
+}
+
+bool chunks_receded(const struct out_msg *m, const struct trailer *t)
+{
+    return t->missing < m->noted_to;
 }
 
 /* Nothing new behind this. */

@@ -38,6 +38,15 @@ void chunks_arrived(struct out_msg *m, usec_t now);
 /* What the receiver says is missing after a silence will be sent again. Where its map ends and it
  * may have more, nothing is sent before it tells: told_to. */
 void chunks_resume(struct out_msg *m, const struct trailer *t, usec_t now);
+/* The same of the map of a CHUNK ACK that chunks_receded() says the truth of; what is under way is
+ * not lost. */
+void chunks_told(struct out_msg *m, const struct trailer *t, usec_t now);
+/* Did this chunk leave, for the only time, after chunks_noted() noted what was acknowledged? Then
+ * the map of its ACK, or a later one, is newer than that: asked before the ACK is looked at. */
+bool chunk_is_later(const struct out_msg *m, uint64_t index);
+void chunks_noted(struct out_msg *m, usec_t now);
+/* t is newer than what was noted, and says less: the receiver lost what it had. */
+bool chunks_receded(const struct out_msg *m, const struct trailer *t);
 /* Next chunk to be sent: lost ones first; NULL: none, or no memory. It is in no list then. */
 struct out_chunk *chunks_next(struct out_msg *m);
 bool chunks_waiting(const struct out_msg *m);   /* would it give one? */
