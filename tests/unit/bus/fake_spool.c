@@ -72,6 +72,7 @@ void fake_file_make(struct fake_spool *s, uint64_t number, uint8_t *bytes, uint6
     struct fake_file *f = calloc(1, sizeof(*f));
     f->number = number;
     f->bytes = bytes;
+    f->cap = size;
     f->size = size;
     list_push_back(&s->files, &f->link);
 }
@@ -112,7 +113,10 @@ static int do_write(struct fake_spool *s, struct fake_file *f, const struct fake
         return ERR_IO;
     }
     if (end > f->size) {
-        f->bytes = realloc(f->bytes, end);
+        if (end > f->cap) { /* not at each write: a sanitizer's realloc() copies everything */
+            f->cap = MAX(end, f->cap * 2);
+            f->bytes = realloc(f->bytes, f->cap);
+        }
         memset(f->bytes + f->size, 0, end - f->size);
         f->size = end;
     }

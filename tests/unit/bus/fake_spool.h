@@ -19,7 +19,7 @@ struct fake_file {
     struct list link;
     uint64_t number;
     uint8_t *bytes;
-    uint64_t size;
+    uint64_t size, cap;
     struct fake_write *loose; /* since the last sync */
     size_t n_loose, cap_loose;
     bool broken;
