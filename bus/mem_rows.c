@@ -24,16 +24,15 @@ struct mem_row {
 
 /* Rows looked at for one page. */
 #define LIST_ROWS 5000
-/* Numbers of a later process must be others, although nothing tells it of these: the second of the
- * start comes first, then room for a million messages per second since. */
-#define SEQ_BITS_PER_SEC 20
+/* Numbers of a later process must be others, although nothing tells it of these: the millisecond of
+ * the start comes first, then room for a thousand messages per millisecond since. */
+#define SEQ_BITS_PER_MS 10
 
 int mem_rows_init(struct bus *b, struct instant now)
 {
     struct mem_rows *r = &b->mem;
     list_init(&r->ended);
-    r->seq = BUS_SEQ_MEMORY |
-             ((uint64_t)(now.wall_ms / 1000) << SEQ_BITS_PER_SEC & (BUS_SEQ_MEMORY - 1));
+    r->seq = BUS_SEQ_MEMORY | ((uint64_t)now.wall_ms << SEQ_BITS_PER_MS & (BUS_SEQ_MEMORY - 1));
     int rc = hmap_init(&r->by_id, b->rng);
     return rc == OK ? hmap_init(&r->by_idem, b->rng) : rc;
 }
