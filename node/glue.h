@@ -7,6 +7,8 @@
  *   forward_uv.c bus <-> the Unix sockets of topics
  *   store_glue.c bus <-> store and spool, router <-> contacts <-> store
  *   metrics_glue.c the numbers of all of them -> api
+ *   reload.c     files -> what runs, at SIGHUP
+ *   state_log.c  the numbers of all of them -> the log, at SIGUSR1
  * The cores never see each other; what they have to say to each other passes through here. */
 #pragma once
 #include <errno.h>
@@ -118,6 +120,13 @@ void metrics_gather(void *ctx, struct metrics *ret); /* ctx: struct node */
 MUST_CHECK int metrics_start(struct node *n);
 /* Is /metrics a path of the API's own listener? */
 bool metrics_on_api(const struct options *o);
+
+/* reload.c */
+void reload(struct node *n);
+MUST_CHECK int reload_topics(struct node *n); /* the file of --topic-config; says why not */
+
+/* state_log.c */
+void state_log(struct node *n);
 
 /* store_glue.c */
 MUST_CHECK int store_glue_load(struct node *n);
