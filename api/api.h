@@ -42,13 +42,11 @@ struct api_conf {
 MUST_CHECK int api_new(const struct api_conf *c, struct api **ret);
 void api_free(struct api *a);
 
-/* The handler to put into http_conf; then tell the api its server. */
+/* The handler to put into http_conf, of as many servers as there are to be. */
 struct http_handler api_handler(struct api *a);
-void api_attach(struct api *a, struct http_server *s);
 
 /* The same for a listener that has /metrics and nothing else. */
 struct http_handler api_metrics_handler(struct api *a);
-void api_attach_metrics(struct api *a, struct http_server *s);
 
 /* BUS_OUT_ACCEPTED, _TAKEN and _STATUS whose client number is the api's. */
 void api_bus_answer(struct api *a, const struct bus_out *out);
@@ -63,6 +61,7 @@ struct api_stats {
     uint64_t refused_token, refused_guard; /* 401, 403 */
     uint64_t refused_body; /* no JSON, of the wrong shape, too long: 400, 413, 422 */
     uint32_t pending;      /* requests that wait for the bus */
+    uint64_t answers_lost; /* their client had gone before */
     /* Large messages. Refused: by UPLOADS_MAX, DOWNLOADS_MAX. Broken: not read to their end. */
     uint32_t uploads, downloads; /* now */
     uint64_t uploads_refused, downloads_refused, downloads_broken;

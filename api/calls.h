@@ -33,10 +33,10 @@ enum pending_kind {
 
 /* One request. */
 struct asked {
+    struct http_server *server; /* that it came in by */
     http_id id;
     const char *origin; /* allowed foreign origin, to be named in the answer; or NULL */
     bool problems;      /* a call of /bus/v1: refusals are problems, not texts */
-    bool metrics;       /* came in by the listener of the metrics */
 };
 
 /* What the answer will need besides. */
@@ -59,7 +59,6 @@ struct pending {
 struct api {
     struct api_conf conf;
     struct guard_conf guard;
-    struct http_server *server, *metrics_server;
     struct hmap pending;            /* by http_id */
     struct hmap uploads, downloads; /* likewise */
     struct json_out info;           /* the answer to GET /admin: it never changes */
@@ -89,11 +88,15 @@ void answer_problem_with(struct api *a, const struct asked *q, enum problem p, c
 void answer_problem(struct api *a, const struct asked *q, enum problem p, const char *detail);
 /* The head of an answer of len bytes that come in pieces; n_more at most 2. As
  * http_answer_begin(). */
-bool answer_begin(struct api *a, const struct asked *q, unsigned status, const char *content_type,
-                  uint64_t len, const struct http_header *more, size_t n_more);
+bool answer_begin(const struct asked *q, unsigned status, const char *content_type, uint64_t len,
+                  const struct http_header *more, size_t n_more);
 /* Text of this type. */
 void answer_typed(struct api *a, const struct asked *q, unsigned status, const char *content_type,
                   struct json_out *o);
+/* What the guard refused. */
+void answer_guard(struct api *a, const struct asked *q, const struct guard_verdict *v);
+/* A browser asks whether a page of another origin may ask: only those of the configuration may. */
+void answer_preflight(struct api *a, const struct asked *q);
 /* 405. */
 void answer_bad_method(struct api *a, const struct asked *q, const char *allow);
 /* 400 with "Invalid URL: Cannot parse ..." */

@@ -75,11 +75,11 @@ static void end(struct api *a, struct download *d)
 
 static void break_off(struct api *a, struct download *d)
 {
-    http_id id = d->asked.id;
+    struct asked q = d->asked;
 
     end(a, d);
     a->stats.downloads_broken++;
-    http_answer_break(a->server, id);
+    http_answer_break(q.server, q.id);
 }
 
 static void fail(struct api *a, struct download *d, int rc)
@@ -110,7 +110,7 @@ static void opened(struct api *a, struct download *d)
     d->opened = true;
     for (size_t i = 0; i < d->n_more; i++)
         more[i] = (struct http_header){d->names[i], d->values[i]};
-    if (!answer_begin(a, &d->asked, d->status, d->content_type, answer_len(d), more, d->n_more))
+    if (!answer_begin(&d->asked, d->status, d->content_type, answer_len(d), more, d->n_more))
         end(a, d);
 }
 
@@ -121,7 +121,7 @@ static void go_on(struct api *a, struct download *d)
 
     if (d->head.len > 0 && !d->head_done) {
         d->head_done = true;
-        (void)http_answer_piece(a->server, id, d->head.p, d->head.len); /* not the last one */
+        (void)http_answer_piece(d->asked.server, id, d->head.p, d->head.len); /* not the last one */
         return;
     }
     if (d->left > 0) {
@@ -130,7 +130,7 @@ static void go_on(struct api *a, struct download *d)
             break_off(a, d);
         return;
     }
-    (void)http_answer_piece(a->server, id, d->tail, strlen(d->tail)); /* the last one */
+    (void)http_answer_piece(d->asked.server, id, d->tail, strlen(d->tail)); /* the last one */
     end(a, d);
 }
 
@@ -148,7 +148,7 @@ static void came(struct api *a, struct download *d, const struct blob *b)
         len = b64_encode(b->data, b->len, text);
         bytes = text;
     }
-    if (!http_answer_piece(a->server, id, bytes, len))
+    if (!http_answer_piece(d->asked.server, id, bytes, len))
         end(a, d);
 }
 

@@ -19,7 +19,7 @@
 struct uv_loop_s;
 struct http_server;
 
-/* Names one request; never used twice. 0: none. */
+/* Names one request; never used twice, among all servers of the process. 0: none. */
 typedef uint64_t http_id;
 
 enum http_method {
@@ -33,6 +33,7 @@ enum http_method {
 };
 
 struct http_request {
+    struct http_server *server; /* that it came in by: for the answer */
     http_id id;
     enum http_method method;
     const char *path;         /* still percent-encoded, without query; borrowed for the call */

@@ -180,6 +180,7 @@ static struct http_request conn_open(struct http_conn *c)
     c->old = h->old;
     s->stats.open_requests++;
     return (struct http_request){
+        .server = s,
         .id = c->open,
         .method = h->method,
         .path = h->path,

@@ -27,6 +27,9 @@
 #define OUT_HEADROOM 64    /* in front of what is given to carrier_write() */
 #define SLOT_BITS    12    /* of a http_id: the place of the connection */
 #define SLOTS        (1 << SLOT_BITS)
+/* The first request of a server has any number of so many bits, so that servers do not share
+ * numbers and the highest bits of a http_id stay free. */
+#define SEQ_FIRST_BITS 48
 
 struct lws;
 struct lws_context;
@@ -86,8 +89,8 @@ struct http_server {
     struct http_conn *slots[SLOTS];
     uint16_t free_slots[SLOTS];
     uint32_t free_count;
-    uint64_t seq;                /* of requests */
-    uint64_t conn_seq;           /* begins anywhere, so that servers do not share numbers */
+    uint64_t seq, conn_seq; /* of requests, of connections: both begin anywhere, so that servers do
+                               not share numbers */
     struct http_conn *gathering; /* its answers go into `out` */
     size_t out_used;
     time_t date_s;

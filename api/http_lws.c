@@ -339,6 +339,7 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
     list_init(&s->conns);
     rng_init_system(&rng);
     s->conn_seq = rng_u64(&rng);
+    s->seq = rng_u64(&rng) >> (64 - SEQ_FIRST_BITS);
     s->handler = c->handler;
     s->max_body = c->max_body;
     if (c->limits)

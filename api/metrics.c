@@ -45,6 +45,7 @@ struct row {
     }
 
 static const struct row rows[] = {
+    ONE("api_answers_lost_total", COUNT, api.answers_lost, "Answers whose client had gone before"),
     FIRST("api_answers_total", COUNT, "code", "2xx", http.answers[2],
           "Answers of the HTTP API by class of their status"),
     MORE("api_answers_total", COUNT, "code", "3xx", http.answers[3]),

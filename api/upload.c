@@ -491,7 +491,7 @@ bool upload_spooled(struct api *a, const struct spool_op *op)
     } else if (write_full(a, u)) {
         if (u->paused && u->n_full + u->flying < UPLOAD_FLYING) {
             u->paused = false;
-            http_more(a->server, u->asked.id);
+            http_more(u->asked.server, u->asked.id);
         }
         go_on(a, u);
     }

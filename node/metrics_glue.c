@@ -41,7 +41,6 @@ int metrics_start(struct node *n)
                   errno_str(rc));
         return rc;
     }
-    api_attach_metrics(n->api, n->metrics_http);
     log_info("metrics listening", "addr=%s port=%u", m->host, http_server_port(n->metrics_http));
     return OK;
 }

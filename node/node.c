@@ -322,7 +322,6 @@ static int start_api(struct node *n)
                   errno_str(rc));
         return rc;
     }
-    api_attach(n->api, n->http);
     log_info("API listening", "addr=%s port=%u", a->host, http_server_port(n->http));
     return OK;
 }
