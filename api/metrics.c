@@ -85,6 +85,8 @@ static const struct row rows[] = {
     ONE("bus_doubts_total", COUNT, bus.doubts, "Routes doubted because nothing came back"),
     ONE("bus_duplicates_total", COUNT, bus.duplicates,
         "Repeats of received messages that were acknowledged and not delivered again"),
+    ONE("bus_held_topics", LEVEL, bus.out_holds,
+        "Topics of other nodes that take nothing at present"),
     FIRST("bus_idempotent_total", COUNT, "result", "key_reused", bus.key_reused,
           "Sends with an idempotency key that was known, by whether the content was the same"),
     MORE("bus_idempotent_total", COUNT, "result", "replayed", bus.replayed),

@@ -55,6 +55,18 @@ static inline void list_del(struct list *n)
     list_init(n);
 }
 
+/* All of `from` before the first of `to`, in order; `from` is empty then. */
+static inline void list_move_front(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to;
+    from->prev->next = to->next;
+    to->next->prev = from->prev;
+    to->next = from->next;
+    list_init(from);
+}
+
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 
 /* First entry or NULL. */

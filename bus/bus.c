@@ -596,5 +596,6 @@ void bus_stats(const struct bus *b, struct bus_stats *ret)
     ret->reads_waiting = b->reads.count;
     ret->forgets_waiting = b->forgets.count;
     ret->nodes = b->nodes.map.count;
+    ret->out_holds = b->nodes.n_holds;
     ret->sched_looks = b->nodes.looks;
 }

@@ -648,6 +648,7 @@ struct bus_stats {
     uint64_t in_dropped; /* by an operator */
     uint64_t reads_waiting, forgets_waiting; /* READs told again, FORGETs not sent yet */
     uint64_t nodes;                          /* remembered */
-    uint64_t sched_looks;                    /* turns of nodes looked at for something to send */
+    uint64_t out_holds;   /* topics of nodes that take nothing at present: holds.h */
+    uint64_t sched_looks; /* turns of nodes looked at for something to send */
 };
 void bus_stats(const struct bus *b, struct bus_stats *ret);

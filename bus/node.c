@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/rng.h"
+#include "bus/holds.h"
 #include "bus/timer.h"
 
 /* Time between the wishes for a route. docs/protocol/messages.md, "Routes for waiting messages".
@@ -24,6 +25,7 @@ int nodes_init(struct nodes *t, struct rng *r)
     heap_init(&t->wants);
     heap_init(&t->paces);
     heap_init(&t->doubts);
+    heap_init(&t->holds);
     t->n_active = 0;
     t->looks = 0;
     return hmap_init(&t->map, r);
@@ -32,6 +34,7 @@ int nodes_init(struct nodes *t, struct rng *r)
 static void node_free(struct nodes *t, struct node *n)
 {
     assert(n->live == 0 && n->parts == 0);
+    holds_free(t, n);
     hmap_del(&t->map, &n->hash);
     heap_del(&t->wants, &n->want);
     heap_del(&t->paces, &n->pace);
@@ -55,6 +58,7 @@ void nodes_fini(struct nodes *t)
     heap_fini(&t->wants);
     heap_fini(&t->paces);
     heap_fini(&t->doubts);
+    heap_fini(&t->holds);
 }
 
 static uint64_t key_hash(const struct nodes *t, uint64_t key)
@@ -92,6 +96,7 @@ struct node *node_get(struct nodes *t, const struct ip6 *addr, usec_t now)
     n->addr = *addr;
     list_init(&n->active);
     list_init(&n->late);
+    list_init(&n->holds);
     list_init(&n->control);
     for (size_t i = 0; i < LINES; i++) {
         for (int p = 0; p < OUT_PRIOS; p++) {
@@ -235,6 +240,7 @@ void nodes_tick(struct nodes *t, struct rng *r, usec_t now)
     }
     while ((h = timer_fire(&t->paces, now)))
         node_ready(t, container_of(h, struct node, pace));
+    holds_tick(t, now);
     silence_tick(t, now);
 }
 
@@ -243,6 +249,7 @@ usec_t nodes_deadline(const struct nodes *t)
     usec_t when = MIN(timer_deadline(&t->wants), timer_deadline(&t->paces));
     if (!list_empty(&t->wanting)) /* until the next token */
         when = MIN(when, t->asked.empty_at + USEC_SEC / NODES_WANTS_PER_SEC);
+    when = MIN(when, timer_deadline(&t->holds));
     return MIN(when, timer_deadline(&t->doubts));
 }
 

@@ -54,8 +54,11 @@ struct node {
 
     /* Outgoing. Every live message is in a line, active or late, or follows one that is. */
     struct line lines[LINES];
-    struct list active;    /* transfers; at most out_transfers_node */
-    struct list late;      /* transfers that wait for what may never come, without a slot */
+    struct list active; /* transfers; at most out_transfers_node */
+    struct list late;   /* transfers that wait for what may never come, without a slot */
+    struct list holds;  /* topics that take nothing at present: holds.h */
+    uint32_t n_holds;
+    usec_t scout_at;       /* when a message of another topic was started into its silence */
     struct list control;   /* transfers with an INIT, a DONE or a probe to send */
     struct list flying;    /* chunks sent and not answered, oldest first */
     struct out_msg *burst; /* transfer whose packets leave one after the other */
@@ -100,7 +103,8 @@ struct nodes {
     struct list wanting; /* routes to ask for as soon as the bucket allows, longest waiting first */
     struct bucket asked;
     struct list doubted; /* routes to be doubted now */
-    struct heap wants, paces, doubts;
+    struct heap wants, paces, doubts, holds;
+    uint32_t n_holds;
     uint32_t n_active; /* transfers of all nodes */
     uint64_t looks;    /* turns taken in the ring: the cost of scheduling, for tests */
 };

@@ -7,6 +7,7 @@
 #include "base/blake3.h"
 #include "base/rng.h"
 #include "bus/bus_core.h"
+#include "bus/holds.h"
 #include "bus/idem.h"
 #include "bus/many.h"
 #include "bus/send_chunks.h"
@@ -116,13 +117,18 @@ void outbox_keep_body(struct bus *b, struct out_msg *m)
     b->out.kept_bytes += out_msg_memory(m);
 }
 
-/* Moves the first waiting messages of a priority to `prep` and has missing payloads read. */
-static void read_ahead(struct bus *b, struct line *l, int prio)
+/* Moves the first waiting messages of a priority to `prep` and has missing payloads read; those of
+ * held topics out of the way, *moves of them at most. */
+static void read_ahead(struct bus *b, struct line *l, int prio, uint32_t *moves)
 {
-    while (l->n_prep[prio] < OUTBOX_READ_AHEAD) {
+    while (*moves > 0 && l->n_prep[prio] < OUTBOX_READ_AHEAD) {
         struct out_msg *m = list_first(&l->queue[prio], struct out_msg, link);
         if (!m)
             return;
+        if (hold_take(m)) {
+            --*moves;
+            continue;
+        }
         bool room = b->out.read_bytes + m->len <= b->limits.out_cache_bytes;
         if (!m->body && m->file == 0 && !room && l->n_prep[prio] > 0)
             return; /* always one, so that every node gets on */
@@ -152,16 +158,48 @@ static void dequeue(struct bus *b, struct out_msg *m)
     node_ready(&b->nodes, m->node);
 }
 
-struct out_msg *outbox_next(struct bus *b, struct line *l)
+struct out_msg *outbox_next(struct bus *b, struct node *n, enum line_kind kind, usec_t now)
 {
+    struct line *l = &n->lines[kind];
+    uint32_t moves = HOLD_MOVES_MAX;
     for (int prio = OUT_PRIOS - 1; prio >= 0; prio--) {
         if (l->n_prep[prio] < OUTBOX_READ_AHEAD / 2)
-            read_ahead(b, l, prio);
+            read_ahead(b, l, prio, &moves);
         struct out_msg *m = list_first(&l->prep[prio], struct out_msg, link);
         if (m) /* a lower one does not overtake it while its payload is read */
             return m->body || m->file != 0 ? m : NULL;
+        if (moves == 0) {
+            timer_set(&b->nodes.paces, &n->pace, now);
+            return NULL;
+        }
     }
     return NULL;
+}
+
+/* What stands in `prep` of a topic that is held since now. What was read for it would be in the way
+ * of others. */
+static void hold_prepped(struct bus *b, struct line *l, int prio)
+{
+    list_foreach_safe (link, &l->prep[prio]) {
+        struct out_msg *m = list_entry(link, struct out_msg, link);
+        if (!hold_take(m))
+            continue;
+        l->n_prep[prio]--;
+        m->prepped = false;
+        if (m->kept == OUT_KEPT_READ)
+            outbox_drop_body(b, m);
+    }
+}
+
+int outbox_hold(struct bus *b, const struct out_msg *m, usec_t until)
+{
+    bool begun = false;
+    int rc = hold_topic(&b->nodes, m, until, &begun);
+    for (size_t i = 0; begun && i < LINES; i++) {
+        for (int prio = 0; prio < OUT_PRIOS; prio++)
+            hold_prepped(b, &m->node->lines[i], prio);
+    }
+    return rc;
 }
 
 void outbox_started(struct bus *b, struct out_msg *m)
@@ -266,7 +304,7 @@ static int check_limits(struct bus *b, const struct node *n, const struct bus_se
         return ERR_LIMIT;
     if (b->out.bytes + len > l->out_bytes)
         return ERR_NOSPACE;
-    if (n->key == ip6_node(&b->self) && !inbox_room(b, topic->b, topic->len, len))
+    if (n->key == ip6_node(&b->self) && !inbox_room(b, topic->b, topic->len, len, NULL))
         return ERR_LIMIT;
     return OK;
 }

@@ -59,8 +59,10 @@ void outbox_retry(struct bus *b, struct out_msg *m, struct instant now);
 void outbox_status(const struct out_msg *m, struct bus_status_info *ret);
 
 /* The next message of the line whose turn it is to be started, payload in memory; NULL: none, or
- * its payload is being read. */
-struct out_msg *outbox_next(struct bus *b, struct line *l);
+ * its payload is being read, or the node is asked again at once. */
+struct out_msg *outbox_next(struct bus *b, struct node *n, enum line_kind kind, usec_t now);
+/* The topic of m takes nothing until then: see holds.h. ERR_LIMIT, ERR_NOMEM. */
+MUST_CHECK int outbox_hold(struct bus *b, const struct out_msg *m, usec_t until);
 /* It was started: out of the queue, its payload no longer counts as waiting. */
 void outbox_started(struct bus *b, struct out_msg *m);
 /* Back to the end of the queue: it cannot be started now. */

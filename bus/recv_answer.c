@@ -65,12 +65,13 @@ static struct trailer busy_trailer(void)
 }
 
 void answer_busy(struct bus *b, const struct ip6 *from, const struct ip6 *to,
-                 const struct msg_packet *i)
+                 const struct msg_packet *i, bool topic_only)
 {
     b->stats.refused_limit++;
     if (!i->trailer.there)
         return;
     struct trailer t = busy_trailer();
+    t.topic_only = topic_only;
     b->stats.told_busy++;
     status_ack(b, from, to, i, &t);
 }

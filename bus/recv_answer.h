@@ -18,7 +18,7 @@ void answer_init(struct bus *b, struct part *p, enum trailer_status status, usec
 void answer_complete(struct bus *b, const struct ip6 *from, const struct ip6 *to,
                      const struct msg_packet *i);
 void answer_busy(struct bus *b, const struct ip6 *from, const struct ip6 *to,
-                 const struct msg_packet *i);
+                 const struct msg_packet *i, bool topic_only);
 /* To the INIT of a part that cannot be kept. */
 void answer_part_busy(struct bus *b, const struct part *p);
 void answer_refused(struct bus *b, const struct ip6 *from, const struct ip6 *to,

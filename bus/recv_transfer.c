@@ -186,15 +186,17 @@ static bool answer_seen(struct bus *b, const struct ip6 *src, const struct ip6 *
     return true;
 }
 
+/* *ret_topic_only: another topic might be. */
 static bool part_allowed(struct bus *b, const struct node *n, const struct msg_packet *i,
-                         usec_t now)
+                         usec_t now, bool *ret_topic_only)
 {
     uint64_t len = i->len;
     uint8_t topic_len = (uint8_t)wire_left(&i->topic);
     return b->store_flying < BUS_STORE_MAX && n->parts < b->limits.in_parts_node &&
            (len > MSG_LEN_MAX ? part_file_allowed(b, n, len, !i->trailer.there)
                               : b->parts.bytes + len <= b->limits.in_parts_bytes) &&
-           inbox_room(b, i->topic.p, topic_len, len) && seen_room(&b->seen, b->parts.count, now);
+           seen_room(&b->seen, b->parts.count, now) &&
+           inbox_room(b, i->topic.p, topic_len, len, ret_topic_only);
 }
 
 static void init_again(struct bus *b, struct part *p, const struct msg_packet *i, usec_t now)
@@ -273,9 +275,10 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
         answer_refused(b, dst, src, i);
         return;
     }
-    if (!part_allowed(b, n, i, now.mono) ||
+    bool topic_only = false;
+    if (!part_allowed(b, n, i, now.mono, &topic_only) ||
         !(p = part_new(b, n, &i->id, (uint32_t)i->len, i->topic, now.mono))) {
-        answer_busy(b, dst, src, i);
+        answer_busy(b, dst, src, i, topic_only);
         return;
     }
     init_first(b, p, src, dst, src_key, i, now);

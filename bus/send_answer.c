@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "bus/bus_core.h"
+#include "bus/holds.h"
 #include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
@@ -69,6 +70,7 @@ static void enter_sending(struct bus *b, struct out_msg *m, struct instant now)
     m->packets &= ~(unsigned)(OUT_SEND_INIT | OUT_SEND_PROBE);
     m->late_init = m->busy = false;
     m->node->busy_until = 0;
+    hold_answered(&b->nodes, m);
     send_arm(b, m, m->flying > 0 ? now.mono + send_timeout(m) : TIMER_IDLE);
     if (m->acked == m->plan.count)
         all_acked(b, m, now);
@@ -132,7 +134,8 @@ static void known_there(struct bus *b, struct out_msg *m, struct instant now)
     }
 }
 
-/* A limit of the receiver is reached: nothing new starts there for a while. */
+/* A limit of the receiver is reached: nothing new starts there for a while, or nothing of this
+ * topic. */
 static void wait_busy(struct bus *b, struct out_msg *m, const struct trailer *t, usec_t now)
 {
     struct node *n = m->node;
@@ -146,7 +149,8 @@ static void wait_busy(struct bus *b, struct out_msg *m, const struct trailer *t,
     chunks_reset(m, OUT_CHUNK_UNSENT);
     m->packets = 0;
     m->busy = true;
-    n->busy_until = now + wait;
+    if (!t->topic_only || outbox_hold(b, m, now + wait) != OK)
+        n->busy_until = now + wait;
     send_slot_end(b, m);
     send_requeue(b, m);
     send_arm(b, m, now + wait);
@@ -336,6 +340,7 @@ void send_done_ack(struct bus *b, struct out_msg *m, const struct msg_packet *p,
     if (m->shared && !(p->has_sum && memcmp(p->sum, m->sum, MSG_SUM_BYTES) == 0))
         return;
     answered(m, now);
+    hold_answered(&b->nodes, m);
     if (m->state != OUT_QUEUED) /* it speaks for chunks whose ACKs were not sent any more */
         chunks_arrived(m, now.mono);
     outbox_finish(b, m, OUT_RECEIVED, now);

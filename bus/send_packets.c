@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/holds.h"
 #include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
 #include "bus/timer.h"
@@ -232,24 +233,40 @@ static bool slot_left(struct bus *b, struct node *n, enum line_kind kind)
     return !n->starving;
 }
 
+/* One transfer is enough to ask whether a node is there again. But where it says nothing because
+ * its rules refuse a topic, that can last: one of another topic asks now and then, too. */
+static bool is_silent(struct bus *b, struct node *n, usec_t now)
+{
+    if (n->unanswered < SEND_UNANSWERED || n->n_active == 0)
+        return false;
+    if (n->n_holds == 0 || n->n_holds >= HOLDS_NODE)
+        return true;
+    usec_t when = n->scout_at + SEND_SCOUTS_EVERY;
+    if (now < when)
+        timer_set(&b->nodes.paces, &n->pace, when);
+    return now < when;
+}
+
 /* The next message of the line, started; NULL: there is none, or its time has not come; *ret_wait:
  * it waits for the window, and nothing else may have it. */
 static struct out_msg *start_next(struct bus *b, struct node *n, enum line_kind kind,
                                   struct instant now, bool *ret_wait)
 {
-    if (n->unanswered >= SEND_UNANSWERED && n->n_active > 0)
-        return NULL; /* one is enough to ask whether it is there again */
+    if (is_silent(b, n, now.mono))
+        return NULL;
     if (now.mono < n->busy_until) {
         timer_set(&b->nodes.paces, &n->pace, n->busy_until);
         return NULL;
     }
-    struct out_msg *m = outbox_next(b, &n->lines[kind]);
+    struct out_msg *m = outbox_next(b, n, kind, now.mono);
     if (!m || !slot_left(b, n, kind))
         return NULL;
     uint64_t chunks = send_is_eager(m, now.mono) ? chunk_plan(m->len, MSG_CHUNK_DATA).count : 1;
     *ret_wait = !window_open(b, n, (uint32_t)MAX(chunks, 1), now.mono);
     if (*ret_wait)
         return NULL;
+    if (n->unanswered >= SEND_UNANSWERED)
+        n->scout_at = now.mono;
     if (send_start(b, m, now) != OK) {
         outbox_postpone(b, m, now);
         return NULL;

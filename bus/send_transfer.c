@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "bus/bus_core.h"
+#include "bus/holds.h"
 #include "bus/send_chunks.h"
 #include "bus/timer.h"
 
@@ -218,6 +219,7 @@ void send_stop(struct bus *b, struct out_msg *m)
     if (m->slot)
         slot_free(b, m);
     m->packets = 0;
+    hold_asker_gone(&b->nodes, m);
     if (list_empty(&n->active) && list_empty(&n->late))
         silence_rest(&b->nodes, n);
     node_ready(&b->nodes, n);
@@ -250,6 +252,16 @@ static bool may_be_ours(const struct bus *b, const struct out_msg *m, struct ins
     return !b->plain && (kin == KIN_OURS || (kin == KIN_UNKNOWN && !m->bare && !silent));
 }
 
+/* A plain receiver refuses a topic by silence. While the node lives, who asks for the topic needs
+ * no slot for that. */
+static void check_mute(struct bus *b, struct out_msg *m, struct instant now)
+{
+    if (m->doublings < SEND_UNANSWERED || send_to_ours(b, m, now))
+        return;
+    if (outbox_hold(b, m, now.mono + send_timeout(m)) == OK && m->node->unanswered == 0)
+        send_slot_end(b, m);
+}
+
 static void init_timer(struct bus *b, struct out_msg *m, struct instant now)
 {
     send_hold_end(m);
@@ -272,6 +284,7 @@ static void init_timer(struct bus *b, struct out_msg *m, struct instant now)
         return;
     }
     doubled(m);
+    check_mute(b, m, now);
     if (m->done_stored && !may_be_ours(b, m, now)) {
         send_late(b, m);
     } else if (m->done_stored || send_to_ours(b, m, now)) {
@@ -449,6 +462,7 @@ static void new_path(struct bus *b, struct node *n, struct instant now)
         list_del(&n->ring);
     }
     n->unanswered = 0;
+    holds_end(&b->nodes, n);
     silence_new_path(&b->nodes, n, now.mono);
 }
 

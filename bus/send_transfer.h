@@ -35,6 +35,9 @@
 #define SEND_BRISK       (1 * USEC_SEC) /* longest timer of the one that asks for all of a node */
 #define SEND_UNANSWERED  3 /* timers of a node without a packet from it, then nothing new starts */
 
+/* A silent node with held topics: so rarely a message of another topic asks. */
+#define SEND_SCOUTS_EVERY (2 * USEC_SEC)
+
 /* A node that is busy says for how long; within these. */
 #define SEND_BUSY_MIN (1 * USEC_SEC)
 #define SEND_BUSY_MAX (30 * USEC_SEC)

@@ -67,8 +67,11 @@ static bool pushes(const struct bus *b, const struct topic_queue *q, uint64_t le
     return q && q->limits.drop_oldest && q->leased < max_messages(b, q) && len <= max_bytes(b, q);
 }
 
-bool inbox_room(struct bus *b, const uint8_t *topic, uint8_t topic_len, uint64_t len)
+bool inbox_room(struct bus *b, const uint8_t *topic, uint8_t topic_len, uint64_t len,
+                bool *ret_topic_only)
 {
+    if (ret_topic_only)
+        *ret_topic_only = false;
     uint64_t coming = b->parts.count + b->out.live_local;
     if (b->in.count + coming >= b->limits.in_messages ||
         b->in.bytes + b->in.coming_bytes + len > b->limits.in_bytes)
@@ -78,7 +81,10 @@ bool inbox_room(struct bus *b, const uint8_t *topic, uint8_t topic_len, uint64_t
         return true;
     uint64_t count = q ? q->count + q->coming : 0;
     uint64_t bytes = q ? q->bytes + q->coming_bytes : 0;
-    return count < max_messages(b, q) && bytes + len <= max_bytes(b, q);
+    bool room = count < max_messages(b, q) && bytes + len <= max_bytes(b, q);
+    if (ret_topic_only)
+        *ret_topic_only = !room;
+    return room;
 }
 
 struct topic_queue *topic_reserve(struct bus *b, const uint8_t *topic, uint8_t topic_len,

@@ -38,8 +38,10 @@ struct topic_queue *topic_get(struct bus *b, const uint8_t *topic,
 void topic_settle(struct bus *b, struct topic_queue *q);
 
 /* Is there room for one more message, counting those that are coming? The one place that says no,
- * for whoever answers a sender. */
-bool inbox_room(struct bus *b, const uint8_t *topic, uint8_t topic_len, uint64_t len);
+ * for whoever answers a sender; then *ret_topic_only tells whether other topics have room; it may
+ * be NULL. */
+bool inbox_room(struct bus *b, const uint8_t *topic, uint8_t topic_len, uint64_t len,
+                bool *ret_topic_only);
 /* A message is coming: it has its place until it is released. NULL: no memory. */
 struct topic_queue *topic_reserve(struct bus *b, const uint8_t *topic, uint8_t topic_len,
                                   uint64_t len);

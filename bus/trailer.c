@@ -17,10 +17,11 @@ enum item {
     ITEM_WAIT = 0x83,
     ITEM_FEATURES_ACK = 0x84,
     ITEM_MORE = 0x85,
+    ITEM_TOPIC_ONLY = 0x86,
 };
 
 static_assert(TRAILER_MAX >= HEAD_BYTES + (2 + 8) + (2 + MSG_SUM_BYTES) + (2 + 8) + (2 + 4) +
-                                 (2 + 4) + (2 + 1) + (2 + 8 + TRAILER_MAP_MAX) + (2 + 4) +
+                                 (2 + 4) + (2 + 1) + (2 + 8 + TRAILER_MAP_MAX) + (2 + 4) + 2 +
                                  TRAILER_MORE * (2 + TRAILER_MORE_MAX),
               "all items together");
 static_assert(8 + TRAILER_MAP_MAX == UINT8_MAX, "the longest item");
@@ -68,6 +69,9 @@ static void decode_item(uint8_t type, struct wire_rd *v, struct trailer *t)
     case ITEM_WAIT:
         t->has_wait = true;
         t->wait_ms = wire_u32(v);
+        break;
+    case ITEM_TOPIC_ONLY:
+        t->topic_only = true;
         break;
     default:
         wire_skip_rest(v); /* of a later release */
@@ -172,6 +176,8 @@ size_t trailer_encode(const struct trailer *t, uint8_t ret[static TRAILER_MAX])
     }
     if (t->has_wait)
         put_u32(&w, ITEM_WAIT, t->wait_ms);
+    if (t->topic_only)
+        put_head(&w, ITEM_TOPIC_ONLY, 0);
     if (t->has_features)
         put_u32(&w, ack ? ITEM_FEATURES_ACK : ITEM_FEATURES, t->features);
     assert(!w.bad);

@@ -50,6 +50,7 @@ struct trailer {
     struct wire_rd more[TRAILER_MORE]; /* decoded: what goes on with it */
     uint32_t n_more;
     uint32_t wait_ms; /* INIT ACK: BUSY */
+    bool topic_only;  /* INIT ACK: BUSY: other topics have room */
 };
 
 /* What stands behind a body. `there` tells whether it was a trailer. */

@@ -392,6 +392,27 @@ static void test_extension_vectors(void **state)
 }
 
 /* A CHUNK ACK that speaks for many, as long as it gets. */
+/* Busy for one topic: an item without value; with one, nothing of the trailer counts. */
+static void test_topic_only(void **state)
+{
+    (void)state;
+    struct trailer t = {.has_status = true, .status = TRAILER_BUSY, .topic_only = true};
+    struct pkt *p = msg_with_trailer(msg_init_ack(&some_id, false, 1400, 1), &t);
+    struct msg_packet m;
+    assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+    assert_true(m.trailer.there && m.trailer.topic_only);
+    p->data[p->len - 1] = 1; /* the length of the last item */
+    assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+    assert_false(m.trailer.there);
+    assert_false(m.trailer.topic_only);
+    pkt_free(p);
+    t.topic_only = false;
+    p = msg_with_trailer(msg_init_ack(&some_id, false, 1400, 1), &t);
+    assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+    assert_false(m.trailer.topic_only);
+    pkt_free(p);
+}
+
 static void test_map(void **state)
 {
     (void)state;
@@ -522,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_plans),
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_extension_vectors),
+        cmocka_unit_test(test_topic_only),
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_long_map),
         cmocka_unit_test(test_trailer_cuts),
