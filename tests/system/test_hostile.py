@@ -16,12 +16,14 @@ from lib.check import scaled
 FLOODERS = 3
 TURNS, TURN_S = 5, 0.6  # with the flood and without it, in turn
 FLOOD_S = TURNS * TURN_S
-# Beside twice the time without a flood, for the median: the flooders, the three nodes and this
-# program share two processors, and a message passes five processes, each of which may have to wait
+# With --long, beside twice the time without a flood, for the median: the flooders, the three nodes and
+# this program share two processors, and a message passes five processes, each of which may have to wait
 # for a part of a turn of the scheduler: 3 ms for all. And the spread that the times have without a
-# flood, from the median to the slowest tenth: other work on the machine.
+# flood, from the median to the slowest tenth: other work on the machine. Without --long, where such work
+# may be anything: what stands behind a flood waits for as long as it lasts, and that is what must not be.
 SLACK_S = 0.003
-# For the slowest one in twenty.
+WAIT_S = 0.100
+# For the slowest one in twenty, with --long.
 SLOW_S = 0.100
 # Control bytes that an innocent neighbour is sent meanwhile, by flooder: what the token buckets of
 # docs/protocol/routing.md, "Limits", let through of seqno requests (68 bytes) and route requests (21).
@@ -81,7 +83,7 @@ def control_bytes(peer):
     return total
 
 
-def measure(a, b, middle, watcher, kind):
+def measure(a, b, middle, watcher, kind, strict):
     """One flood. Returns what is wrong with it, or None."""
     f = Flood(middle, b, kind)
     quiet, during, told = [], [], 0
@@ -115,9 +117,9 @@ def measure(a, b, middle, watcher, kind):
     watcher.check_open()
     bound = FLOODERS * (CONTROL_BYTES_AT_ONCE + CONTROL_BYTES_PER_S * (time.monotonic() - start))
     check(told <= bound, f"{kind}: {told} bytes of control for a neighbour, at most {bound:.0f}")
-    if loud > 2 * before + SLACK_S + spread:
+    if loud > 2 * before + (SLACK_S if strict else scaled(WAIT_S)) + spread:
         return f"{kind}: {before * 1e3:.1f} ms became {loud * 1e3:.1f} ms"
-    if slow > 2 * slow_before + scaled(SLOW_S):
+    if strict and slow > 2 * slow_before + SLOW_S:
         return f"{kind}: {slow_before * 1e3:.1f} ms for one in twenty became {slow * 1e3:.1f} ms"
     return None
 
@@ -136,7 +138,7 @@ def flooded(net, kinds):
     for kind in kinds:
         check(kind in flood.KINDS, kind)
         for _ in range(3):
-            wrong = measure(a, b, middle, watcher, kind)
+            wrong = measure(a, b, middle, watcher, kind, net.long)
             if not wrong:
                 break
         check(not wrong, str(wrong))
