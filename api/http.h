@@ -84,7 +84,8 @@ struct http_handler {
 /* What clients can make grow or hold, per server. The defaults are those of http_limits_default().
  */
 struct http_limits {
-    uint32_t connections;      /* 2048; more: 503 with retry-after, connection closed */
+    uint32_t connections; /* 2048, by address listened on; more: 503 with retry-after, connection
+                             closed */
     uint32_t connections_peer; /* 64: without a finished request, from one address that is not
                                   loopback; more: closed */
     uint64_t body_bytes;       /* 16 MiB: bodies being collected, all connections; more: 503 */
@@ -98,7 +99,7 @@ void http_limits_default(struct http_limits *l);
 
 struct http_conf {
     struct uv_loop_s *loop;
-    const char *addr; /* numeric, e.g. "127.0.0.1" or "::1" */
+    const char *addr; /* numeric, e.g. "127.0.0.1" or "::1"; NULL: see http_server_listen() */
     uint16_t port;    /* 0: the system chooses (tests) */
     size_t max_body;  /* bytes, without handler.head: 413 above */
     struct http_handler handler;
@@ -107,7 +108,13 @@ struct http_conf {
 /* ERR_IO with errno set: the address is taken, ... ERR_INVAL: not a numeric address.
  * ERR_UNSUPPORTED: the library's plug-in for libuv is not installed. */
 MUST_CHECK int http_server_new(const struct http_conf *c, struct http_server **ret);
-uint16_t http_server_port(const struct http_server *s);
+uint16_t http_server_port(const struct http_server *s); /* of the first address */
+
+#define HTTP_PORTS_MAX 10
+/* One more address of the same server, with the same handler and limits. Errors as above, and
+ * ERR_LIMIT. *ret_port: where it listens. */
+MUST_CHECK int http_server_listen(struct http_server *s, const char *addr, uint16_t port,
+                                  uint16_t *ret_port);
 /* Open requests are dropped; no more calls to the handler. Not from inside the handler. The loop
  * has to run on until its handles are closed. */
 void http_server_free(struct http_server *s);

@@ -439,6 +439,7 @@ void conn_free(struct http_conn *c)
         s->slots[c->slot] = NULL;
         s->free_slots[s->free_count++] = c->slot;
         s->stats.open_connections--;
+        c->port->open--;
         s->stats.broken += c->answering;
         conn_give_up(c);
         http1_fini(&c->in);

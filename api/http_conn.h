@@ -46,9 +46,17 @@ enum phase {
     PHASE_LINGER, /* refused, reading on;      leaves by: client closes, linger_ms */
 };
 
+/* Where connections come in. */
+struct http_port {
+    struct http_server *server;
+    struct http_listen *listen; /* NULL: place not used */
+    uint32_t open;              /* connections */
+};
+
 struct http_conn {
     struct list link; /* of server->conns */
     struct http_server *server;
+    struct http_port *port; /* of the server */
     struct lws *wsi;
     struct http1 in;
     uint8_t *stash;
@@ -77,12 +85,14 @@ struct http_conn {
 };
 
 struct http_server {
+    struct uv_loop_s *loop;
     struct http_limits limits;
     struct http_handler handler;
     size_t max_body;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct http_listen *listen;
+    struct http_port ports[HTTP_PORTS_MAX];
+    uint32_t open_ports; /* whose handles are not closed yet */
     struct list conns;
     struct http1_pool pool;
     struct http_stats stats;

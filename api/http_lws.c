@@ -240,18 +240,19 @@ static void conn_local(struct http_conn *c, int fd)
     c->local_port = port_of((struct sockaddr *)&ss);
 }
 
-static struct http_conn *conn_new(struct http_server *s, int fd, const struct sockaddr *peer)
+static struct http_conn *conn_new(struct http_port *port, int fd, const struct sockaddr *peer)
 {
+    struct http_server *s = port->server;
     struct http_conn *c;
 
-    if (s->free_count == 0 || s->stats.open_connections >= s->limits.connections + REFUSE_MAX)
+    if (s->free_count == 0 || port->open >= s->limits.connections + REFUSE_MAX)
         return NULL;
     c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
     c->peer = address_of(peer);
     c->loopback = is_loopback(&c->peer);
-    c->refused = s->stats.open_connections >= s->limits.connections;
+    c->refused = port->open >= s->limits.connections || s->free_count <= REFUSE_MAX;
     if (!peer_has_room(s, c)) {
         free(c);
         return NULL;
@@ -259,6 +260,8 @@ static struct http_conn *conn_new(struct http_server *s, int fd, const struct so
     conn_local(c, fd);
     http1_init(&c->in, &s->pool);
     c->server = s;
+    c->port = port;
+    port->open++;
     c->number = ++s->conn_seq;
     c->slot = s->free_slots[--s->free_count];
     s->slots[c->slot] = c;
@@ -269,8 +272,9 @@ static struct http_conn *conn_new(struct http_server *s, int fd, const struct so
 
 static void on_accepted(void *ctx, int fd, const struct sockaddr *peer)
 {
-    struct http_server *s = ctx;
-    struct http_conn *c = conn_new(s, fd, peer);
+    struct http_port *port = ctx;
+    struct http_server *s = port->server;
+    struct http_conn *c = conn_new(port, fd, peer);
     uint16_t slot = c ? c->slot : 0;
     lws_adopt_desc_t desc = {
         .vh = s->vhost,
@@ -303,12 +307,13 @@ static void on_accepted(void *ctx, int fd, const struct sockaddr *peer)
 
 static void on_tick(void *ctx)
 {
-    struct http_server *s = ctx;
+    struct http_port *port = ctx;
+    struct http_server *s = port->server;
     usec_t now = usec_now();
 
     list_foreach_safe (i, &s->conns) {
         struct http_conn *c = list_entry(i, struct http_conn, link);
-        if (c->wsi && now >= c->deadline)
+        if (c->port == port && c->wsi && now >= c->deadline)
             conn_expired(c);
     }
 }
@@ -324,14 +329,45 @@ static uint32_t tick_ms(const struct http_limits *l)
 
 static void on_closed(void *ctx)
 {
-    free(ctx);
+    struct http_port *port = ctx;
+
+    if (--port->server->open_ports == 0)
+        free(port->server);
+}
+
+int http_server_listen(struct http_server *s, const char *addr, uint16_t port, uint16_t *ret_port)
+{
+    struct http_port *p = s->ports;
+    struct http_listen_conf lc = {
+        .loop = s->loop,
+        .addr = addr,
+        .port = port,
+        .tick_ms = tick_ms(&s->limits),
+        .accepted = on_accepted,
+        .tick = on_tick,
+        .closed = on_closed,
+    };
+    int rc;
+
+    while (p < s->ports + HTTP_PORTS_MAX && p->listen)
+        p++;
+    if (p == s->ports + HTTP_PORTS_MAX)
+        return ERR_LIMIT;
+    lc.ctx = p;
+    rc = http_listen_new(&lc, &p->listen);
+    if (rc < 0)
+        return rc;
+    p->server = s;
+    s->open_ports++;
+    *ret_port = http_listen_port(p->listen);
+    return OK;
 }
 
 int http_server_new(const struct http_conf *c, struct http_server **ret)
 {
     struct http_server *s = calloc(1, sizeof(*s));
-    struct http_listen_conf lc;
     struct rng rng;
+    uint16_t port;
     int rc;
 
     if (!s)
@@ -340,6 +376,7 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
     rng_init_system(&rng);
     s->conn_seq = rng_u64(&rng);
     s->seq = rng_u64(&rng) >> (64 - SEQ_FIRST_BITS);
+    s->loop = c->loop;
     s->handler = c->handler;
     s->max_body = c->max_body;
     if (c->limits)
@@ -350,17 +387,7 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
     s->pool.max = MAX(s->limits.body_bytes, s->max_body);
     for (uint32_t i = 0; i < SLOTS; i++)
         s->free_slots[s->free_count++] = (uint16_t)(SLOTS - 1 - i);
-    lc = (struct http_listen_conf){
-        .loop = c->loop,
-        .addr = c->addr,
-        .port = c->port,
-        .tick_ms = tick_ms(&s->limits),
-        .accepted = on_accepted,
-        .tick = on_tick,
-        .closed = on_closed,
-        .ctx = s,
-    };
-    rc = http_listen_new(&lc, &s->listen);
+    rc = c->addr ? http_server_listen(s, c->addr, c->port, &port) : OK;
     if (rc < 0) {
         int saved = errno;
         free(s);
@@ -378,7 +405,15 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
 
 uint16_t http_server_port(const struct http_server *s)
 {
-    return http_listen_port(s->listen);
+    return http_listen_port(s->ports[0].listen);
+}
+
+/* The last of them frees the server, from the loop. */
+static void ports_close(struct http_server *s)
+{
+    for (size_t i = 0; i < HTTP_PORTS_MAX; i++)
+        if (s->ports[i].listen)
+            http_listen_close(s->ports[i].listen);
 }
 
 void http_server_free(struct http_server *s)
@@ -393,7 +428,10 @@ void http_server_free(struct http_server *s)
     }
     if (s->context)
         lws_context_destroy(s->context);
-    http_listen_close(s->listen); /* frees s */
+    if (s->open_ports == 0)
+        free(s);
+    else
+        ports_close(s); /* frees s */
 }
 
 void http_stats(const struct http_server *s, struct http_stats *ret)

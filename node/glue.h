@@ -63,6 +63,7 @@ struct reroute_watch {
 
 struct node {
     const struct options *options;
+    struct options *reloaded; /* owned: what SIGHUP read last, which options is then; or NULL */
     uv_loop_t loop;
     uv_prepare_t pump;   /* before the loop would sleep: drain the cores */
     uv_idle_t again;     /* keeps the loop awake while the pump has work left */
@@ -123,6 +124,7 @@ bool metrics_on_api(const struct options *o);
 
 /* reload.c */
 void reload(struct node *n);
+void reload_end(struct node *n);              /* nothing of it is used any more */
 MUST_CHECK int reload_topics(struct node *n); /* the file of --topic-config; says why not */
 
 /* state_log.c */

@@ -1,6 +1,9 @@
 #include "node/help.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "node/option_value.h"
 
 #define LEFT_MAX   80
 #define LEFT_WIDTH 34 /* a wider left column gets a line of its own */
@@ -26,6 +29,7 @@ static const char examples[] =
     "      Ask a node whose API is somewhere else\n"
     "\n"
     "Environment:\n"
+    "  MYCELIUM_CONFIG        stands in for --config-file\n"
     "  MYCELIUM_API_ADDR      stands in for --api-addr\n"
     "  MYCELIUM_LOG, RUST_LOG log level: error, warn, info, debug\n"
     "  NO_COLOR               no colours in log lines\n"
@@ -73,6 +77,26 @@ static void print_option(FILE *out, const struct option_def *d, bool full)
     snprintf(left, sizeof(left), "%s--%s%s%s%s%s", letter, d->name, d->value ? " <" : "",
              d->value ? d->value : "", d->value ? ">" : "", d->kind == OPTION_PEERS ? "..." : "");
     print_entry(out, left, d->help, d->more, full);
+}
+
+/* One line each, with what holds when nobody says anything. */
+static void print_limits(FILE *out)
+{
+    struct options *o = malloc(sizeof(*o)); /* too much for a stack */
+    if (!o)
+        return;
+    options_default(o);
+    fputs("Limits, and what happens there:\n", out);
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option_def *d = &option_table[i];
+        if (d->class != OPTION_LIMIT)
+            continue;
+        fprintf(out, "  --%s <%s>\n          %s [default: ", d->name, d->value, d->help);
+        option_value_print(out, o, d);
+        fputs("]\n", out);
+    }
+    fputc('\n', out);
+    free(o);
 }
 
 static void print_options(FILE *out, const struct command_def *command, enum option_class class,
@@ -144,6 +168,8 @@ void help_print(FILE *out, const struct command_def *command, bool full)
     if (command)
         return;
     print_entry(out, "-V, --version", "Print the version", NULL, full);
+    if (full)
+        print_limits(out);
     fprintf(out, "%sAccepted, but not served by this release:\n", full ? "" : "\n");
     print_options(out, NULL, OPTION_TAKEN, full);
     if (full)

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "node/command_table.h"
 #include "node/option_table.h"
 
 /* For a command, or the whole program with NULL; `full` adds details and examples. */

@@ -6,8 +6,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "node/paths.h"
-
 #define LOG_TARGET "node"
 #define OUR_TARGET "mycelium"
 
@@ -81,11 +79,11 @@ static const char *env_text(const char *name)
 
 void logging_setup(const struct options *o)
 {
-    int fd = o->command == CMD_NODE ? STDOUT_FILENO : STDERR_FILENO;
+    int fd = o->command == CMD_NODE && !o->check_config ? STDOUT_FILENO : STDERR_FILENO;
     struct log_conf c = {
         .level = o->silent  ? LOG_LEVEL_ERROR
                  : o->debug ? LOG_LEVEL_DEBUG
-                            : LOG_LEVEL_INFO,
+                            : o->log_level,
         .format = o->log_format,
         .fd = fd,
         .colour = o->log_format != LOG_FORMAT_PLAIN && !env_text("NO_COLOR") && isatty(fd),
@@ -106,7 +104,7 @@ static void unserved_append(char *list, size_t cap, const char *what)
 
 void logging_unserved(const struct options *o)
 {
-    char list[128] = "", peer[ENDPOINT_STR_MAX], path[PATH_TEXT_MAX];
+    char list[128] = "", peer[ENDPOINT_STR_MAX];
     if (o->unserved & UNSERVED_QUIC)
         unserved_append(list, sizeof(list), "QUIC");
     if (o->unserved & UNSERVED_DISCOVERY)
@@ -121,6 +119,4 @@ void logging_unserved(const struct options *o)
         if (o->peers[i].proto != PROTO_TCP)
             log_warn("this release cannot connect to peers of this kind", "peer=%s",
                      endpoint_str(&o->peers[i], peer));
-    if ((o->unserved & UNSERVED_CONFIG_FILE) && path_default_config(path, sizeof(path)) == 0)
-        log_warn("this release does not read the configuration file", "path=%s", path);
 }

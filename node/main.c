@@ -4,9 +4,12 @@
 
 #include "base/err.h"
 #include "clients/commands.h"
+#include "node/check_config.h"
+#include "node/config_file.h"
 #include "node/inspect.h"
 #include "node/logging.h"
 #include "node/node.h"
+#include "node/option_value.h"
 #include "node/options.h"
 
 /* Where a node listens on every address, this machine reaches it on loopback. */
@@ -65,14 +68,17 @@ static int run_proxy_connect(const struct options *o, const struct api_target *t
 
 static int run_command(const struct options *o)
 {
-    const struct api_target t = target_of(&o->api_addr);
-    if (o->api_addr.off && o->command != CMD_INSPECT && o->command != CMD_GENERATE_KEYS &&
+    const struct api_target t = target_of(&o->api_addrs.a[0]);
+    if (o->api_addrs.a[0].off && o->command != CMD_INSPECT && o->command != CMD_GENERATE_KEYS &&
         o->command != CMD_NODE) {
         fprintf(stderr, "Error: this command needs the API of a node, and --api-addr is off\n");
         return 1;
     }
     switch (o->command) {
     case CMD_NODE:
+        config_file_warn(o);
+        if (o->check_config)
+            return check_config(o);
         logging_unserved(o);
         return node_run(o);
     case CMD_INSPECT:
@@ -120,5 +126,7 @@ int main(int argc, char **argv)
     if (options_parse(argc, argv, &options, &status) != OK)
         return status;
     logging_setup(&options);
-    return run_command(&options);
+    status = run_command(&options);
+    options_free(&options);
+    return status;
 }

@@ -21,8 +21,13 @@ void metrics_gather(void *ctx, struct metrics *ret)
 
 bool metrics_on_api(const struct options *o)
 {
-    const struct listen_addr *m = &o->metrics_addr, *a = &o->api_addr;
-    return !m->off && !a->off && m->port == a->port && strcmp(m->host, a->host) == 0;
+    const struct listen_addr *m = &o->metrics_addr;
+    for (size_t i = 0; i < o->api_addrs.count; i++) {
+        const struct listen_addr *a = &o->api_addrs.a[i];
+        if (!m->off && !a->off && m->port == a->port && strcmp(m->host, a->host) == 0)
+            return true;
+    }
+    return false;
 }
 
 int metrics_start(struct node *n)

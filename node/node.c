@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "node/glue.h"
@@ -20,8 +21,6 @@
 
 /* Turns of the loop that closing handles may take before the process gives up on a clean end. */
 #define STOP_TURNS 200
-/* Longest JSON body with a message: 64 MiB of payload as base64, and what stands around it. */
-#define API_MAX_BODY (UINT64_C(90) << 20)
 
 static void router_out_apply(struct node *n, struct router_out *out)
 {
@@ -186,8 +185,11 @@ static void on_stop_signal(uv_signal_t *h, int signum)
 
 static void on_reload_signal(uv_signal_t *h, int signum)
 {
-    (void)signum;
-    reload(h->data);
+    /* From a terminal that was closed: as it would end any program. A service has none. */
+    if (isatty(STDIN_FILENO))
+        on_stop_signal(h, signum);
+    else
+        reload(h->data);
 }
 
 static void on_state_signal(uv_signal_t *h, int signum)
@@ -262,8 +264,8 @@ static int start_cores(struct node *n)
     struct bus_conf bus_conf = {.self = identity_address(n->identity), .rng = &n->rng};
     struct instant now = instant_now();
     int rc;
-    router_limits_default(&rc_conf.limits);
-    bus_limits_default(&bus_conf.limits);
+    rc_conf.limits = n->options->router;
+    bus_conf.limits = n->options->bus;
     n->max_len = bus_conf.limits.len_max;
     memcpy(bus_conf.self_key, identity_pubkey(n->identity)->b, sizeof(bus_conf.self_key));
     rc = hmap_init(&n->links, &n->rng);
@@ -289,9 +291,26 @@ static void api_kick(void *ctx)
     (void)ctx; /* the pump runs before the loop sleeps, in any case */
 }
 
+static int listen_for_api(struct node *n)
+{
+    const struct listen_addrs *l = &n->options->api_addrs;
+    for (size_t i = 0; i < l->count; i++) {
+        uint16_t port = 0;
+        int rc = http_server_listen(n->http, l->a[i].host, l->a[i].port, &port);
+        if (rc != OK) {
+            log_error("cannot listen for the API", "addr=%s port=%u why=\"%s\"", l->a[i].host,
+                      l->a[i].port, errno_str(rc));
+            return rc;
+        }
+        log_info("API listening", "addr=%s port=%u", l->a[i].host, port);
+    }
+    return OK;
+}
+
 static int start_api(struct node *n)
 {
-    const struct listen_addr *a = &n->options->api_addr;
+    const struct options *o = n->options;
+    struct http_limits limits;
     struct api_conf c = {
         .bus = n->bus,
         .router = n->router,
@@ -302,28 +321,31 @@ static int start_api(struct node *n)
         .spool = n->spool,
         .spool_user = SPOOL_FOR_API,
         .max_len = n->max_len,
-        .max_body = API_MAX_BODY,
+        .max_body = o->api_max_body,
+        .hosts = o->api_hosts.w,
+        .origins = o->api_origins.w,
         .metrics = metrics_gather,
-        .metrics_here = metrics_on_api(n->options),
+        .metrics_here = metrics_on_api(o),
         .ctx = n,
     };
-    struct http_conf h = {.loop = &n->loop, .addr = a->host, .port = a->port};
+    struct http_conf h = {.loop = &n->loop, .limits = &limits};
     int rc = api_new(&c, &n->api);
-    if (rc == OK && a->off) {
+    if (rc != OK)
+        return rc;
+    if (o->api_addrs.a[0].off) {
         log_info("API switched off", "%s", "");
         return OK;
     }
-    if (rc == OK) {
-        h.handler = api_handler(n->api);
-        rc = http_server_new(&h, &n->http);
-    }
+    http_limits_default(&limits);
+    limits.connections = o->api_connections;
+    limits.body_bytes = o->api_body_bytes;
+    h.handler = api_handler(n->api);
+    rc = http_server_new(&h, &n->http);
     if (rc != OK) {
-        log_error("cannot listen for the API", "addr=%s port=%u why=\"%s\"", a->host, a->port,
-                  errno_str(rc));
+        log_error("cannot start the API", "why=\"%s\"", errno_str(rc));
         return rc;
     }
-    log_info("API listening", "addr=%s port=%u", a->host, http_server_port(n->http));
-    return OK;
+    return listen_for_api(n);
 }
 
 static int start_signal(struct node *n, uv_signal_t *h, uv_signal_cb cb, int signum)
@@ -470,6 +492,7 @@ int node_run(const struct options *o)
     if (n->forwarder && forwarder_idle(n->forwarder))
         forwarder_free(n->forwarder);
     hmap_fini(&n->links);
+    reload_end(n);
     if (n->results.tail)
         mailbox_fini(&n->results);
     if (n->spooled.tail)

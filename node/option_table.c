@@ -2,148 +2,311 @@
 
 #include <string.h>
 
+#include "node/command_table.h"
+
 #define AT(field) offsetof(struct options, field)
 
 #define BEFORE WHERE(CMD_NODE)
+#define API    (BEFORE | WHERE_ASKING | WHERE(CMD_INSPECT))
 #define LISTS                                                                                      \
     (WHERE(CMD_PEERS_LIST) | WHERE(CMD_ROUTES_SELECTED) | WHERE(CMD_ROUTES_FALLBACK) |             \
      WHERE(CMD_ROUTES_QUERIED) | WHERE(CMD_STATS_PACKETS) | WHERE(CMD_PROXY_LIST) |                \
      WHERE(CMD_PROXY_CONNECT) | WHERE(CMD_INSPECT))
 #define MESSAGES (WHERE(CMD_MESSAGE_SEND) | WHERE(CMD_MESSAGE_RECEIVE))
 
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+#define DAY (UINT64_C(24) * 3600 * 1000)
+
+/* What a connection holds at most: a head, what is kept behind it, and one read. */
+#define CONNECTION_BYTES (16 * KIB + 4 * KIB + 32 * KIB)
+
+static const char *const log_levels[] = {
+    [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn",    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_DEBUG + 1] = NULL,
+};
+static const char *const log_formats[] = {
+    [LOG_FORMAT_COMPACT] = "compact",
+    [LOG_FORMAT_LOGFMT] = "logfmt",
+    [LOG_FORMAT_PLAIN] = "plain",
+    [LOG_FORMAT_PLAIN + 1] = NULL,
+};
+
+/* In the table: name, key, kind and class of an option that stands before the command. */
+#define NODE(n, k, kind_, class_)                                                                  \
+    .name = (n), .key = (k), .kind = (kind_), .class = (class_), .where = BEFORE
+/* A number that bounds what the node holds. */
+#define LIMIT(n, k, kind_, v, field, least, most, unit, text)                                      \
+    {                                                                                              \
+        NODE(n, k, kind_, OPTION_LIMIT), .value = (v), .offset = AT(field), .min = (least),        \
+                                         .max = (most), .memory = (unit), .help = (text)           \
+    }
+
 const struct option_def option_table[] = {
-    {"key-file", 'k', OPTION_PATH, OPTION_SERVED, "FILE", WHERE_ANYWHERE, false, AT(key_file),
-     "Path to the private key file; made by the node when it does not exist",
-     "Default: $XDG_DATA_HOME/mycelium/priv_key.bin, or ~/.local/share/mycelium/priv_key.bin; when\n"
-     "that does not exist, priv_key.bin in the working directory if it is yours alone."},
-    {"debug", 'd', OPTION_FLAG, OPTION_SERVED, NULL, BEFORE, false, AT(debug),
-     "Log more; does nothing with --silent", NULL},
-    {"silent", 0, OPTION_FLAG, OPTION_SERVED, NULL, BEFORE, false, AT(silent), "Log errors only",
-     NULL},
-    {"log-format", 0, OPTION_FORMAT, OPTION_SERVED, "FORMAT", BEFORE, false, AT(log_format),
-     "Form of log lines: compact, logfmt or plain [default: compact]",
-     "plain is logfmt without colours. Colours appear on terminals only."},
-    {"peers", 0, OPTION_PEERS, OPTION_SERVED, "ENDPOINT", BEFORE, true, 0, "Peers to connect to",
-     "tcp://ADDRESS:PORT, one or more; takes all words up to the next option. May be repeated."},
-    {"tcp-listen-port", 't', OPTION_U16, OPTION_SERVED, "PORT", BEFORE, false, AT(tcp_listen_port),
-     "Port to listen on for peers [default: 9651]", NULL},
-    {"port", 'p', OPTION_PORT, OPTION_SERVED, "PORT", BEFORE, false, 0,
-     "The same, for every transport that has no port of its own given", NULL},
-    {"api-addr", 0, OPTION_ADDR, OPTION_SERVED, "ADDRESS",
-     BEFORE | WHERE_ASKING | WHERE(CMD_INSPECT), false, AT(api_addr),
-     "Address of the HTTP API [default: 127.0.0.1:8989]",
-     "Where the node listens and where the commands look for it. `off`: the node has no API."},
-    {"api-server-addr", 0, OPTION_ADDR, OPTION_HIDDEN, "ADDRESS",
-     BEFORE | WHERE_ASKING | WHERE(CMD_INSPECT), false, AT(api_addr), "", NULL},
-    {"metrics-api-address", 0, OPTION_ADDR, OPTION_SERVED, "ADDRESS", BEFORE, false,
-     AT(metrics_addr), "Address of the metrics, GET /metrics for Prometheus [default: off]",
-     "The address of the HTTP API is allowed: then /metrics is one of its paths."},
-    {"no-tun", 0, OPTION_FLAG, OPTION_SERVED, NULL, BEFORE, false, AT(no_tun),
-     "Run without a tunnel interface",
-     "Messages work without one. This release has none in any case."},
-    {"firewall-mark", 0, OPTION_U32, OPTION_SERVED, "MARK", BEFORE, false, AT(firewall_mark),
-     "Mark for the node's sockets (SO_MARK)", NULL},
-    {"state-dir", 0, OPTION_PATH, OPTION_SERVED, "FOLDER", BEFORE, false, AT(state_dir),
-     "Where messages are kept",
-     "Default: $STATE_DIRECTORY; else FILE.state beside the key file given with -k; else the folder\n"
-     "of the default key file."},
-    {"topic-config", 0, OPTION_PATH, OPTION_SERVED, "FILE", BEFORE, false, AT(topic_config),
-     "File with the topic rules: who may send on which topic",
-     "TOML: default = \"Accept\" or \"Reject\", and for each topic a table with subnets = [...].\n"
-     "Without a file every topic takes messages from everybody. SIGHUP reads it again."},
+    {.name = "config-file",
+     .env = "MYCELIUM_CONFIG",
+     .letter = 'c',
+     .kind = OPTION_PATH,
+     .value = "FILE",
+     .where = WHERE_ANYWHERE,
+     .offset = AT(config_file),
+     .help = "Path to the configuration file",
+     .more =
+         "Default: $XDG_CONFIG_HOME/mycelium/mycelium.toml or ~/.config/mycelium/mycelium.toml;\n"
+         "when that does not exist, " SYSTEM_CONFIG ". Options win over the file."},
+    {NODE("check-config", NULL, OPTION_FLAG, OPTION_SERVED), .offset = AT(check_config),
+     .help = "Read everything, print what would hold, and end",
+     .more = "Exit status 1 when something cannot be used."},
+    {.name = "key-file",
+     .key = "key_file",
+     .letter = 'k',
+     .kind = OPTION_PATH,
+     .value = "FILE",
+     .where = WHERE_ANYWHERE,
+     .offset = AT(key_file),
+     .help = "Path to the private key file; made by the node when it does not exist",
+     .more =
+         "Default: $XDG_DATA_HOME/mycelium/priv_key.bin, or ~/.local/share/mycelium/priv_key.bin; when\n"
+         "that does not exist, priv_key.bin in the working directory if it is yours alone."},
+    {NODE("debug", NULL, OPTION_FLAG, OPTION_SERVED), .letter = 'd', .offset = AT(debug),
+     .help = "Log more; does nothing with --silent"},
+    {NODE("silent", NULL, OPTION_FLAG, OPTION_SERVED), .offset = AT(silent),
+     .help = "Log errors only"},
+    {NODE("log-level", "log_level", OPTION_CHOICE, OPTION_SERVED), .value = "LEVEL",
+     .offset = AT(log_level), .choices = log_levels,
+     .help = "error, warn, info or debug [default: info]",
+     .more = "--debug and --silent win over it, MYCELIUM_LOG over all of them."},
+    {NODE("log-format", "log_format", OPTION_CHOICE, OPTION_SERVED), .value = "FORMAT",
+     .offset = AT(log_format), .choices = log_formats,
+     .help = "Form of log lines: compact, logfmt or plain [default: compact]",
+     .more = "plain is logfmt without colours. Colours appear on terminals only."},
+    {NODE("peers", "peers", OPTION_PEERS, OPTION_SERVED), .value = "ENDPOINT", .offset = AT(peers),
+     .help = "Peers to connect to",
+     .more =
+         "tcp://ADDRESS:PORT, one or more; takes all words up to the next option. May be repeated."},
+    {NODE("tcp-listen-port", "tcp_listen_port", OPTION_U16, OPTION_SERVED), .letter = 't',
+     .value = "PORT", .offset = AT(tcp_listen_port),
+     .help = "Port to listen on for peers [default: 9651]"},
+    {NODE("port", "port", OPTION_U16, OPTION_SERVED), .letter = 'p', .value = "PORT",
+     .offset = AT(port), .help = "The same, for every transport that has no port of its own given"},
+    {.name = "api-addr",
+     .key = "api_addr",
+     .env = "MYCELIUM_API_ADDR",
+     .old_name = "api-server-addr",
+     .kind = OPTION_ADDRS,
+     .value = "ADDRESS",
+     .where = API,
+     .offset = AT(api_addrs),
+     .help = "Address of the HTTP API [default: 127.0.0.1:8989]",
+     .more =
+         "Where the node listens, up to 8 of them, and where the commands look for it: at the first.\n"
+         "`off`: the node has no API."},
+    {NODE("api-host", "api_hosts", OPTION_WORDS, OPTION_SERVED), .value = "NAME",
+     .offset = AT(api_hosts), .help = "A name by which this node may be asked (Host)",
+     .more = "Besides localhost and the address itself. May be repeated."},
+    {NODE("api-origin", "api_origins", OPTION_WORDS, OPTION_SERVED), .value = "ORIGIN",
+     .offset = AT(api_origins), .help = "A web origin whose pages may ask this node",
+     .more = "http://HOST:PORT, as browsers write it. May be repeated."},
+    {NODE("api-max-body", "api_max_body", OPTION_SIZE, OPTION_SERVED), .value = "SIZE",
+     .offset = AT(api_max_body), .min = 2 * MIB, .max = 4 * GIB,
+     .help = "Longest JSON body with a message [default: 90MiB]"},
+    {NODE("metrics-api-address", "metrics_api_address", OPTION_ADDR, OPTION_SERVED),
+     .value = "ADDRESS", .offset = AT(metrics_addr),
+     .help = "Address of the metrics, GET /metrics for Prometheus [default: off]",
+     .more = "The address of the HTTP API is allowed: then /metrics is one of its paths."},
+    {NODE("no-tun", "no_tun", OPTION_FLAG, OPTION_SERVED), .offset = AT(no_tun),
+     .help = "Run without a tunnel interface",
+     .more = "Messages work without one. This release has none in any case."},
+    {NODE("firewall-mark", "firewall_mark", OPTION_U32, OPTION_SERVED), .value = "MARK",
+     .offset = AT(firewall_mark), .help = "Mark for the node's sockets (SO_MARK)"},
+    {NODE("state-dir", "state_dir", OPTION_PATH, OPTION_SERVED), .value = "FOLDER",
+     .offset = AT(state_dir), .help = "Where messages are kept",
+     .more =
+         "Default: $STATE_DIRECTORY; else FILE.state beside a key file that was given; else the\n"
+         "folder of the default key file."},
+    {NODE("topic-config", "topic_config", OPTION_PATH, OPTION_SERVED), .value = "FILE",
+     .offset = AT(topic_config), .help = "File with the topic rules: who may send on which topic",
+     .more =
+         "TOML: default = \"Accept\" or \"Reject\", and for each topic a table with subnets = [...].\n"
+         "Without a file every topic takes messages from everybody. SIGHUP reads it again."},
+    {NODE("memory-limit", "memory_limit", OPTION_SIZE, OPTION_SERVED), .value = "SIZE",
+     .offset = AT(memory_limit), .min = 32 * MIB, .max = TIB,
+     .help = "What all limits together may keep in memory [default: 1536MiB]",
+     .more = "Limits that are not given shrink until their sum fits; --help lists them."},
 
-    {"disable-quic", 0, OPTION_FLAG, OPTION_TAKEN, NULL, BEFORE, false, AT(disable_quic),
-     "No QUIC connections", NULL},
-    {"quic-listen-port", 'q', OPTION_U16, OPTION_TAKEN, "PORT", BEFORE, false, AT(quic_listen_port),
-     "Port to listen on for QUIC [default: 9651]", NULL},
-    {"disable-peer-discovery", 0, OPTION_FLAG, OPTION_TAKEN, NULL, BEFORE, false,
-     AT(disable_peer_discovery), "No search for peers on the local links", NULL},
-    {"peer-discovery-port", 0, OPTION_U16, OPTION_TAKEN, "PORT", BEFORE, false,
-     AT(peer_discovery_port), "Port of that search [default: 9650]", NULL},
-    {"peer-discovery-interface", 0, OPTION_TEXT, OPTION_TAKEN, "NAME", BEFORE, true,
-     AT(peer_discovery_interface), "Search on this interface only; may be repeated", NULL},
-    {"tun-name", 0, OPTION_TEXT, OPTION_TAKEN, "NAME", BEFORE, false, AT(tun_name),
-     "Name of the tunnel interface [default: mycelium]", NULL},
-    {"jsonrpc-addr", 0, OPTION_ADDR, OPTION_TAKEN, "ADDRESS", BEFORE, false, AT(jsonrpc_addr),
-     "Address of the JSON-RPC API [default: 127.0.0.1:8990]", NULL},
-    {"update-workers", 0, OPTION_U32, OPTION_TAKEN, "COUNT", BEFORE, false, AT(update_workers),
-     "Threads for route updates; updates are quick enough on one", NULL},
+    LIMIT("bus-outbox-messages", "bus_outbox_messages", OPTION_U32, "COUNT", bus.out_messages, 100,
+          0, 500, "Messages on their way, in all: 429"),
+    LIMIT("bus-outbox-bytes", "bus_outbox_bytes", OPTION_SIZE, "SIZE", bus.out_bytes, MIB, 0, 0,
+          "Their payloads, on disk: 507"),
+    LIMIT("bus-outbox-node-messages", "bus_outbox_node_messages", OPTION_U32, "COUNT",
+          bus.out_messages_node, 1, 0, 0, "Messages on their way to one node: 429"),
+    LIMIT("bus-outbox-node-bytes", "bus_outbox_node_bytes", OPTION_SIZE, "SIZE", bus.out_bytes_node,
+          MIB, 0, 0, "Their payloads: 429"),
+    LIMIT("bus-outbox-cache", "bus_outbox_cache", OPTION_SIZE, "SIZE", bus.out_cache_bytes, MIB, 0,
+          2, "Payloads of waiting messages kept in memory"),
+    LIMIT("bus-transfers", "bus_transfers", OPTION_U32, "COUNT", bus.out_transfers, 1, 65536, 0,
+          "Transfers at a time: others wait"),
+    LIMIT("bus-node-transfers", "bus_node_transfers", OPTION_U32, "COUNT", bus.out_transfers_node,
+          1, 65536, 0, "Transfers at a time to one node: others wait"),
+    LIMIT("bus-memory-messages", "bus_memory_messages", OPTION_U32, "COUNT",
+          bus.out_memory_messages, 1, 0, 500, "Messages that only memory has: 429"),
+    LIMIT("bus-memory-bytes", "bus_memory_bytes", OPTION_SIZE, "SIZE", bus.out_memory_bytes,
+          64 * KIB, 0, 1, "Their payloads: 429"),
+    LIMIT("bus-memory-ended", "bus_memory_ended", OPTION_U32, "COUNT", bus.out_memory_ended, 1, 0,
+          250, "Entries of those that ended: the oldest goes"),
+    LIMIT("bus-inbox-messages", "bus_inbox_messages", OPTION_U32, "COUNT", bus.in_messages, 100, 0,
+          500, "Messages that wait for a client, in all: senders wait"),
+    LIMIT("bus-inbox-bytes", "bus_inbox_bytes", OPTION_SIZE, "SIZE", bus.in_bytes, MIB, 0, 0,
+          "Their payloads, on disk: senders wait"),
+    LIMIT("bus-topic-messages", "bus_topic_messages", OPTION_U32, "COUNT", bus.in_topic_messages, 1,
+          0, 0, "Of one topic without a limit of its own: senders wait"),
+    LIMIT("bus-topic-bytes", "bus_topic_bytes", OPTION_SIZE, "SIZE", bus.in_topic_bytes, 64 * KIB,
+          0, 0, "Their payloads: senders wait"),
+    LIMIT("bus-inbox-cache", "bus_inbox_cache", OPTION_SIZE, "SIZE", bus.in_cache_bytes, MIB, 0, 1,
+          "Payloads of these kept in memory"),
+    LIMIT("bus-parts-bytes", "bus_parts_bytes", OPTION_SIZE, "SIZE", bus.in_parts_bytes, MIB, 0, 1,
+          "Messages that are coming, up to 64 KiB each: senders wait"),
+    LIMIT("bus-node-parts", "bus_node_parts", OPTION_U32, "COUNT", bus.in_parts_node, 1, 65536, 0,
+          "Messages that are coming from one node: senders wait"),
+    LIMIT("bus-init-rate", "bus_init_rate", OPTION_U32, "COUNT", bus.init_per_sec, 1, 0, 0,
+          "Messages that one node may begin in a second: senders wait"),
+    LIMIT("bus-remembered", "bus_remembered", OPTION_U32, "COUNT", bus.seen, 1000, 0, 150,
+          "Ids of received messages: senders wait"),
+    LIMIT("bus-max-len-in", "bus_max_len_in", OPTION_SIZE, "SIZE", bus.len_max, 64 * KIB,
+          MSG_LEN_CEILING, 0, "Longest message, in both directions: 413"),
+    LIMIT("bus-max-len-plain", "bus_max_len_plain", OPTION_SIZE, "SIZE", bus.len_plain_max,
+          64 * KIB, MSG_LEN_CEILING, 0, "Longest message to a node of another program: 413"),
+    LIMIT("bus-write-bytes", "bus_write_bytes", OPTION_SIZE, "SIZE", bus.in_write_bytes, MIB, 0, 1,
+          "Large messages: came and not written yet"),
+    LIMIT("bus-read-bytes", "bus_read_bytes", OPTION_SIZE, "SIZE", bus.out_read_bytes, MIB, 0, 1,
+          "Large messages: read and not sent yet"),
+    LIMIT("bus-large-bytes", "bus_large_bytes", OPTION_SIZE, "SIZE", bus.in_files_bytes, MIB, 0, 0,
+          "Large messages that are coming, on disk: senders wait"),
+    LIMIT("bus-node-large-bytes", "bus_node_large_bytes", OPTION_SIZE, "SIZE", bus.in_files_node,
+          MIB, 0, 0, "The same from one node: senders wait"),
+    LIMIT("bus-default-ttl", "bus_default_ttl", OPTION_SPAN, "TIME", bus.ttl_default_ms, 1000,
+          30 * DAY, 0, "Life of a message that says none"),
+    LIMIT("bus-status-keep", "bus_status_keep", OPTION_SPAN, "TIME", bus.status_keep_ms, 1000,
+          365 * DAY, 0, "How long entries of ended messages stay, from their creation"),
+    LIMIT("bus-max-tries", "bus_max_tries", OPTION_U32, "COUNT", bus.tries, 1, 1000, 0,
+          "Leases that a message may fail: then it is dead"),
+    LIMIT("bus-dead-keep", "bus_dead_keep", OPTION_SPAN, "TIME", bus.dead_keep_ms, 1000, 3650 * DAY,
+          0, "How long a dead message stays"),
+    LIMIT("bus-dead-messages", "bus_dead_messages", OPTION_U32, "COUNT", bus.dead_messages, 1, 0,
+          500, "Dead messages: the oldest goes"),
+    LIMIT("bus-waiters", "bus_waiters", OPTION_U32, "COUNT", bus.waiters, 1, 65536, 0,
+          "Clients that wait for a message: 429"),
+    LIMIT("router-routes", "router_routes", OPTION_U32, "COUNT", router.routes, 1000, 1u << 20, 449,
+          "Routes: one that nobody uses goes"),
+    LIMIT("router-wait-bytes", "router_wait_bytes", OPTION_SIZE32, "SIZE", router.wait_bytes, MIB,
+          0, 1, "Packets that wait for a route: new ones are refused"),
+    LIMIT("api-connections", "api_connections", OPTION_U32, "COUNT", api_connections, 8, 2048,
+          CONNECTION_BYTES, "Connections by listener: 503"),
+    LIMIT("api-body-bytes", "api_body_bytes", OPTION_SIZE, "SIZE", api_body_bytes, MIB, 0, 1,
+          "Bodies of requests that are coming: 503"),
 
-    {"config-file", 'c', OPTION_PATH, OPTION_REFUSED, "FILE", WHERE_ANYWHERE, false, 0, "", NULL},
-    {"cdn-cache", 0, OPTION_PATH, OPTION_REFUSED, "FOLDER", BEFORE, false, 0, "", NULL},
-    {"enable-dns", 0, OPTION_FLAG, OPTION_REFUSED, NULL, BEFORE, false, 0, "", NULL},
-    {"vsock-listen-port", 0, OPTION_U32, OPTION_REFUSED, "PORT", BEFORE, false, 0, "", NULL},
-    {"network-name", 0, OPTION_TEXT, OPTION_REFUSED, "NAME", BEFORE, false, 0, "", NULL},
-    {"network-key-file", 0, OPTION_PATH, OPTION_REFUSED, "FILE", BEFORE, false, 0, "", NULL},
+    {NODE("disable-quic", "disable_quic", OPTION_FLAG, OPTION_TAKEN), .offset = AT(disable_quic),
+     .help = "No QUIC connections"},
+    {NODE("quic-listen-port", "quic_listen_port", OPTION_U16, OPTION_TAKEN), .letter = 'q',
+     .value = "PORT", .offset = AT(quic_listen_port),
+     .help = "Port to listen on for QUIC [default: 9651]"},
+    {NODE("disable-peer-discovery", "disable_peer_discovery", OPTION_FLAG, OPTION_TAKEN),
+     .offset = AT(disable_peer_discovery), .help = "No search for peers on the local links"},
+    {NODE("peer-discovery-port", "peer_discovery_port", OPTION_U16, OPTION_TAKEN), .value = "PORT",
+     .offset = AT(peer_discovery_port), .help = "Port of that search [default: 9650]"},
+    {NODE("peer-discovery-interface", "peer_discovery_interfaces", OPTION_WORDS, OPTION_TAKEN),
+     .value = "NAME", .offset = AT(peer_discovery_interfaces),
+     .help = "Search on this interface only; may be repeated"},
+    {NODE("tun-name", "tun_name", OPTION_TEXT, OPTION_TAKEN), .value = "NAME",
+     .offset = AT(tun_name), .help = "Name of the tunnel interface [default: mycelium]"},
+    {NODE("tun-allow", "tun_allow", OPTION_WORDS, OPTION_TAKEN), .value = "SUBNET",
+     .offset = AT(tun_allow),
+     .help = "Who may send packets into the tunnel: a subnet or a key; may be repeated"},
+    {NODE("proxy-listen", "proxy_listen", OPTION_WORDS, OPTION_TAKEN), .value = "ADDRESS",
+     .offset = AT(proxy_listen), .help = "Where the SOCKS proxy listens; may be repeated"},
+    {NODE("jsonrpc-addr", "jsonrpc_addr", OPTION_ADDR, OPTION_TAKEN), .value = "ADDRESS",
+     .offset = AT(jsonrpc_addr), .help = "Address of the JSON-RPC API [default: 127.0.0.1:8990]"},
+    {NODE("no-ui", NULL, OPTION_FLAG, OPTION_TAKEN), .offset = AT(no_ui), .help = "No web page"},
+    {NODE("ui", "ui", OPTION_FLAG, OPTION_TAKEN), .help = "The web page"},
+    {NODE("update-workers", "update_workers", OPTION_U32, OPTION_TAKEN), .value = "COUNT",
+     .offset = AT(update_workers),
+     .help = "Threads for route updates; updates are quick enough on one"},
 
-    {"json", 0, OPTION_FLAG, OPTION_SERVED, NULL, LISTS, false, AT(json), "Output as JSON", NULL},
-    {"legacy", 0, OPTION_FLAG, OPTION_SERVED, NULL, WHERE(CMD_INSPECT), false, AT(legacy),
-     "Show also the address that releases before 0.5.0 derived from the key", NULL},
-    {"no-generate", 0, OPTION_FLAG, OPTION_SERVED, NULL, WHERE(CMD_INSPECT), false, AT(no_generate),
-     "Fail when there is no key, instead of making one", NULL},
-    {"force", 0, OPTION_FLAG, OPTION_SERVED, NULL, WHERE(CMD_GENERATE_KEYS), false, AT(force),
-     "Replace a key that exists; the old one is kept beside it with the ending .old", NULL},
-    {"wait", 'w', OPTION_FLAG, OPTION_SERVED, NULL, WHERE(CMD_MESSAGE_SEND), false, AT(wait),
-     "Wait for a reply and print it", NULL},
-    {"timeout", 0, OPTION_WAIT, OPTION_SERVED, "SECONDS", MESSAGES, false, 0,
-     "How long to wait [default: for ever]", NULL},
-    {"topic", 't', OPTION_TEXT, OPTION_SERVED, "TOPIC", MESSAGES, false, AT(topic),
-     "Topic of the message, at most 255 bytes; receivers may ask for one", NULL},
-    {"msg-path", 0, OPTION_PATH, OPTION_SERVED, "FILE", MESSAGES, false, AT(msg_path),
-     "File that the message is read from or written to", NULL},
-    {"reply-to", 0, OPTION_TEXT, OPTION_SERVED, "ID", WHERE(CMD_MESSAGE_SEND), false, AT(reply_to),
-     "Id of the message that this one answers", NULL},
-    {"raw", 0, OPTION_FLAG, OPTION_SERVED, NULL, WHERE(CMD_MESSAGE_RECEIVE), false, AT(raw),
-     "Print the payload only", NULL},
-    {"remote", 0, OPTION_TEXT, OPTION_SERVED, "ADDRESS", WHERE(CMD_PROXY_CONNECT), false,
-     AT(remote), "Address and port of the proxy [default: the best one known]", NULL},
+    {NODE("cdn-cache", "cdn_cache", OPTION_PATH, OPTION_REFUSED), .value = "FOLDER"},
+    {NODE("enable-dns", "enable_dns", OPTION_FLAG, OPTION_REFUSED)},
+    {NODE("vsock-listen-port", "vsock_listen_port", OPTION_U32, OPTION_REFUSED), .value = "PORT"},
+    {NODE("network-name", "network_name", OPTION_TEXT, OPTION_REFUSED), .value = "NAME"},
+    {NODE("network-key-file", "network_key_file", OPTION_PATH, OPTION_REFUSED), .value = "FILE"},
+    {NODE("ipc-socket", "ipc_socket", OPTION_PATH, OPTION_REFUSED), .value = "PATH"},
+    {NODE("persist-peers", "persist_peers", OPTION_FLAG, OPTION_REFUSED)},
+
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     .where = LISTS,
+     .offset = AT(json),
+     .help = "Output as JSON"},
+    {.name = "legacy",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_INSPECT),
+     .offset = AT(legacy),
+     .help = "Show also the address that releases before 0.5.0 derived from the key"},
+    {.name = "no-generate",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_INSPECT),
+     .offset = AT(no_generate),
+     .help = "Fail when there is no key, instead of making one"},
+    {.name = "force",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_GENERATE_KEYS),
+     .offset = AT(force),
+     .help = "Replace a key that exists; the old one is kept beside it with the ending .old"},
+    {.name = "wait",
+     .letter = 'w',
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(wait),
+     .help = "Wait for a reply and print it"},
+    {.name = "timeout",
+     .kind = OPTION_WAIT,
+     .value = "SECONDS",
+     .where = MESSAGES,
+     .offset = AT(timeout_s),
+     .help = "How long to wait [default: for ever]"},
+    {.name = "topic",
+     .letter = 't',
+     .kind = OPTION_TEXT,
+     .value = "TOPIC",
+     .where = MESSAGES,
+     .offset = AT(topic),
+     .help = "Topic of the message, at most 255 bytes; receivers may ask for one"},
+    {.name = "msg-path",
+     .kind = OPTION_PATH,
+     .value = "FILE",
+     .where = MESSAGES,
+     .offset = AT(msg_path),
+     .help = "File that the message is read from or written to"},
+    {.name = "reply-to",
+     .kind = OPTION_TEXT,
+     .value = "ID",
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(reply_to),
+     .help = "Id of the message that this one answers"},
+    {.name = "raw",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_MESSAGE_RECEIVE),
+     .offset = AT(raw),
+     .help = "Print the payload only"},
+    {.name = "remote",
+     .kind = OPTION_TEXT,
+     .value = "ADDRESS",
+     .where = WHERE(CMD_PROXY_CONNECT),
+     .offset = AT(remote),
+     .help = "Address and port of the proxy [default: the best one known]"},
 };
 const size_t option_count = ARRAY_LEN(option_table);
-_Static_assert(ARRAY_LEN(option_table) <= 64, "one bit each in the parser");
-
-const struct command_def command_table[] = {
-    {"inspect",
-     NULL,
-     CMD_INSPECT,
-     "Show the address of a public key, or our own key and address",
-     {{"KEY", AT(key), false, false, "Public key: 64 hex digits. Without it: the local key"}}},
-    {"generate-keys", NULL, CMD_GENERATE_KEYS, "Make a private key file", {{0}}},
-    {"message", NULL, GROUP_COMMAND, "Send and receive messages", {{0}}},
-    {"send",
-     "message",
-     CMD_MESSAGE_SEND,
-     "Send a message",
-     {{"DESTINATION", AT(destination), true, false,
-       "A public key (64 hex digits) or an address in 400::/7"},
-      {"MESSAGE", AT(message), false, false, "The message, unless --msg-path is given"}}},
-    {"receive", "message", CMD_MESSAGE_RECEIVE, "Receive a message", {{0}}},
-    {"peers", NULL, GROUP_COMMAND, "List, add and remove peers", {{0}}},
-    {"list", "peers", CMD_PEERS_LIST, "List the peers", {{0}}},
-    {"add",
-     "peers",
-     CMD_PEERS_ADD,
-     "Add peers",
-     {{"ENDPOINT", 0, false, true, "tcp://ADDRESS:PORT"}}},
-    {"remove",
-     "peers",
-     CMD_PEERS_REMOVE,
-     "Remove peers",
-     {{"ENDPOINT", 0, false, true, "As `peers list --json` shows it: PROTO://SOCKET"}}},
-    {"routes", NULL, GROUP_COMMAND, "List routes", {{0}}},
-    {"selected", "routes", CMD_ROUTES_SELECTED, "List the selected routes", {{0}}},
-    {"fallback", "routes", CMD_ROUTES_FALLBACK, "List the other usable routes", {{0}}},
-    {"queried", "routes", CMD_ROUTES_QUERIED, "List the subnets that are being looked for", {{0}}},
-    {"proxy", NULL, GROUP_COMMAND, "Use SOCKS5 proxies of the network", {{0}}},
-    {"list", "proxy", CMD_PROXY_LIST, "List known proxies", {{0}}},
-    {"connect", "proxy", CMD_PROXY_CONNECT, "Connect to a proxy", {{0}}},
-    {"disconnect", "proxy", CMD_PROXY_DISCONNECT, "Disconnect from the proxy", {{0}}},
-    {"probe", "proxy", GROUP_COMMAND, "Look for proxies", {{0}}},
-    {"start", "probe", CMD_PROXY_PROBE_START, "Start to look for proxies", {{0}}},
-    {"stop", "probe", CMD_PROXY_PROBE_STOP, "Stop to look for proxies", {{0}}},
-    {"stats", NULL, GROUP_COMMAND, "Show statistics", {{0}}},
-    {"packets", "stats", CMD_STATS_PACKETS, "Count of packets by address", {{0}}},
-};
-const size_t command_count = ARRAY_LEN(command_table);
+_Static_assert(ARRAY_LEN(option_table) <= OPTIONS_ROWS_MAX, "one source each");
 
 bool option_fits(const struct option_def *d, const struct command_def *c)
 {
@@ -153,25 +316,7 @@ bool option_fits(const struct option_def *d, const struct command_def *c)
     return (d->where & where) == where;
 }
 
-static bool same_group(const char *group, const struct command_def *above)
+bool option_repeats(const struct option_def *d)
 {
-    return above ? group && strcmp(group, above->name) == 0 : !group;
-}
-
-const struct command_def *command_find(const struct command_def *above, const char *name)
-{
-    for (size_t i = 0; i < command_count; i++)
-        if (same_group(command_table[i].group, above) && strcmp(command_table[i].name, name) == 0)
-            return &command_table[i];
-    return NULL;
-}
-
-/* A name that stands for a group is used once. */
-const struct command_def *command_above(const struct command_def *c)
-{
-    for (size_t i = 0; c->group && i < command_count; i++)
-        if (command_table[i].command == GROUP_COMMAND &&
-            strcmp(command_table[i].name, c->group) == 0)
-            return &command_table[i];
-    return NULL;
+    return d->kind == OPTION_ADDRS || d->kind == OPTION_PEERS || d->kind == OPTION_WORDS;
 }

@@ -1,4 +1,5 @@
-/* option_table.h - the command line as data: what the parser accepts and the help shows. */
+/* option_table.h - the options as data: what command line, environment and configuration file may
+ * hold, and what the help shows. The only list of them. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,30 +13,39 @@ enum option_kind {
     OPTION_U16,    /* uint16_t */
     OPTION_U32,    /* uint32_t */
     OPTION_WAIT,   /* seconds: uint64_t timeout_s, and has_timeout */
-    OPTION_PORT,   /* uint16_t for both transports, unless they have their own */
-    OPTION_FORMAT, /* enum log_format */
+    OPTION_SIZE,   /* uint64_t: bytes, or with KiB, MiB, GiB, TiB */
+    OPTION_SIZE32, /* the same in a uint32_t */
+    OPTION_SPAN,   /* int64_t milliseconds: seconds, or with ms, s, m, h, d */
+    OPTION_CHOICE, /* an enum: the place in `choices` */
     OPTION_ADDR,   /* struct listen_addr */
+    OPTION_ADDRS,  /* struct listen_addrs */
     OPTION_PEERS,  /* one or more endpoints */
+    OPTION_WORDS,  /* struct words */
 };
 
 enum option_class {
     OPTION_SERVED,
+    OPTION_LIMIT,   /* shown in the long help only, with its default */
     OPTION_TAKEN,   /* accepted, without effect in this release */
-    OPTION_HIDDEN,  /* another name of one that is shown */
     OPTION_REFUSED, /* ends the program with status 1 */
 };
 
 struct option_def {
-    const char *name;
-    char letter; /* 0: none */
+    const char *name;     /* behind `--` */
+    const char *key;      /* in the configuration file; NULL: not there */
+    const char *env;      /* variable that stands in for it; NULL: none */
+    const char *old_name; /* another name, not shown; NULL: none */
+    char letter;          /* 0: none */
     enum option_kind kind;
     enum option_class class;
-    const char *value; /* shown in the help; NULL with flags */
-    unsigned where;    /* bits: 1 << enum command; CMD_NODE: before a command */
-    bool repeatable;
-    size_t offset;    /* in struct options; not looked at for refused options */
-    const char *help; /* one line */
-    const char *more; /* NULL: nothing to add */
+    const char *value;          /* shown in the help; NULL with flags */
+    unsigned where;             /* bits: 1 << enum command; CMD_NODE: before a command */
+    size_t offset;              /* in struct options; 0: no field */
+    const char *const *choices; /* NULL behind the last */
+    uint64_t min, max;          /* of numbers, sizes and spans; max 0: as the field takes */
+    uint64_t memory;            /* bytes of memory that one unit may cost: node/memory_plan.h */
+    const char *help;           /* one line */
+    const char *more;           /* NULL: nothing to add */
 };
 
 #define WHERE(command) (1u << (command))
@@ -44,33 +54,11 @@ struct option_def {
  */
 #define WHERE_ASKING                                                                               \
     (WHERE_ANYWHERE & ~(WHERE(CMD_NODE) | WHERE(CMD_INSPECT) | WHERE(CMD_GENERATE_KEYS)))
-#define GROUP_COMMAND   CMD_COUNT /* a command that only holds others */
-#define POSITIONALS_MAX 2
-
-/* A word of the command line that is no option. */
-struct positional_def {
-    const char *name;
-    size_t offset; /* const char * in struct options; not looked at when there may be many */
-    bool required, many;
-    const char *help;
-};
-
-struct command_def {
-    const char *name;
-    const char *group;    /* name of the command above; NULL at the top */
-    enum command command; /* or GROUP_COMMAND */
-    const char *help;
-    struct positional_def args[POSITIONALS_MAX]; /* up to the first without a name */
-};
 
 extern const struct option_def option_table[];
 extern const size_t option_count;
-extern const struct command_def command_table[];
-extern const size_t command_count;
 
+struct command_def;
 /* May the option stand behind this command (NULL: in front of any)? */
 bool option_fits(const struct option_def *d, const struct command_def *c);
-/* NULL: no such command below `above` (NULL: at the top). */
-const struct command_def *command_find(const struct command_def *above, const char *name);
-/* NULL at the top. */
-const struct command_def *command_above(const struct command_def *c);
+bool option_repeats(const struct option_def *d); /* may it be given more than once? */

@@ -7,17 +7,18 @@
  * Letters of flags can be joined. `--` makes everything behind it positional. */
 #include "node/options.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
+#include "base/toml.h"
+#include "node/command_table.h"
+#include "node/config_file.h"
 #include "node/help.h"
-#include "node/option_table.h"
-#include "node/paths.h"
+#include "node/memory_plan.h"
+#include "node/option_value.h"
 
 #define GO_ON (-1) /* no exit status yet */
 
@@ -27,12 +28,9 @@ struct parser {
     struct options *o;
     const struct command_def *command; /* NULL: before any */
     bool positional_only;              /* behind `--` */
-    uint64_t seen;                     /* bit per option, of the present place */
+    bool seen[OPTIONS_ROWS_MAX];       /* in the present place */
     int args_start;                    /* where the positional words of the command are gathered */
     size_t args_count;
-    bool tcp_port_given, quic_port_given;
-    uint16_t port;
-    bool port_given;
     const struct option_def *refused;
     int status; /* GO_ON, or what the program ends with */
 };
@@ -65,194 +63,30 @@ static void value_error(struct parser *p, const struct option_def *d, const char
     usage_error(p, "invalid value '%s' for '%s': %s", value, option_title(d, title), why);
 }
 
-/* --- values ---------------------------------------------------------------------------------- */
-
-/* NULL, or what is wrong with the text. */
-static const char *number_parse(const char *text, uint64_t max, uint64_t *ret)
+static void value_add(struct parser *p, const struct option_def *d, const char *value)
 {
-    uint64_t v = 0;
-    if (*text == '+')
-        text++;
-    if (!*text)
-        return "cannot parse integer from empty string";
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9')
-            return "invalid digit found in string";
-        uint64_t digit = (uint64_t)(*text - '0');
-        if (v > (max - digit) / 10)
-            return "number too large";
-        v = v * 10 + digit;
-    }
-    *ret = v;
-    return NULL;
-}
-
-const char *listen_addr_parse(const char *text, struct listen_addr *ret)
-{
-    static const char wrong[] = "invalid socket address syntax";
-    struct listen_addr a = {.given = true};
-    unsigned char ip[16];
-    uint64_t port;
-    if (strcmp(text, "off") == 0) {
-        a.off = true;
-        *ret = a;
-        return NULL;
-    }
-    bool v6 = text[0] == '[';
-    const char *host = text + v6, *colon = strrchr(text, ':');
-    const char *end = v6 && colon && colon > host ? colon - 1 : colon;
-    if (!colon || end < host || (v6 && *end != ']') || (size_t)(end - host) >= sizeof(a.host) ||
-        colon[1] == '+' || number_parse(colon + 1, UINT16_MAX, &port) != NULL)
-        return wrong;
-    memcpy(a.host, host, (size_t)(end - host));
-    if (!v6 && strcmp(a.host, "localhost") == 0)
-        strcpy(a.host, "127.0.0.1");
-    /* The zone of a link-local address counts as text for the network stack. */
-    char *zone = v6 ? strchr(a.host, '%') : NULL;
-    uint64_t zone_number;
-    if (zone && (zone[1] == '+' || number_parse(zone + 1, UINT32_MAX, &zone_number) != NULL))
-        return wrong;
-    if (zone)
-        *zone = '\0';
-    if (inet_pton(v6 ? AF_INET6 : AF_INET, a.host, ip) != 1)
-        return wrong;
-    if (zone)
-        *zone = '%';
-    a.port = (uint16_t)port;
-    *ret = a;
-    return NULL;
-}
-
-static void peer_add(struct parser *p, const struct option_def *d, const char *text)
-{
-    const char *why = NULL;
-    struct options *o = p->o;
-    if (o->peers_count == OPTIONS_PEERS_MAX)
-        usage_error(p, "more than %d peers", OPTIONS_PEERS_MAX);
-    else if (endpoint_parse(text, &o->peers[o->peers_count], &why) != OK)
-        value_error(p, d, text, why ? why : "not an endpoint");
-    else
-        o->peers_count++;
-}
-
-static void *field_of(const struct parser *p, const struct option_def *d)
-{
-    return (char *)p->o + d->offset;
-}
-
-static const char *format_parse(const char *text, enum log_format *ret)
-{
-    static const char *const names[] = {[LOG_FORMAT_COMPACT] = "compact",
-                                        [LOG_FORMAT_LOGFMT] = "logfmt",
-                                        [LOG_FORMAT_PLAIN] = "plain"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *ret = (enum log_format)i;
-            return NULL;
-        }
-    return "invalid logging format";
-}
-
-static const char *flag_parse(const char *text, bool *ret)
-{
-    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        return "a flag takes true, false, or no value";
-    *ret = strcmp(text, "true") == 0;
-    return NULL;
-}
-
-/* Checks the value of an option that has no field, because it will be refused. */
-static const char *refused_value_check(const struct option_def *d, const char *value)
-{
-    uint64_t n;
-    bool flag;
-    struct listen_addr a;
-    if (d->kind == OPTION_ADDR)
-        return listen_addr_parse(value, &a);
-    if (d->kind == OPTION_U32)
-        return number_parse(value, UINT32_MAX, &n);
-    if (d->kind == OPTION_FLAG)
-        return flag_parse(value, &flag);
-    return d->kind == OPTION_PATH && !value[0] ? "a path is required" : NULL;
-}
-
-static const char *port_store(struct parser *p, const struct option_def *d, const char *value)
-{
-    uint64_t n = 0;
-    const char *why = number_parse(value, UINT16_MAX, &n);
-    if (why)
-        return why;
-    if (d->kind == OPTION_PORT) {
-        p->port = (uint16_t)n;
-        p->port_given = true;
-        return NULL;
-    }
-    *(uint16_t *)field_of(p, d) = (uint16_t)n;
-    if (d->offset == offsetof(struct options, tcp_listen_port))
-        p->tcp_port_given = true;
-    else if (d->offset == offsetof(struct options, quic_listen_port))
-        p->quic_port_given = true;
-    return NULL;
-}
-
-static void value_store(struct parser *p, const struct option_def *d, const char *value)
-{
-    const char *why = NULL;
-    uint64_t n = 0;
-    if (d->class == OPTION_REFUSED) {
-        why = refused_value_check(d, value);
-        if (why)
-            value_error(p, d, value, why);
-        else if (!p->refused && (d->kind != OPTION_FLAG || strcmp(value, "true") == 0))
-            p->refused = d;
-        return;
-    }
-    switch (d->kind) {
-    case OPTION_PATH:
-        if (!value[0])
-            why = "a path is required";
-        *(const char **)field_of(p, d) = value;
-        break;
-    case OPTION_TEXT:
-        *(const char **)field_of(p, d) = value;
-        break;
-    case OPTION_U16:
-    case OPTION_PORT:
-        why = port_store(p, d, value);
-        break;
-    case OPTION_U32:
-        why = number_parse(value, UINT32_MAX, &n);
-        *(uint32_t *)field_of(p, d) = (uint32_t)n;
-        break;
-    case OPTION_WAIT:
-        why = number_parse(value, UINT64_MAX, &p->o->timeout_s);
-        p->o->has_timeout = true;
-        break;
-    case OPTION_FORMAT:
-        why = format_parse(value, field_of(p, d));
-        break;
-    case OPTION_ADDR:
-        why = listen_addr_parse(value, field_of(p, d));
-        break;
-    case OPTION_PEERS:
-        peer_add(p, d, value);
-        break;
-    case OPTION_FLAG:
-        why = flag_parse(value, field_of(p, d));
-        break;
-    }
+    const char *why = option_value_add(p->o, d, value);
     if (why)
         value_error(p, d, value, why);
+    else if (d->class == OPTION_REFUSED && !p->refused && option_asks(value))
+        p->refused = d;
 }
 
 /* --- options --------------------------------------------------------------------------------- */
 
+static bool name_is(const char *want, const char *name, size_t len)
+{
+    return want && strncmp(want, name, len) == 0 && want[len] == '\0';
+}
+
 static const struct option_def *option_by_name(const struct parser *p, const char *name, size_t len)
 {
-    for (size_t i = 0; i < option_count; i++)
-        if (option_fits(&option_table[i], p->command) &&
-            strncmp(option_table[i].name, name, len) == 0 && option_table[i].name[len] == '\0')
-            return &option_table[i];
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option_def *d = &option_table[i];
+        if (option_fits(d, p->command) &&
+            (name_is(d->name, name, len) || name_is(d->old_name, name, len)))
+            return d;
+    }
     return NULL;
 }
 
@@ -264,13 +98,17 @@ static const struct option_def *option_by_letter(const struct parser *p, char le
     return NULL;
 }
 
-static void seen_once(struct parser *p, const struct option_def *d)
+/* An option begins. Behind a command it is given anew. */
+static void option_begin(struct parser *p, const struct option_def *d)
 {
     char title[96];
-    uint64_t bit = UINT64_C(1) << (d - option_table);
-    if ((p->seen & bit) && !d->repeatable)
+    size_t row = (size_t)(d - option_table);
+    if (p->seen[row] && !option_repeats(d))
         usage_error(p, "the argument '%s' cannot be used multiple times", option_title(d, title));
-    p->seen |= bit;
+    if (!p->seen[row])
+        option_value_begin(p->o, d);
+    p->seen[row] = true;
+    p->o->source[row] = SOURCE_COMMAND_LINE;
 }
 
 static bool is_value_word(const char *word)
@@ -288,7 +126,7 @@ static void values_from_words(struct parser *p, const struct option_def *d)
         return;
     }
     do {
-        value_store(p, d, p->argv[p->next++]);
+        value_add(p, d, p->argv[p->next++]);
     } while (d->kind == OPTION_PEERS && p->status == GO_ON && p->next < p->argc &&
              is_value_word(p->argv[p->next]));
 }
@@ -312,11 +150,11 @@ static void long_option(struct parser *p, const char *word)
     } else if (!d) {
         usage_error(p, "unexpected argument '%.*s' found", (int)len + 2, word);
     } else {
-        seen_once(p, d);
+        option_begin(p, d);
         if (value)
-            value_store(p, d, value + 1);
+            value_add(p, d, value + 1);
         else if (d->kind == OPTION_FLAG)
-            value_store(p, d, "true");
+            value_add(p, d, "true");
         else
             values_from_words(p, d);
     }
@@ -334,14 +172,14 @@ static void short_options(struct parser *p, const char *word)
         } else if (!d) {
             usage_error(p, "unexpected argument '-%c' found", *c);
         } else if (d->kind == OPTION_FLAG) {
-            seen_once(p, d);
-            value_store(p, d, "true");
+            option_begin(p, d);
+            value_add(p, d, "true");
         } else {
-            seen_once(p, d);
+            option_begin(p, d);
             if (c[1] == '=')
-                value_store(p, d, c + 2);
+                value_add(p, d, c + 2);
             else if (c[1])
-                value_store(p, d, c + 1);
+                value_add(p, d, c + 1);
             else
                 values_from_words(p, d);
             return;
@@ -375,7 +213,7 @@ static void command_word(struct parser *p, const char *word)
         usage_error(p, "unrecognized subcommand '%s'", word);
     } else {
         p->command = c;
-        p->seen = 0; /* what may stand in both places counts anew */
+        memset(p->seen, 0, sizeof(p->seen)); /* what may stand in both places counts anew */
         p->args_start = p->next;
     }
 }
@@ -440,37 +278,79 @@ static const char *env_text(const char *name)
 
 static void environment(struct parser *p)
 {
-    struct listen_addr *a = &p->o->api_addr;
-    const char *text = env_text("MYCELIUM_API_ADDR");
-    if (!text || a->given)
-        return;
-    const char *why = listen_addr_parse(text, a);
-    if (why)
-        usage_error(p, "invalid value '%s' for MYCELIUM_API_ADDR: %s", text, why);
+    for (size_t i = 0; i < option_count && p->status == GO_ON; i++) {
+        const struct option_def *d = &option_table[i];
+        const char *text = d->env ? env_text(d->env) : NULL;
+        if (!text || p->o->source[i] >= SOURCE_ENVIRONMENT)
+            continue;
+        option_value_begin(p->o, d);
+        const char *why = option_value_add(p->o, d, text);
+        if (why)
+            usage_error(p, "invalid value '%s' for %s: %s", text, d->env, why);
+        p->o->source[i] = SOURCE_ENVIRONMENT;
+    }
 }
 
-static void refuse(struct parser *p)
+static void file_errors(struct parser *p, const char *why)
 {
-    const char *name = p->refused ? p->refused->name : NULL;
-    bool config = !name && p->o->command == CMD_NODE && env_text("MYCELIUM_CONFIG");
-    if (p->status != GO_ON || (!name && !config))
-        return;
-    fprintf(stderr, "Error: this release does not support %s%s\n", name ? "--" : "",
-            name ? name : "a configuration file (MYCELIUM_CONFIG is set)");
+    fprintf(stderr, "Error: %s\n", why);
     p->status = 1;
 }
 
-static void ports_settle(struct parser *p)
+static void configuration_file(struct parser *p)
 {
-    if (p->port_given && !p->tcp_port_given)
-        p->o->tcp_listen_port = p->port;
-    if (p->port_given && !p->quic_port_given)
-        p->o->quic_listen_port = p->port;
+    char why[CONFIG_FILE_WHY_MAX] = "";
+    if (config_file_find(p->o, why) != OK ||
+        (p->o->config_path[0] && config_file_read(p->o, why) != OK))
+        file_errors(p, why);
+}
+
+/* The daemon says so and ends; commands share the file with it, and do not need what it holds. */
+static void refuse(struct parser *p)
+{
+    const char *file = "";
+    if (!p->refused && p->o->command == CMD_NODE)
+        p->refused = config_file_refused(p->o);
+    if (!p->refused)
+        return;
+    if (p->o->source[p->refused - option_table] == SOURCE_FILE)
+        file = p->o->config_path;
+    fprintf(stderr, "Error: this release does not support %s%s%s%s\n", *file ? "" : "--",
+            *file ? p->refused->key : p->refused->name, *file ? ", asked for by " : "", file);
+    p->status = 1;
+}
+
+static void memory(struct parser *p)
+{
+    char why[MEMORY_PLAN_WHY_MAX];
+    if (p->o->command == CMD_NODE && memory_plan_fit(p->o, why) != OK)
+        file_errors(p, why);
+}
+
+static enum option_source source_of(const struct options *o, size_t offset)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (option_table[i].offset == offset)
+            return o->source[i];
+    return SOURCE_DEFAULT;
+}
+
+/* What depends on where a value came from. */
+static void sources_settle(struct options *o)
+{
+    enum option_source port = source_of(o, offsetof(struct options, port));
+    if (port > source_of(o, offsetof(struct options, tcp_listen_port)))
+        o->tcp_listen_port = o->port;
+    if (port > source_of(o, offsetof(struct options, quic_listen_port)))
+        o->quic_listen_port = o->port;
+    /* The service manager names a directory that it has made. */
+    if (source_of(o, offsetof(struct options, state_dir)) == SOURCE_FILE &&
+        env_text("STATE_DIRECTORY"))
+        o->state_dir = NULL;
 }
 
 static void unserved_settle(struct options *o)
 {
-    char config[PATH_TEXT_MAX];
     if (o->command != CMD_NODE)
         return;
     if (!o->disable_quic)
@@ -484,43 +364,57 @@ static void unserved_settle(struct options *o)
     for (size_t i = 0; i < o->peers_count; i++)
         if (o->peers[i].proto != PROTO_TCP)
             o->unserved |= UNSERVED_PEERS;
-    if (path_default_config(config, sizeof(config)) == OK && config[0] && access(config, F_OK) == 0)
-        o->unserved |= UNSERVED_CONFIG_FILE;
 }
 
-static void options_default(struct options *o)
+void options_default(struct options *o)
 {
     *o = (struct options){
         .command = CMD_NODE,
+        .log_level = LOG_LEVEL_INFO,
         .log_format = LOG_FORMAT_COMPACT,
+        .port = 9651,
         .tcp_listen_port = 9651,
         .quic_listen_port = 9651,
         .peer_discovery_port = 9650,
         .update_workers = 1,
-        .api_addr = {.host = "127.0.0.1", .port = 8989},
+        .api_addrs = {.a = {{.host = "127.0.0.1", .port = 8989}}, .count = 1},
         .metrics_addr = {.off = true},
         .jsonrpc_addr = {.host = "127.0.0.1", .port = 8990},
+        .api_max_body = UINT64_C(90) << 20, /* 64 MiB of payload as base64, and what is around it */
+        .api_connections = 2048,
+        .api_body_bytes = UINT64_C(16) << 20,
+        .memory_limit = UINT64_C(1536) << 20,
     };
+    bus_limits_default(&o->bus);
+    router_limits_default(&o->router);
 }
 
 int options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
 {
     struct parser p = {.argc = argc, .next = 1, .argv = argv, .o = ret, .status = GO_ON};
+    void (*const steps[])(struct parser * p) = {command_check, environment, configuration_file,
+                                                refuse, memory};
     options_default(ret);
+    ret->argc = argc;
+    ret->argv = argv;
     while (p.next < p.argc && p.status == GO_ON) {
         char *word = p.argv[p.next++];
         any_word(&p, word);
     }
-    if (p.status == GO_ON)
-        command_check(&p);
-    if (p.status == GO_ON)
-        environment(&p);
-    refuse(&p);
+    for (size_t i = 0; i < ARRAY_LEN(steps) && p.status == GO_ON; i++)
+        steps[i](&p);
     if (p.status != GO_ON) {
+        options_free(ret);
         *ret_exit = p.status;
         return ERR_INVAL;
     }
-    ports_settle(&p);
+    sources_settle(ret);
     unserved_settle(ret);
     return OK;
+}
+
+void options_free(struct options *o)
+{
+    toml_free(o->file);
+    o->file = NULL;
 }

@@ -1,10 +1,12 @@
-/* options.h - the command line of the program: one grammar for daemon and commands.
+/* options.h - what the program was asked to do: command line, environment and configuration file.
  *
  * Names and defaults are those that users of the network's other node know (docs/protocol/api.md,
- * "Command line"). Parsing reports by itself: usage errors as `error: ...`, a blank line and a hint
- * on standard error, status 2; help and version on standard output, status 0.
- *
- * Environment: MYCELIUM_API_ADDR stands in for --api-addr. */
+ * "Command line" and "Configuration"). What stands on the command line wins over the environment,
+ * that over the file, that over the default; a list replaces a list. Parsing reports by itself:
+ * usage errors as `error: ...`, a blank line and a hint on standard error, status 2; what is wrong
+ * with the file as `Error: FILE:LINE: ...`, status 1; help and version on standard output, status
+ * 0.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,9 +14,17 @@
 
 #include "base/log.h"
 #include "base/macros.h"
+#include "bus/bus.h"
+#include "node/paths.h"
 #include "router/endpoint.h"
+#include "router/router.h"
+
+struct toml;
 
 #define OPTIONS_PEERS_MAX 256
+#define OPTIONS_ADDRS_MAX 8
+#define OPTIONS_WORDS_MAX 64 /* of one list */
+#define OPTIONS_ROWS_MAX  96 /* of option_table */
 
 enum command {
     CMD_NODE, /* no command: run the daemon */
@@ -40,43 +50,64 @@ enum command {
 /* What a user of the network's other node would expect to run with the options as given, and what
  * this release does not have: told once when the node starts. */
 enum unserved {
-    UNSERVED_QUIC = 1,        /* no --disable-quic */
-    UNSERVED_DISCOVERY = 2,   /* no --disable-peer-discovery */
-    UNSERVED_JSONRPC = 4,     /* no --jsonrpc-addr off */
-    UNSERVED_TUNNEL = 8,      /* no --no-tun */
-    UNSERVED_PEERS = 16,      /* peers that need another transport than TCP */
-    UNSERVED_CONFIG_FILE = 32 /* there is a configuration file at the default path */
+    UNSERVED_QUIC = 1,      /* no --disable-quic */
+    UNSERVED_DISCOVERY = 2, /* no --disable-peer-discovery */
+    UNSERVED_JSONRPC = 4,   /* no --jsonrpc-addr off */
+    UNSERVED_TUNNEL = 8,    /* no --no-tun */
+    UNSERVED_PEERS = 16     /* peers that need another transport than TCP */
 };
+
+/* Where the value of an option came from; a higher one wins. */
+enum option_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_COMMAND_LINE };
 
 /* A listener's address; host numeric ("127.0.0.1", "::1"). */
 struct listen_addr {
     char host[64];
     uint16_t port;
     bool off;
-    bool given; /* on the command line */
+};
+/* At least one; `off` stands alone. */
+struct listen_addrs {
+    struct listen_addr a[OPTIONS_ADDRS_MAX];
+    size_t count;
+};
+struct words {
+    const char *w[OPTIONS_WORDS_MAX + 1]; /* NULL behind the last */
+    size_t count;
 };
 
 struct options {
     enum command command;
     /* global */
     const char *key_file; /* NULL: default path */
-    bool debug, silent;
+    bool debug, silent, check_config;
+    enum log_level log_level;
     enum log_format log_format;
     struct endpoint peers[OPTIONS_PEERS_MAX];
     size_t peers_count;
+    uint16_t port; /* what tcp_ and quic_listen_port are when not given */
     uint16_t tcp_listen_port;
-    struct listen_addr api_addr, metrics_addr; /* metrics: off unless given */
+    struct listen_addrs api_addrs;
+    struct listen_addr metrics_addr; /* off unless given */
+    struct words api_hosts, api_origins;
+    uint64_t api_max_body;
+    uint32_t api_connections;
+    uint64_t api_body_bytes;
     bool no_tun;
     uint32_t firewall_mark; /* 0: none */
     /* taken and checked, without effect in this release */
-    bool disable_quic, disable_peer_discovery;
+    bool disable_quic, disable_peer_discovery, no_ui;
     uint16_t quic_listen_port, peer_discovery_port;
     uint32_t update_workers;
-    const char *tun_name, *peer_discovery_interface;
+    const char *tun_name;
+    struct words peer_discovery_interfaces, tun_allow, proxy_listen;
     struct listen_addr jsonrpc_addr;
     unsigned unserved;        /* bits of enum unserved; command CMD_NODE only */
     const char *topic_config; /* NULL: no rules */
     const char *state_dir;    /* NULL: by the rules of docs/protocol/api.md, "Paths" */
+    uint64_t memory_limit;
+    struct bus_limits bus;
+    struct router_limits router;
     /* commands */
     bool json, wait, force, raw, legacy, no_generate;
     bool has_timeout;
@@ -84,12 +115,20 @@ struct options {
     const char *topic, *msg_path, *reply_to, *destination, *message, *key, *remote;
     char *const *args; /* endpoints of `peers add|remove` */
     size_t args_count;
+    /* where it all came from */
+    int argc;
+    char **argv;
+    const char *config_file;          /* as asked for; NULL: the search path */
+    char config_path[PATH_TEXT_MAX];  /* the file that was read; "": none */
+    struct toml *file;                /* owned: texts are lent from it */
+    uint8_t source[OPTIONS_ROWS_MAX]; /* enum option_source, by row of option_table */
 };
 
-/* 0: go on with *ret, which borrows from argv (and reorders it); else exit with the status in
- * *ret_exit: 0 after help or version, 2 after a usage error, 1 for an option of the network's other
- * node that this release cannot honour. */
+/* 0: go on with *ret, which borrows from argv (and reorders it), until options_free(); else exit
+ * with the status in *ret_exit: 0 after help or version, 2 after a usage error, 1 for a fault of
+ * the configuration file, or an option of the network's other node that this release cannot honour.
+ */
 MUST_CHECK int options_parse(int argc, char **argv, struct options *ret, int *ret_exit);
-
-/* "1.2.3.4:80", "[::1]:80", "localhost:80", "off". NULL, or what is wrong with the text. */
-const char *listen_addr_parse(const char *text, struct listen_addr *ret);
+void options_free(struct options *o);
+/* As nobody has asked for anything. */
+void options_default(struct options *o);

@@ -89,6 +89,18 @@ int path_default_config(char *buf, size_t cap)
     return user_path("XDG_CONFIG_HOME", ".config", FOLDER "/mycelium.toml", buf, cap);
 }
 
+int path_config(char *buf, size_t cap)
+{
+    char path[PATH_TEXT_MAX];
+    struct stat st;
+    int rc = path_default_config(path, sizeof(path));
+    if (rc != OK)
+        return rc;
+    if (path[0] && stat(path, &st) == 0)
+        return path_format(buf, cap, "%s", path);
+    return path_format(buf, cap, "%s", stat(SYSTEM_CONFIG, &st) == 0 ? SYSTEM_CONFIG : "");
+}
+
 /* Anyone who could put a key into the working directory would choose our address. */
 static bool legacy_key_usable(void)
 {

@@ -6,12 +6,16 @@
 #include "base/macros.h"
 
 #define PATH_TEXT_MAX 4096
+#define SYSTEM_CONFIG "/etc/mycelium/mycelium.toml"
 
 /* Default key file: `$XDG_DATA_HOME/mycelium/priv_key.bin`, else `$HOME/.local/share/...`, else the
  * home of the user database, else `./mycelium/priv_key.bin`. ERR_TOOBIG. */
 MUST_CHECK int path_default_key(char *buf, size_t cap);
 /* The configuration file that other releases read when none is given; "" when there is no home. */
 MUST_CHECK int path_default_config(char *buf, size_t cap);
+/* The configuration file to use when none was given: the default one, or SYSTEM_CONFIG where only
+ * that exists; "" where neither does. */
+MUST_CHECK int path_config(char *buf, size_t cap);
 /* The key file to use when none was given: the default one, or `./priv_key.bin` where only that
  * exists, has 32 bytes or more, belongs to the caller and is not writable for others (*ret_legacy).
  */

@@ -5,8 +5,57 @@
 
 #define LOG_TARGET "node"
 
+/* Of each list; the numbers of all follow. */
+#define SHOWN_MAX 100
+
+struct shown {
+    size_t count;
+};
+
+static void show_peer(void *ctx, const struct peer_info *i)
+{
+    static const char *const states[] = {"idle", "dialing", "up", "backoff"};
+    static const char *const types[] = {"static", "inbound", "discovered"};
+    struct shown *s = ctx;
+    char text[ENDPOINT_STR_MAX];
+    if (s->count++ < SHOWN_MAX)
+        log_info("peer", "endpoint=%s type=%s state=%s tx=%" PRIu64 " rx=%" PRIu64,
+                 endpoint_str(&i->endpoint, text), types[i->type], states[i->state], i->tx_bytes,
+                 i->rx_bytes);
+}
+
+static void show_route(void *ctx, const struct route_info *i)
+{
+    struct shown *s = ctx;
+    char text[SUBNET_STR_MAX];
+    if (s->count++ < SHOWN_MAX)
+        log_info("route", "subnet=%s next_hop=\"%s\" metric=%u seqno=%u",
+                 subnet_str(&i->subnet, text), i->next_hop, i->metric, i->seqno);
+}
+
+static void show_query(void *ctx, const struct subnet *subnet, usec_t ends)
+{
+    struct shown *s = ctx;
+    char text[SUBNET_STR_MAX];
+    usec_t now = usec_now();
+    if (s->count++ < SHOWN_MAX)
+        log_info("query", "subnet=%s ends_ms=%" PRIu64, subnet_str(subnet, text),
+                 (uint64_t)(ends > now ? (ends - now) / USEC_MS : 0));
+}
+
+static void show_lists(const struct node *n)
+{
+    struct shown peers = {0}, routes = {0}, queries = {0};
+    peers_each(n->peers, show_peer, &peers);
+    router_each_selected(n->router, show_route, &routes);
+    router_each_query(n->router, show_query, &queries);
+    log_info("listed above", "peers=%zu routes=%zu queries=%zu most=%d", peers.count, routes.count,
+             queries.count, SHOWN_MAX);
+}
+
 void state_log(struct node *n)
 {
+    show_lists(n);
     struct router_stats r;
     struct bus_stats b;
     struct forward_stats w;

@@ -1,14 +1,11 @@
 #include "node/topic_file.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/toml.h"
+#include "node/toml_file.h"
 
 #define LOG_TARGET "node"
 
@@ -217,19 +214,12 @@ static int read_document(const struct reading *r, const struct toml_value *root)
     return rc;
 }
 
-int topic_file_parse(const char *path, const char *text, size_t len, struct rng *rng,
-                     struct topics **ret, char why[static TOPIC_FILE_WHY_MAX])
+/* Takes t. */
+static int read_topics(const char *path, struct toml *t, struct rng *rng, struct topics **ret,
+                       char why[static TOPIC_FILE_WHY_MAX])
 {
     struct reading r = {.path = path, .why = why};
-    struct toml_error e;
-    struct toml *t = NULL;
-    int rc = toml_parse(text, len, &t, &e);
-    if (rc != OK) {
-        (void)snprintf(why, TOPIC_FILE_WHY_MAX, "%s:%u:%u: %s", path, e.line, e.column,
-                       e.text); /* may be cut: for people */
-        return rc;
-    }
-    rc = topics_new(rng, &r.topics);
+    int rc = topics_new(rng, &r.topics);
     if (rc == OK)
         rc = read_document(&r, toml_root(t));
     else
@@ -243,18 +233,18 @@ int topic_file_parse(const char *path, const char *text, size_t len, struct rng 
     return OK;
 }
 
+int topic_file_parse(const char *path, const char *text, size_t len, struct rng *rng,
+                     struct topics **ret, char why[static TOPIC_FILE_WHY_MAX])
+{
+    struct toml *t = NULL;
+    int rc = toml_file_parse(path, text, len, &t, why);
+    return rc == OK ? read_topics(path, t, rng, ret, why) : rc;
+}
+
 int topic_file_read(const char *path, struct rng *rng, struct topics **ret,
                     char why[static TOPIC_FILE_WHY_MAX])
 {
-    size_t len = 0;
-    uint64_t size = 0;
-    char *text = malloc(TOML_TEXT_MAX + 1);
-    int rc = text ? file_read(path, text, TOML_TEXT_MAX + 1, &len, &size) : ERR_NOMEM;
-    if (rc == OK)
-        rc = topic_file_parse(path, text, len, rng, ret, why); /* one byte too many: too long */
-    else
-        (void)snprintf(why, TOPIC_FILE_WHY_MAX, "%s: %s", path,
-                       text && errno ? strerror(errno) : err_str(rc));
-    free(text);
-    return rc;
+    struct toml *t = NULL;
+    int rc = toml_file_read(path, &t, why);
+    return rc == OK ? read_topics(path, t, rng, ret, why) : rc;
 }

@@ -8,8 +8,9 @@
 #include "base/macros.h"
 #include "base/rng.h"
 #include "bus/topic_rules.h"
+#include "node/toml_file.h"
 
-#define TOPIC_FILE_WHY_MAX 512
+#define TOPIC_FILE_WHY_MAX TOML_FILE_WHY_MAX
 
 /* A new table. On any error *why is "PATH:LINE: what is wrong" ("PATH: ..." where no line is to
  * blame). Keys that have no meaning are logged as warnings. */

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "node/logging.h"
+#include "node/option_value.h"
 #include "node/options.h"
 
 #define WORDS_MAX 300
@@ -51,6 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         abort();
     if (rc == OK && (options.peers_count > OPTIONS_PEERS_MAX || options.args_count >= WORDS_MAX))
         abort();
+    if (rc == OK)
+        options_free(&options);
     free(text);
     return 0;
 }

@@ -31,7 +31,9 @@ static int ask(const struct listen_addr *api, uint8_t ret_key[static KEY_BYTES])
 
 static struct options options_of(enum command command)
 {
-    return (struct options){.command = command, .api_addr = {.host = "127.0.0.1", .port = 8989}};
+    return (struct options){.command = command,
+                            .log_level = LOG_LEVEL_INFO,
+                            .api_addrs = {.a = {{.host = "127.0.0.1", .port = 8989}}, .count = 1}};
 }
 
 static int run(const struct options *o)

@@ -63,7 +63,8 @@ static void setup(const char *rust_log, const char *own_log)
 static void test_levels(void **state)
 {
     (void)state;
-    options = (struct options){.command = CMD_NODE, .log_format = LOG_FORMAT_PLAIN};
+    options = (struct options){
+        .command = CMD_NODE, .log_level = LOG_LEVEL_INFO, .log_format = LOG_FORMAT_PLAIN};
     setup(NULL, NULL);
     assert_true(log_enabled(LOG_LEVEL_INFO));
     assert_false(log_enabled(LOG_LEVEL_DEBUG));
@@ -85,7 +86,8 @@ static void test_levels(void **state)
 static void test_streams(void **state)
 {
     (void)state;
-    options = (struct options){.command = CMD_NODE, .log_format = LOG_FORMAT_COMPACT};
+    options = (struct options){
+        .command = CMD_NODE, .log_level = LOG_LEVEL_INFO, .log_format = LOG_FORMAT_COMPACT};
     setup("nonsense", NULL);
     assert_non_null(strstr(output.out, "variable=RUST_LOG"));
     assert_null(strchr(output.out, '\x1b')); /* not a terminal */
@@ -100,7 +102,8 @@ static void test_unserved(void **state)
 {
     const char *why = NULL;
     (void)state;
-    options = (struct options){.command = CMD_NODE, .log_format = LOG_FORMAT_PLAIN};
+    options = (struct options){
+        .command = CMD_NODE, .log_level = LOG_LEVEL_INFO, .log_format = LOG_FORMAT_PLAIN};
     setup(NULL, NULL);
     output_begin(&output);
     logging_unserved(&options);

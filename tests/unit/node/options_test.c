@@ -1,6 +1,7 @@
 #include "node/options.h"
 
 #include "base/err.h"
+#include "node/option_value.h"
 #include "tests/unit/output.h"
 
 #define HINT      "\n\nFor more information, try '--help'.\n"
@@ -62,9 +63,9 @@ static void test_defaults(void **state)
     assert_int_equal(options.log_format, LOG_FORMAT_COMPACT);
     assert_int_equal(options.peers_count, 0);
     assert_int_equal(options.tcp_listen_port, 9651);
-    assert_string_equal(options.api_addr.host, "127.0.0.1");
-    assert_int_equal(options.api_addr.port, 8989);
-    assert_false(options.api_addr.given);
+    assert_string_equal(options.api_addrs.a[0].host, "127.0.0.1");
+    assert_int_equal(options.api_addrs.a[0].port, 8989);
+    assert_int_equal(options.api_addrs.count, 1);
     assert_int_equal(options.firewall_mark, 0);
     assert_int_equal(options.unserved,
                      UNSERVED_QUIC | UNSERVED_DISCOVERY | UNSERVED_JSONRPC | UNSERVED_TUNNEL);
@@ -112,9 +113,8 @@ static void test_node_options(void **state)
     assert_int_equal(options.log_format, LOG_FORMAT_PLAIN);
     assert_int_equal(options.tcp_listen_port, 1);
     assert_int_equal(options.quic_listen_port, 2);
-    assert_string_equal(options.api_addr.host, "::1");
-    assert_int_equal(options.api_addr.port, 80);
-    assert_true(options.api_addr.given);
+    assert_string_equal(options.api_addrs.a[0].host, "::1");
+    assert_int_equal(options.api_addrs.a[0].port, 80);
     assert_int_equal(options.firewall_mark, UINT32_MAX);
     assert_string_equal(options.state_dir, "/s");
     assert_string_equal(options.tun_name, "utun9");
@@ -173,7 +173,9 @@ static void test_many_peers(void **state)
     expect_ok(line, CMD_NODE);
     assert_int_equal(options.peers_count, OPTIONS_PEERS_MAX);
     snprintf(line + used, sizeof(line) - used, " tcp://1.2.3.4:999");
-    expect_usage_error(line, "more than 256 peers");
+    expect_usage_error(line,
+                       "invalid value 'tcp://1.2.3.4:999' for '--peers <ENDPOINT>': more than 256 "
+                       "peers");
 }
 
 static void test_commands(void **state)
@@ -274,21 +276,29 @@ static void test_inspect_options(void **state)
 static void test_api_addr(void **state)
 {
     (void)state;
+    expect_ok("--api-addr 127.0.0.1:1 --api-addr [::1]:2", CMD_NODE);
+    assert_int_equal(options.api_addrs.count, 2);
+    assert_int_equal(options.api_addrs.a[1].port, 2);
+    expect_usage_error("--api-addr 127.0.0.1:1 --api-addr off",
+                       "invalid value 'off' for '--api-addr <ADDRESS>': `off` stands alone");
+    expect_usage_error(
+        "--api-addr off --api-addr 127.0.0.1:1",
+        "invalid value '127.0.0.1:1' for '--api-addr <ADDRESS>': `off` stands alone");
     expect_ok("peers list --api-addr localhost:81", CMD_PEERS_LIST);
-    assert_string_equal(options.api_addr.host, "127.0.0.1");
-    assert_int_equal(options.api_addr.port, 81);
+    assert_string_equal(options.api_addrs.a[0].host, "127.0.0.1");
+    assert_int_equal(options.api_addrs.a[0].port, 81);
     expect_ok("--api-addr 127.0.0.1:1 peers --api-addr 127.0.0.1:2 list --api-addr 127.0.0.1:3",
               CMD_PEERS_LIST);
-    assert_int_equal(options.api_addr.port, 3);
+    assert_int_equal(options.api_addrs.a[0].port, 3);
     expect_ok("--api-server-addr 127.0.0.1:8 inspect", CMD_INSPECT);
-    assert_int_equal(options.api_addr.port, 8);
+    assert_int_equal(options.api_addrs.a[0].port, 8);
     expect_ok("--api-addr off", CMD_NODE);
-    assert_true(options.api_addr.off);
+    assert_true(options.api_addrs.a[0].off);
     setenv("MYCELIUM_API_ADDR", "[::1]:9", 1);
     expect_ok("peers list", CMD_PEERS_LIST);
-    assert_string_equal(options.api_addr.host, "::1");
+    assert_string_equal(options.api_addrs.a[0].host, "::1");
     expect_ok("--api-addr 127.0.0.1:8989 peers list", CMD_PEERS_LIST);
-    assert_string_equal(options.api_addr.host, "127.0.0.1");
+    assert_string_equal(options.api_addrs.a[0].host, "127.0.0.1");
     setenv("MYCELIUM_API_ADDR", "nowhere", 1);
     expect_usage_error("peers list",
                        "invalid value 'nowhere' for MYCELIUM_API_ADDR: invalid socket "
@@ -397,8 +407,8 @@ static void test_usage_errors(void **state)
          "invalid value '-1' for '--tcp-listen-port <PORT>': invalid digit found in string"},
         {"--firewall-mark 4294967296",
          "invalid value '4294967296' for '--firewall-mark <MARK>': number too large"},
-        {"--log-format json", "invalid value 'json' for '--log-format <FORMAT>': invalid logging "
-                              "format"},
+        {"--log-format json", "invalid value 'json' for '--log-format <FORMAT>': not one of the "
+                              "words for it"},
         {"--api-addr 8989",
          "invalid value '8989' for '--api-addr <ADDRESS>': invalid socket address "
          "syntax"},
@@ -434,10 +444,10 @@ static void test_usage_errors(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const lines[] = {
-        "--config-file f",     "-c f",         "inspect -c f",     "--vsock-listen-port 1",
-        "--cdn-cache d",       "--enable-dns", "--network-name n", "--network-key-file f",
-        "-d --enable-dns -t 5"};
+    static const char *const lines[] = {"--vsock-listen-port 1", "--ipc-socket s",
+                                        "--persist-peers",       "--cdn-cache d",
+                                        "--enable-dns",          "--network-name n",
+                                        "--network-key-file f",  "-d --enable-dns -t 5"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         assert_int_equal(parse(lines[i]), 1);
@@ -445,16 +455,11 @@ static void test_refused(void **state)
         assert_int_equal(strncmp(output.err, "Error: this release does not support --", 39), 0);
         assert_ptr_equal(strchr(output.err, '\n'), output.err + strlen(output.err) - 1);
     }
-    expect_ok("--enable-dns=false", CMD_NODE);
-    setenv("MYCELIUM_CONFIG", "/etc/x.toml", 1);
-    assert_int_equal(parse("--no-tun"), 1);
-    expect_ok("peers list", CMD_PEERS_LIST);
-    unsetenv("MYCELIUM_CONFIG");
+    expect_ok("--enable-dns=false --ipc-socket off --persist-peers=false", CMD_NODE);
 }
 
 static void test_unserved(void **state)
 {
-    char home[] = "/tmp/mycelium-options-XXXXXX", path[128];
     (void)state;
     expect_ok("--disable-quic --disable-peer-discovery --jsonrpc-addr off --no-tun", CMD_NODE);
     assert_int_equal(options.unserved, 0);
@@ -463,16 +468,6 @@ static void test_unserved(void **state)
               CMD_NODE);
     assert_int_equal(options.unserved,
                      UNSERVED_QUIC | UNSERVED_DISCOVERY | UNSERVED_JSONRPC | UNSERVED_TUNNEL);
-    assert_non_null(mkdtemp(home));
-    setenv("XDG_CONFIG_HOME", home, 1);
-    snprintf(path, sizeof(path), "mkdir %s/mycelium && : > %s/mycelium/mycelium.toml", home, home);
-    assert_int_equal(system(path), 0);
-    expect_ok("--no-tun", CMD_NODE);
-    assert_true(options.unserved & UNSERVED_CONFIG_FILE);
-    snprintf(path, sizeof(path), "rm -r %s", home);
-    assert_int_equal(system(path), 0);
-    expect_ok("--no-tun", CMD_NODE);
-    assert_false(options.unserved & UNSERVED_CONFIG_FILE);
 }
 
 static void test_help(void **state)
