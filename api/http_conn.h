@@ -1,8 +1,8 @@
 /* http_conn.h - one connection of the HTTP server: bytes -> requests -> answers -> bytes.
  *
- * Private to http_conn.c (what a connection does) and http_lws.c (what carries it). The carrier
- * calls conn_adopted(), conn_read(), conn_writable(), conn_free(); the connection calls
- * carrier_*().
+ * Private to http_conn.c (what a connection does), http_write.c (what it says) and http_lws.c (what
+ * carries it). The carrier calls conn_adopted(), conn_read(), conn_writable(), conn_free(); the
+ * connection calls carrier_*().
  *
  * While a request is with the handler, or an answer waits for the socket, further bytes are stashed
  * and above STASH_MAX not read, so that pipelined requests cost bounded memory and are answered in
@@ -115,6 +115,13 @@ void carrier_want_writable(struct http_conn *c); /* conn_writable() once everyth
 bool carrier_reading(struct http_conn *c, bool on);
 void carrier_shutdown(struct http_conn *c, int how); /* as shutdown() */
 uint64_t carrier_taken(const struct http_conn *c); /* bytes that the client's system has received */
+
+/* Writing. False: close it. What is gathered belongs to one connection at a time. */
+bool gathered_write(struct http_server *s);
+bool gather(struct http_server *s, const char *text, size_t len); /* at most OUT_BYTES */
+/* Borrows bytes, which need no room in front of them. */
+bool conn_write(struct http_conn *c, const void *bytes, size_t len);
+bool conn_send(struct http_conn *c, const struct http_response *r, bool close);
 
 /* What happened to the connection. False: close it. */
 bool conn_adopted(struct http_conn *c);
