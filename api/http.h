@@ -40,7 +40,11 @@ struct http_request {
     const char *query;        /* behind '?', still encoded; "" if none */
     const char *content_type; /* "" if none */
     const char *host, *origin, *referer, *user_agent, *sec_fetch_site; /* NULL: header missing */
-    const char *range, *idempotency_key;                               /* NULL: header missing */
+    const char *range, *idempotency_key, *last_event_id;               /* NULL: header missing */
+    /* Upgrade, and Sec-WebSocket-...; NULL: header missing */
+    const char *upgrade, *ws_key, *ws_version, *ws_protocol;
+    bool upgrading;         /* "connection: upgrade" is there */
+    bool old;               /* HTTP/1.0 */
     uint64_t connection;    /* names the connection that it came over; not used twice */
     bool forwarded;         /* Forwarded, X-Forwarded-For or Via is there: a proxy is in front */
     bool loopback;          /* the remote address is a loopback address */
@@ -88,8 +92,9 @@ struct http_limits {
                              closed */
     uint32_t connections_peer; /* 64: without a finished request, from one address that is not
                                   loopback; more: closed */
-    uint64_t body_bytes;       /* 16 MiB: bodies being collected, all connections; more: 503 */
-    uint32_t head_ms;          /* 10,000: from the first byte of a request to its empty line; 408 */
+    uint32_t raw; /* 1024: connections that were taken over (http_raw.h); more: 503 by the routes */
+    uint64_t body_bytes; /* 16 MiB: bodies being collected, all connections; more: 503 */
+    uint32_t head_ms;    /* 10,000: from the first byte of a request to its empty line; 408 */
     uint32_t body_ms;   /* 30,000: without a byte of the body; 408. Also without a byte of an answer
                            being taken; closed */
     uint32_t idle_ms;   /* 75,000: without a request; closed */
@@ -115,7 +120,8 @@ uint16_t http_server_port(const struct http_server *s); /* of the first address 
  * ERR_LIMIT. *ret_port: where it listens. */
 MUST_CHECK int http_server_listen(struct http_server *s, const char *addr, uint16_t port,
                                   uint16_t *ret_port);
-/* Open requests are dropped; no more calls to the handler. Not from inside the handler. The loop
+/* Open requests are dropped; no more calls to the handler, except closed() of what was taken over
+ * (http_raw.h), which may not write any more. Not from inside the handler. The loop
  * has to run on until its handles are closed. */
 void http_server_free(struct http_server *s);
 
@@ -126,10 +132,11 @@ struct http_response {
     unsigned status;
     const char *content_type; /* NULL: no body */
     const void *body;         /* borrowed (copied) */
-    size_t body_len;
+    size_t body_len;          /* HTTP_BODY_TO_END: to the end of the connection (http_raw.h) */
     const struct http_header *extra;
     size_t extra_count;
 };
+#define HTTP_BODY_TO_END SIZE_MAX
 /* Sends the answer; the id is over. False: the client is gone already. */
 bool http_answer(struct http_server *s, http_id id, const struct http_response *r);
 
@@ -155,7 +162,9 @@ struct http_stats {
     uint64_t timeouts;              /* 408, idle connections closed, answers not taken */
     uint64_t pieces_in, pieces_out; /* bytes of bodies in pieces */
     uint64_t broken;                /* answers in pieces that did not come to their end */
+    uint64_t raw_out;               /* bytes to connections that were taken over */
     uint64_t body_bytes;            /* being collected now */
     uint32_t open_connections, open_requests;
+    uint32_t raw; /* of these: taken over */
 };
 void http_stats(const struct http_server *s, struct http_stats *ret);

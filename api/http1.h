@@ -67,6 +67,8 @@ struct http1_head {
     const char *path, *query,
         *content_type; /* as in struct http_request; live in the head buffer */
     const char *host, *origin, *referer, *user_agent, *sec_fetch_site, *range, *idempotency_key;
+    const char *last_event_id, *upgrade, *ws_key, *ws_version, *ws_protocol;
+    bool upgrading; /* of the connection */
     bool forwarded;
     bool keep_alive; /* the connection may go on behind the answer */
     bool old;        /* HTTP/1.0: keep-alive has to be said */

@@ -12,6 +12,7 @@ static const char *reason(unsigned status)
         const char *text;
     } table[] = {
         {100, "Continue"},
+        {101, "Switching Protocols"},
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},
@@ -31,6 +32,7 @@ static const char *reason(unsigned status)
         {416, "Range Not Satisfiable"},
         {417, "Expectation Failed"},
         {422, "Unprocessable Entity"},
+        {426, "Upgrade Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -109,12 +111,14 @@ size_t http1_answer_head(char *out, size_t cap, const struct http_response *r,
     for (size_t i = 0; i < r->extra_count; i++)
         at = put_field(at, r->extra[i].name, r->extra[i].value);
     at = put(at, fixed_fields);
-    if (r->status != 204) {
+    if (r->status != 204 && r->body_len != HTTP_BODY_TO_END) {
         at = put(at, "content-length: ");
         at = put_number(at, r->content_type ? r->body_len : 0);
         at = put(at, "\r\n");
     }
-    if (close)
+    if (r->status == 101)
+        at = put_field(at, "connection", "upgrade");
+    else if (close)
         at = put_field(at, "connection", "close");
     else if (old)
         at = put_field(at, "connection", "keep-alive");

@@ -126,6 +126,8 @@ static void read_connection(const char *v, struct http1_head *h)
             h->keep_alive = false;
         else if (n == 10 && strncasecmp(v, "keep-alive", n) == 0 && h->old)
             h->keep_alive = true;
+        else if (n == 7 && strncasecmp(v, "upgrade", n) == 0)
+            h->upgrading = true;
         v += n;
         v += strspn(v, ", \t");
     }
@@ -137,6 +139,18 @@ static unsigned set_once(const char **at, const char *v)
     if (*at)
         return 400;
     *at = v;
+    return 0;
+}
+
+/* Sec-WebSocket-...: the rest of the name. */
+static unsigned read_websocket(const char *name, size_t len, const char *v, struct http1_head *h)
+{
+    if (len == 3 && strncasecmp(name, "key", len) == 0)
+        return set_once(&h->ws_key, v);
+    if (len == 7 && strncasecmp(name, "version", len) == 0)
+        return set_once(&h->ws_version, v);
+    if (len == 8 && strncasecmp(name, "protocol", len) == 0)
+        return set_once(&h->ws_protocol, v);
     return 0;
 }
 
@@ -158,6 +172,12 @@ static unsigned read_field(const char *name, size_t len, const char *v, struct h
         return set_once(&h->range, v);
     if (IS("idempotency-key"))
         return set_once(&h->idempotency_key, v);
+    if (IS("last-event-id"))
+        return set_once(&h->last_event_id, v);
+    if (IS("upgrade"))
+        return set_once(&h->upgrade, v);
+    if (len > 14 && strncasecmp(name, "sec-websocket-", 14) == 0)
+        return read_websocket(name + 14, len - 14, v, h);
     if (IS("content-type"))
         return set_once(&h->content_type, v);
     if (IS("content-length"))

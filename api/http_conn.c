@@ -9,7 +9,7 @@
 
 /* Ends a connection from outside its callbacks: the socket becomes ready, and the callback closes.
  */
-static void conn_kill(struct http_conn *c)
+void conn_kill(struct http_conn *c)
 {
     c->close_soon = true;
     carrier_shutdown(c, SHUT_RDWR);
@@ -18,14 +18,14 @@ static void conn_kill(struct http_conn *c)
 
 /* --- life of a connection -------------------------------------------------------------------- */
 
-static void conn_phase(struct http_conn *c, enum phase p, uint32_t ms, usec_t now)
+void conn_phase(struct http_conn *c, enum phase p, uint32_t ms, usec_t now)
 {
     c->phase = p;
     c->deadline = now + (usec_t)ms * USEC_MS;
 }
 
 /* Says what is waited for now; heads have one deadline, whatever trickles in. */
-static void conn_arm(struct http_conn *c)
+void conn_arm(struct http_conn *c)
 {
     const struct http_limits *l = &c->server->limits;
     usec_t now = usec_now();
@@ -33,10 +33,10 @@ static void conn_arm(struct http_conn *c)
     if (c->linger) {
         if (c->phase != PHASE_LINGER)
             conn_phase(c, PHASE_LINGER, l->linger_ms, now);
-    } else if (carrier_blocked(c) || (c->answering && !c->asked)) {
+    } else if (!c->raw_on && (carrier_blocked(c) || (c->answering && !c->asked))) {
         conn_phase(c, PHASE_WRITE, l->body_ms, now);
         c->taken = carrier_taken(c);
-    } else if (c->open && (!c->taking || c->paused)) {
+    } else if (c->raw_on || (c->open && (!c->taking || c->paused))) {
         c->phase = PHASE_OPEN;
         c->deadline = USEC_NEVER;
     } else if (!http1_begun(&c->in)) {
@@ -50,7 +50,7 @@ static void conn_arm(struct http_conn *c)
 
 /* Behind the last answer of the connection reads on for a while, because closing with unread bytes
  * would take the answer away from the client again. */
-static bool conn_linger(struct http_conn *c)
+bool conn_linger(struct http_conn *c)
 {
     c->linger = true;
     carrier_want_writable(c);
@@ -112,6 +112,13 @@ static struct http_request conn_open(struct http_conn *c)
         .sec_fetch_site = h->sec_fetch_site,
         .range = h->range,
         .idempotency_key = h->idempotency_key,
+        .last_event_id = h->last_event_id,
+        .upgrade = h->upgrade,
+        .ws_key = h->ws_key,
+        .ws_version = h->ws_version,
+        .ws_protocol = h->ws_protocol,
+        .upgrading = h->upgrading,
+        .old = h->old,
         .connection = c->number,
         .forwarded = h->forwarded,
         .loopback = c->loopback,
@@ -121,8 +128,7 @@ static struct http_request conn_open(struct http_conn *c)
     };
 }
 
-/* The handler has nothing open any more. */
-static void conn_shut(struct http_conn *c)
+void conn_shut(struct http_conn *c)
 {
     c->open = 0;
     c->taking = c->paused = c->answering = false;
@@ -217,6 +223,10 @@ static void conn_give_up(struct http_conn *c)
 
     if (!id)
         return;
+    if (c->raw_on) {
+        raw_gone(c);
+        return;
+    }
     conn_shut(c);
     s->handler.gone(s->handler.ctx, id);
 }
@@ -233,6 +243,8 @@ static bool conn_stash(struct http_conn *c, const uint8_t *in, size_t len)
     memcpy(grown + c->stash_len, in, len);
     c->stash = grown;
     c->stash_len += len;
+    if (c->raw_on && !c->raw_full) /* read on when what is written has left */
+        carrier_want_writable(c);
     if (c->stash_len > STASH_MAX && !c->reading_off) {
         c->reading_off = true;
         return carrier_reading(c, false);
@@ -266,7 +278,9 @@ static bool conn_event(struct http_conn *c, enum http1_event e)
 
 static bool conn_busy(const struct http_conn *c)
 {
-    return (c->open && !c->taking) || c->paused || c->close_soon || c->linger || carrier_blocked(c);
+    bool open = c->raw_on ? c->raw_full : c->open && !c->taking;
+
+    return open || c->paused || c->close_soon || c->linger || carrier_blocked(c);
 }
 
 /* Reads requests out of `in` until one stays with the handler. False: close. */
@@ -278,7 +292,11 @@ static bool conn_process(struct http_conn *c, const uint8_t *in, size_t len)
     s->gathering = c;
     while (ok && len > 0 && !conn_busy(c)) {
         size_t used;
-        enum http1_event e = http1_feed(&c->in, in, len, &used);
+        enum http1_event e = HTTP1_MORE;
+        if (c->raw_on)
+            used = raw_bytes(c, in, len);
+        else
+            e = http1_feed(&c->in, in, len, &used);
         in += used;
         len -= used;
         ok = conn_event(c, e);
@@ -329,6 +347,8 @@ bool conn_writable(struct http_conn *c)
         c->asked = true;
         c->server->handler.drained(c->server->handler.ctx, c->open);
     }
+    if (c->raw_on)
+        raw_writable(c);
     if (conn_busy(c)) {
         conn_arm(c);
         return true;
@@ -386,16 +406,14 @@ void conn_expired(struct http_conn *c)
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-/* NULL: the client is gone. */
-static struct http_conn *conn_of(const struct http_server *s, http_id id)
+struct http_conn *conn_of(const struct http_server *s, http_id id)
 {
     struct http_conn *c = s->slots[id & (SLOTS - 1)];
 
     return c && id && c->open == id ? c : NULL;
 }
 
-/* The last of an answer was written, or could not be. */
-static bool conn_answered(struct http_conn *c, bool ok)
+bool conn_answered(struct http_conn *c, bool ok)
 {
     bool rest = c->taking;
 

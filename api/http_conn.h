@@ -1,8 +1,8 @@
 /* http_conn.h - one connection of the HTTP server: bytes -> requests -> answers -> bytes.
  *
- * Private to http_conn.c (what a connection does), http_write.c (what it says) and http_lws.c (what
- * carries it). The carrier calls conn_adopted(), conn_read(), conn_writable(), conn_free(); the
- * connection calls carrier_*().
+ * Private to http_conn.c (what a connection does), http_write.c (what it says), http_raw.c (when it
+ * was taken over) and http_lws.c (what carries it). The carrier calls conn_adopted(), conn_read(),
+ * conn_writable(), conn_free(); the connection calls carrier_*().
  *
  * While a request is with the handler, or an answer waits for the socket, further bytes are stashed
  * and above STASH_MAX not read, so that pipelined requests cost bounded memory and are answered in
@@ -17,6 +17,7 @@
 
 #include "api/http.h"
 #include "api/http1.h"
+#include "api/http_raw.h"
 #include "base/clock.h"
 #include "base/ip6.h"
 #include "base/list.h"
@@ -43,7 +44,7 @@ enum phase {
     PHASE_BODY,   /* rest of a body;           leaves by: last byte, body_ms without one */
     PHASE_OPEN,   /* the handler's answer, or for it to take or give more; leaves by: http_*() */
     PHASE_WRITE,  /* the client takes answers; leaves by: all taken, body_ms */
-    PHASE_LINGER, /* refused, reading on;      leaves by: client closes, linger_ms */
+    PHASE_LINGER, /* at its end, reading on;      leaves by: client closes, linger_ms */
 };
 
 /* Where connections come in. */
@@ -82,6 +83,11 @@ struct http_conn {
     bool paused;    /* .. and the handler has enough of it for now */
     bool answering; /* in pieces */
     bool asked;     /* .. the handler knows that the next one may come */
+    /* Taken over: http_raw.c */
+    struct http_raw_handler raw;
+    bool raw_on;
+    bool raw_full; /* it took less than all: no more for now */
+    bool raw_want; /* it waits for writable() */
 };
 
 struct http_server {
@@ -130,3 +136,18 @@ bool conn_writable(struct http_conn *c);
 void conn_expired(struct http_conn *c); /* its deadline has passed */
 /* It is closed. Tells the handler when a request was open; frees c. */
 void conn_free(struct http_conn *c);
+
+/* For http_raw.c. */
+struct http_conn *conn_of(const struct http_server *s, http_id id); /* NULL: the client is gone */
+void conn_phase(struct http_conn *c, enum phase p, uint32_t ms, usec_t now);
+void conn_arm(struct http_conn *c);    /* says what is waited for now */
+bool conn_linger(struct http_conn *c); /* nothing more is said: reads on for a while */
+void conn_kill(struct http_conn *c);   /* closes it, from outside of its callbacks */
+void conn_shut(struct http_conn *c);   /* the handler has nothing open any more */
+/* The last of an answer was written, or could not be. */
+bool conn_answered(struct http_conn *c, bool ok);
+/* What happens to a connection that was taken over. */
+size_t raw_bytes(struct http_conn *c, const uint8_t *in, size_t len); /* how many were taken */
+void raw_writable(struct http_conn *c);
+void raw_tick(struct http_conn *c, usec_t now);
+void raw_gone(struct http_conn *c);

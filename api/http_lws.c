@@ -38,6 +38,7 @@ void http_limits_default(struct http_limits *l)
     *l = (struct http_limits){
         .connections = 2048,
         .connections_peer = 64,
+        .raw = 1024,
         .body_bytes = 16u << 20,
         .head_ms = 10000,
         .body_ms = 30000,
@@ -313,8 +314,12 @@ static void on_tick(void *ctx)
 
     list_foreach_safe (i, &s->conns) {
         struct http_conn *c = list_entry(i, struct http_conn, link);
-        if (c->port == port && c->wsi && now >= c->deadline)
+        if (c->port != port || !c->wsi)
+            continue;
+        if (now >= c->deadline)
             conn_expired(c);
+        else
+            raw_tick(c, now);
     }
 }
 
@@ -422,6 +427,8 @@ void http_server_free(struct http_server *s)
         return;
     list_foreach_safe (i, &s->conns) {
         struct http_conn *c = list_entry(i, struct http_conn, link);
+        if (c->raw_on)
+            raw_gone(c);
         list_del(&c->link);
         http1_fini(&c->in);
         c->server = NULL; /* freed when the library closes it, which it does below */
