@@ -224,7 +224,7 @@ void answer_guard(struct api *a, const struct asked *q, const struct guard_verdi
 {
     const struct http_header bearer = {"www-authenticate", "Bearer realm=\"mycelium\""};
 
-    if (v->status == 401)
+    if (v->status == 401 || v->status == 429)
         a->stats.refused_token++;
     else
         a->stats.refused_guard++;
@@ -233,4 +233,15 @@ void answer_guard(struct api *a, const struct asked *q, const struct guard_verdi
     else
         answer(a, q, v->status, "text/plain; charset=utf-8", v->text, strlen(v->text), &bearer,
                v->status == 401);
+}
+
+bool asked_may(struct api *a, const struct asked *q, enum scope needed)
+{
+    const struct guard_verdict v = {
+        .status = 403, .text = "the token is not for this", .problem = PROBLEM_FORBIDDEN};
+
+    if (q->scopes & needed)
+        return true;
+    answer_guard(a, q, &v);
+    return false;
 }

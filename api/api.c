@@ -263,10 +263,13 @@ static bool find_call(struct api *a, const struct http_request *r, const struct 
 /* Which call is it, and may it be made? False, answered: no. */
 static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
 {
-    struct guard_verdict v = guard_check(&a->guard, r);
+    struct guard_verdict v = guard_check(&a->guard, r, usec_now());
 
-    *q = (struct asked){
-        .server = r->server, .id = r->id, .origin = v.origin, .problems = path_is_bus(r->path)};
+    *q = (struct asked){.server = r->server,
+                        .id = r->id,
+                        .origin = v.origin,
+                        .scopes = v.scopes,
+                        .problems = path_is_bus(r->path)};
     if (v.status) {
         answer_guard(a, q, &v);
         return false;
@@ -279,10 +282,11 @@ static bool admit(struct api *a, const struct http_request *r, struct asked *q, 
         return false;
     }
     if (a->conf.metrics_here && is_metrics(r)) {
-        metrics_request(a, q, r);
+        if (asked_may(a, q, SCOPE_READ))
+            metrics_request(a, q, r);
         return false;
     }
-    return find_call(a, r, q, m);
+    return find_call(a, r, q, m) && asked_may(a, q, m->scope);
 }
 
 /* What can be refused by its head is refused before its body was sent. */
@@ -320,15 +324,15 @@ static void on_request(void *ctx, const struct http_request *r)
 static void on_metrics_request(void *ctx, const struct http_request *r)
 {
     struct api *a = ctx;
-    struct guard_verdict v = guard_check(&a->guard, r);
-    struct asked q = {.server = r->server, .id = r->id, .origin = v.origin};
+    struct guard_verdict v = guard_check(&a->guard, r, usec_now());
+    struct asked q = {.server = r->server, .id = r->id, .origin = v.origin, .scopes = v.scopes};
 
     if (v.status)
         answer_guard(a, &q, &v);
-    else if (is_metrics(r))
-        metrics_request(a, &q, r);
-    else
+    else if (!is_metrics(r))
         answer_empty(a, &q, 404);
+    else if (asked_may(a, &q, SCOPE_READ))
+        metrics_request(a, &q, r);
 }
 
 static void on_metrics_gone(void *ctx, http_id id)
@@ -386,7 +390,9 @@ int api_new(const struct api_conf *c, struct api **ret)
         return rc;
     }
     a->conf = *c;
-    a->guard = (struct guard_conf){.hosts = c->hosts, .origins = c->origins};
+    a->guard.hosts = c->hosts;
+    a->guard.origins = c->origins;
+    a->guard.auth = c->auth;
     json_info(&a->info, &c->self_key, c->start_wall_s);
     if (a->info.bad) {
         api_free(a);
@@ -410,6 +416,11 @@ void api_free(struct api *a)
     downloads_free(a);
     json_out_fini(&a->info);
     free(a);
+}
+
+void api_set_tokens(struct api *a, const struct tokens *t)
+{
+    a->guard.tokens = t;
 }
 
 struct http_handler api_handler(struct api *a)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/guard.h"
 #include "api/http.h"
 #include "base/clock.h"
 #include "base/macros.h"
@@ -19,6 +20,7 @@ struct api;
 struct spool;
 struct spool_op;
 struct metrics;
+struct tokens;
 
 struct api_conf {
     struct bus *bus; /* all borrowed for the api's life */
@@ -32,6 +34,7 @@ struct api_conf {
     uint64_t max_body;        /* of a JSON body with a payload; 0: as of any other */
     const char *const *hosts; /* more names allowed in Host, NULL-terminated; may be NULL */
     const char *const *origins;
+    enum guard_auth auth;
     /* Work was put into a core: the glue drains it in this loop turn. */
     void (*kick)(void *ctx);
     /* The numbers for /metrics, gathered now. */
@@ -41,6 +44,9 @@ struct api_conf {
 };
 MUST_CHECK int api_new(const struct api_conf *c, struct api **ret);
 void api_free(struct api *a);
+
+/* The tokens from here on; borrowed until the next call. NULL: none. */
+void api_set_tokens(struct api *a, const struct tokens *t);
 
 /* The handler to put into http_conf, of as many servers as there are to be. */
 struct http_handler api_handler(struct api *a);
@@ -58,7 +64,7 @@ void api_spooled(struct api *a, const struct spool_op *op);
 void api_stop(struct api *a);
 
 struct api_stats {
-    uint64_t refused_token, refused_guard; /* 401, 403 */
+    uint64_t refused_token, refused_guard; /* 401 and 429, 403 */
     uint64_t refused_body; /* no JSON, of the wrong shape, too long: 400, 413, 422 */
     uint32_t pending;      /* requests that wait for the bus */
     uint64_t answers_lost; /* their client had gone before */

@@ -36,6 +36,7 @@ struct asked {
     struct http_server *server; /* that it came in by */
     http_id id;
     const char *origin; /* allowed foreign origin, to be named in the answer; or NULL */
+    unsigned scopes;    /* what the caller may do: bits of enum scope */
     bool problems;      /* a call of /bus/v1: refusals are problems, not texts */
 };
 
@@ -58,7 +59,7 @@ struct pending {
 
 struct api {
     struct api_conf conf;
-    struct guard_conf guard;
+    struct guard guard;
     struct hmap pending;            /* by http_id */
     struct hmap uploads, downloads; /* likewise */
     struct json_out info;           /* the answer to GET /admin: it never changes */
@@ -95,6 +96,8 @@ void answer_typed(struct api *a, const struct asked *q, unsigned status, const c
                   struct json_out *o);
 /* What the guard refused. */
 void answer_guard(struct api *a, const struct asked *q, const struct guard_verdict *v);
+/* False, answered with 403: the caller's token is not for this. */
+bool asked_may(struct api *a, const struct asked *q, enum scope needed);
 /* A browser asks whether a page of another origin may ask: only those of the configuration may. */
 void answer_preflight(struct api *a, const struct asked *q);
 /* 405. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/tokens.h"
 #include "base/text.h"
 
 /* A name or address and a port, as they stand in Host and Origin. */
@@ -84,8 +85,7 @@ static bool same_address(const char *text, const char *local_addr)
     return memcmp(&a, &b, sizeof(a)) == 0;
 }
 
-static bool host_allowed(const struct guard_conf *g, const struct authority *a,
-                         const char *local_addr)
+static bool host_allowed(const struct guard *g, const struct authority *a, const char *local_addr)
 {
     static const char domain[] = ".localhost";
     static const size_t domain_len = sizeof(domain) - 1;
@@ -155,15 +155,53 @@ static struct guard_verdict refuse(enum problem p, const char *text)
     return (struct guard_verdict){.status = problem_status(p), .text = text, .problem = p};
 }
 
-struct guard_verdict guard_check(const struct guard_conf *g, const struct http_request *r)
+/* What a caller needs no token for. */
+static bool is_open(const struct http_request *r)
 {
-    struct guard_verdict pass = {0};
+    static const char *const paths[] = {"/livez", "/readyz", "/healthz", "/version"};
+
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (strcmp(r->path, paths[i]) == 0)
+            return r->method == HTTP_GET || r->method == HTTP_HEAD;
+    return false;
+}
+
+/* A browser asks for a page whether it may; it never has a token with it. */
+static bool is_preflight(const struct guard *g, const struct http_request *r)
+{
+    const char *unused;
+
+    return r->method == HTTP_OPTIONS && r->origin &&
+           in_list(g->origins, r->origin, strlen(r->origin), &unused);
+}
+
+/* The token of "Authorization: Bearer ..."; NULL: none. */
+static const char *bearer(const struct http_request *r)
+{
+    static const char scheme[] = "Bearer";
+    static const size_t len = sizeof(scheme) - 1;
+    const char *a = r->authorization;
+
+    if (!a || strncasecmp(a, scheme, len) != 0 || (a[len] != ' ' && a[len] != '\0'))
+        return NULL;
+    return a + len + strspn(a + len, " ");
+}
+
+static bool needs_token(const struct guard *g, const struct http_request *r)
+{
+    if (g->auth == GUARD_AUTO)
+        return !r->local && (!r->loopback || r->forwarded);
+    return g->auth == GUARD_ALWAYS;
+}
+
+/* The request comes from where it says, or from a program of this machine. */
+static struct guard_verdict check_page(const struct guard *g, const struct http_request *r)
+{
+    struct guard_verdict pass = {.scopes = SCOPE_ALL};
     struct authority self = {0}, other;
     const char *referer = r->referer && *r->referer ? r->referer : NULL;
     bool self_known = false, referer_same = false;
 
-    if (!r->loopback || r->forwarded)
-        return refuse(PROBLEM_UNAUTHORIZED, "token required");
     if (r->host) {
         self_known = read_authority(r->host, strlen(r->host), &self);
         if (!self_known || !host_allowed(g, &self, r->local_addr))
@@ -188,4 +226,41 @@ struct guard_verdict guard_check(const struct guard_conf *g, const struct http_r
         strncmp(r->user_agent, "Mozilla/", 8) == 0 && !browsable(r))
         return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "browser request without origin not allowed");
     return pass;
+}
+
+/* Who cannot be let in is remembered. */
+static struct guard_verdict fail(struct guard *g, const struct http_request *r, const char *text,
+                                 usec_t now)
+{
+    if (failures_add(&g->failures, r->peer, now))
+        return refuse(PROBLEM_TOO_MANY, "too many requests without a right token");
+    return refuse(PROBLEM_UNAUTHORIZED, text);
+}
+
+struct guard_verdict guard_check(struct guard *g, const struct http_request *r, usec_t now)
+{
+    const char *token = bearer(r), *origin = NULL;
+    struct guard_verdict v;
+
+    if (token) {
+        unsigned scopes = g->tokens ? tokens_scopes(g->tokens, token) : 0;
+        if (!scopes)
+            return fail(g, r, "token not known", now);
+        if (r->origin)
+            (void)in_list(g->origins, r->origin, strlen(r->origin), &origin);
+        v = (struct guard_verdict){.origin = origin};
+        if (r->upgrading) /* what comes then is not looked at any more */
+            v = check_page(g, r);
+        v.scopes = scopes;
+        return v;
+    }
+    if (!needs_token(g, r))
+        return check_page(g, r);
+    if (!is_open(r) && !is_preflight(g, r))
+        return fail(g, r, "token required", now);
+    if (r->origin)
+        (void)in_list(g->origins, r->origin, strlen(r->origin), &origin);
+    v = r->loopback ? check_page(g, r) : (struct guard_verdict){.origin = origin};
+    v.scopes = 0;
+    return v;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
+struct ip6;
 struct uv_loop_s;
 struct http_server;
 
@@ -39,8 +40,8 @@ struct http_request {
     const char *path;         /* still percent-encoded, without query; borrowed for the call */
     const char *query;        /* behind '?', still encoded; "" if none */
     const char *content_type; /* "" if none */
-    const char *host, *origin, *referer, *user_agent, *sec_fetch_site; /* NULL: header missing */
-    const char *range, *idempotency_key, *last_event_id;               /* NULL: header missing */
+    const char *host, *origin, *referer, *user_agent, *sec_fetch_site;   /* NULL: header missing */
+    const char *range, *idempotency_key, *last_event_id, *authorization; /* NULL: header missing */
     /* Upgrade, and Sec-WebSocket-...; NULL: header missing */
     const char *upgrade, *ws_key, *ws_version, *ws_protocol;
     bool upgrading;         /* "connection: upgrade" is there */
@@ -48,6 +49,8 @@ struct http_request {
     uint64_t connection;    /* names the connection that it came over; not used twice */
     bool forwarded;         /* Forwarded, X-Forwarded-For or Via is there: a proxy is in front */
     bool loopback;          /* the remote address is a loopback address */
+    bool local;             /* it came over a Unix socket */
+    const struct ip6 *peer; /* remote address; all zero over a Unix socket */
     const char *local_addr; /* numeric, without port: the address the request came in on */
     uint16_t local_port;
     uint64_t length;     /* of the body, as announced; HTTP_LENGTH_UNKNOWN: it comes in chunks */

@@ -67,6 +67,7 @@ struct http1_head {
     const char *path, *query,
         *content_type; /* as in struct http_request; live in the head buffer */
     const char *host, *origin, *referer, *user_agent, *sec_fetch_site, *range, *idempotency_key;
+    const char *authorization;
     const char *last_event_id, *upgrade, *ws_key, *ws_version, *ws_protocol;
     bool upgrading; /* of the connection */
     bool forwarded;

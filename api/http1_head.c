@@ -172,6 +172,8 @@ static unsigned read_field(const char *name, size_t len, const char *v, struct h
         return set_once(&h->range, v);
     if (IS("idempotency-key"))
         return set_once(&h->idempotency_key, v);
+    if (IS("authorization"))
+        return set_once(&h->authorization, v);
     if (IS("last-event-id"))
         return set_once(&h->last_event_id, v);
     if (IS("upgrade"))

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "api/http.h"
+#include "api/scope.h"
 #include "base/macros.h"
 
 enum call {
@@ -59,6 +60,7 @@ enum call {
 
 struct match {
     enum call call;
+    enum scope scope;       /* that a caller needs for it */
     const char *allow;      /* ERR_UNSUPPORTED: the methods that the path has */
     const char *param_name; /* "" if the path has none; with ERR_INVAL the one that is wrong */
     char param[PARAM_MAX + 1];

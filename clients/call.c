@@ -38,14 +38,17 @@ int command_flush(void)
 
 static void tell_no_answer(const struct api_target *t, const struct call_args *a, int rc)
 {
-    bool v6 = strchr(t->host, ':') != NULL;
+    bool v6 = !t->socket && strchr(t->host, ':') != NULL;
     const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
     const char *why = rc == ERR_IO        ? "no connection; is it running?"
                       : rc == ERR_CLOSED  ? "it closed the connection without an answer"
                       : rc == ERR_TIMEOUT ? "no answer in time"
                                           : err_str(rc);
-    command_fail("cannot %s: node at http://%s%s%s:%u: %s", a->what, open, t->host, close, t->port,
-                 why);
+    if (t->socket)
+        command_fail("cannot %s: node at %s: %s", a->what, t->socket, why);
+    else
+        command_fail("cannot %s: node at http://%s%s%s:%u: %s", a->what, open, t->host, close,
+                     t->port, why);
 }
 
 static const char *status_text(unsigned status)
@@ -97,8 +100,8 @@ int api_call(const struct api_target *t, const struct call_args *a, struct http_
     char path[2048];
     int rc = ERR_TOOBIG;
     if (snprintf(path, sizeof(path), "/api/v1%s", a->path) < (int)sizeof(path))
-        rc = http_request(t->host, t->port, a->method ? a->method : "GET", path, a->body,
-                          a->body_len, a->wait_s, &r);
+        rc = http_request(t, a->method ? a->method : "GET", path, a->body, a->body_len, a->wait_s,
+                          &r);
     if (rc != OK) {
         tell_no_answer(t, a, rc);
         return rc;

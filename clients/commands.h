@@ -9,11 +9,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
-
-struct api_target {
-    const char *host; /* numeric or "localhost" */
-    uint16_t port;
-};
+#include "clients/target.h"
 
 struct send_args {
     const char *destination; /* 64 hex digits: a public key; else an address in 400::/7 */

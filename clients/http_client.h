@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "clients/target.h"
 
 struct http_reply {
     unsigned status;
@@ -17,7 +18,7 @@ struct http_reply {
 /* method "GET", "POST", "DELETE"; body NULL: none, sent as application/json. wait_s: how long the
  * server may take by the caller's wish; 30 s more are given. ERR_IO: cannot connect; ERR_TIMEOUT;
  * ERR_CLOSED: broke off; ERR_TOOBIG: answer over 128 MiB. */
-MUST_CHECK int http_request(const char *host, uint16_t port, const char *method, const char *path,
+MUST_CHECK int http_request(const struct api_target *to, const char *method, const char *path,
                             const char *body, size_t body_len, uint64_t wait_s,
                             struct http_reply *ret);
 void http_reply_fini(struct http_reply *r);

@@ -27,6 +27,10 @@
 #define REPLY_MAX ((size_t)128 * 1024 * 1024)
 /* The library builds the request line in 2048 bytes and cuts it there. */
 #define PATH_MAX_BYTES 1900
+/* Longest token that is sent. */
+#define TOKEN_MAX 256
+/* Longest path that a Unix socket has. */
+#define SOCKET_MAX 107
 /* Behind every wait: a year and more. */
 #define LIBRARY_TIMEOUT_S 0x3fffffff
 /* Small enough to go into a writable socket whole: what the library has to keep for later would be
@@ -41,6 +45,7 @@ struct call {
     struct lws_context *context;
     struct lws *wsi;
     lws_sorted_usec_list_t deadline;
+    const char *token; /* NULL: none */
     const char *body;
     size_t body_len, sent;
     uint64_t wait_s;
@@ -92,13 +97,19 @@ static bool answer_waits(struct call *c)
 /* Headers of a request with a body, or nothing to add. */
 static int on_request_head(struct call *c, unsigned char **p, size_t room)
 {
-    char len_text[24];
+    char len_text[24], bearer[TOKEN_MAX + 8];
+    unsigned char *end = *p + room;
     c->connected = true;
+    if (c->token) {
+        int len = snprintf(bearer, sizeof(bearer), "Bearer %s", c->token); /* fits: looked at */
+        if (lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
+                                         (const unsigned char *)bearer, len, p, end))
+            return -1;
+    }
     if (!c->body) {
         deadline_set(c, c->wait_s + patience_s);
         return 0;
     }
-    unsigned char *end = *p + room;
     int n = snprintf(len_text, sizeof(len_text), "%zu", c->body_len);
     if (lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
                                      (const unsigned char *)"application/json", 16, p, end) ||
@@ -241,23 +252,39 @@ static int call_open(struct call *c)
     return c->context ? OK : ERR_NOMEM;
 }
 
-static int call_start(struct call *c, const char *host, uint16_t port, const char *method,
+/* What would end the header field, or stand in another one. */
+static bool token_is_clean(const char *token)
+{
+    for (; *token; token++)
+        if (*token <= ' ' || *token > '~')
+            return false;
+    return true;
+}
+
+static int call_start(struct call *c, const struct api_target *to, const char *method,
                       const char *path)
 {
-    char host_header[96];
+    char host_header[96], unix_path[SOCKET_MAX + 2];
     struct in6_addr ip6;
+    const char *host = to->socket ? "localhost" : to->host;
     size_t bare = strcspn(host, "%"); /* a zone is no part of the header */
-    if (strlen(path) > PATH_MAX_BYTES || bare > 64)
+    if (strlen(path) > PATH_MAX_BYTES || bare > 64 ||
+        (to->socket && strlen(to->socket) > SOCKET_MAX) ||
+        (c->token && strlen(c->token) > TOKEN_MAX))
         return ERR_TOOBIG;
+    if (c->token && !token_is_clean(c->token))
+        return ERR_INVAL;
     if (strcmp(host, "localhost") == 0)
         host = "127.0.0.1"; /* the node's default address, whatever comes first in hosts */
     bool v6 = inet_pton(AF_INET6, host, &ip6) == 1 || host[strcspn(host, "%")] == '%';
     snprintf(host_header, sizeof(host_header), v6 ? "[%.*s]:%u" : "%.*s:%u",
-             (int)strcspn(host, "%"), host, port);
+             (int)strcspn(host, "%"), host, to->port);
+    /* A plus sign is how the library is told of a Unix socket. */
+    snprintf(unix_path, sizeof(unix_path), "+%s", to->socket ? to->socket : "");
     struct lws_client_connect_info info = {
         .context = c->context,
-        .address = host,
-        .port = port,
+        .address = to->socket ? unix_path : host,
+        .port = to->port,
         .path = path,
         .host = host_header,
         .method = method,
@@ -276,7 +303,7 @@ void http_patience_set(unsigned seconds)
     patience_s = seconds;
 }
 
-int http_request(const char *host, uint16_t port, const char *method, const char *path,
+int http_request(const struct api_target *to, const char *method, const char *path,
                  const char *body, size_t body_len, uint64_t wait_s, struct http_reply *ret)
 {
     struct call *c = calloc(1, sizeof(*c));
@@ -285,9 +312,10 @@ int http_request(const char *host, uint16_t port, const char *method, const char
     c->body = body_len ? body : NULL;
     c->body_len = body_len;
     c->wait_s = wait_s;
+    c->token = to->token;
     int rc = call_open(c);
     if (rc == OK)
-        rc = call_start(c, host, port, method, path);
+        rc = call_start(c, to, method, path);
     while (rc == OK && !c->done) {
         if (lws_service(c->context, 0) < 0)
             call_finish(c, ERR_IO);

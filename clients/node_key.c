@@ -11,7 +11,7 @@ int node_pubkey_ask(const struct api_target *t, uint8_t ret_key[static 32])
 {
     struct http_reply r = {0};
     const char *hex = NULL;
-    int rc = http_request(t->host, t->port, "GET", "/api/v1/admin", NULL, 0, 0, &r);
+    int rc = http_request(t, "GET", "/api/v1/admin", NULL, 0, 0, &r);
     if (rc != OK)
         return rc;
     json_t *admin = r.status == 200 ? json_loadb(r.body, r.body_len, 0, NULL) : NULL;

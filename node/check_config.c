@@ -13,6 +13,7 @@
 #include "node/memory_plan.h"
 #include "node/option_value.h"
 #include "node/paths.h"
+#include "node/token_file.h"
 #include "node/topic_file.h"
 
 static const char *source_text(const struct options *o, const struct options *defaults,
@@ -106,9 +107,25 @@ static int check_topics(const struct options *o)
     return 0;
 }
 
+static int check_tokens(const struct options *o)
+{
+    char path[PATH_TEXT_MAX] = "", why[TOKEN_FILE_WHY_MAX] = "";
+    struct token_file *f = NULL;
+    int rc = token_file_path(o, path);
+    if (rc == OK)
+        rc = token_file_load(path, &f, why);
+    if (rc != OK && rc != ERR_NOENT)
+        return trouble("token file", *why ? why : err_str(rc));
+    if (rc == OK)
+        printf("# token file: %s, tokens: %zu\n", path, f->tokens.count);
+    token_file_free(f);
+    return 0;
+}
+
 int check_config(const struct options *o)
 {
-    int (*const checks[])(const struct options *o) = {check_key, check_state, check_topics};
+    int (*const checks[])(const struct options *o) = {check_key, check_state, check_topics,
+                                                      check_tokens};
     struct options *defaults = malloc(sizeof(*defaults)); /* too much for a stack */
     int status = 0;
     if (!defaults)

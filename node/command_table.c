@@ -45,6 +45,18 @@ const struct command_def command_table[] = {
     {"stop", "probe", CMD_PROXY_PROBE_STOP, "Stop to look for proxies", {{0}}},
     {"stats", NULL, GROUP_COMMAND, "Show statistics", {{0}}},
     {"packets", "stats", CMD_STATS_PACKETS, "Count of packets by address", {{0}}},
+    {"token", NULL, GROUP_COMMAND, "Who may use the API of this node", {{0}}},
+    {"new",
+     "token",
+     CMD_TOKEN_NEW,
+     "Make a token and print it",
+     {{"SCOPE", 0, false, true, "What it may do: read, send, receive, admin. Without one: all"}}},
+    {"list", "token", CMD_TOKEN_LIST, "List the tokens, by digits of their hash", {{0}}},
+    {"revoke",
+     "token",
+     CMD_TOKEN_REVOKE,
+     "Take a token away",
+     {{"TOKEN", AT(token), true, false, "Itself, or digits of its hash"}}},
 };
 const size_t command_count = ARRAY_LEN(command_table);
 

@@ -7,6 +7,7 @@
  *   forward_uv.c bus <-> the Unix sockets of topics
  *   store_glue.c bus <-> store and spool, router <-> contacts <-> store
  *   metrics_glue.c the numbers of all of them -> api
+ *   access.c     the file of tokens -> api
  *   reload.c     files -> what runs, at SIGHUP
  *   state_log.c  the numbers of all of them -> the log, at SIGUSR1
  * The cores never see each other; what they have to say to each other passes through here. */
@@ -91,6 +92,7 @@ struct node {
     usec_t contacts_at; /* next refresh */
     struct forwarder *forwarder;
     struct api *api;
+    struct token_file *tokens; /* lent to the api; NULL: none */
     struct http_server *http, *metrics_http;
 };
 
@@ -121,6 +123,11 @@ void metrics_gather(void *ctx, struct metrics *ret); /* ctx: struct node */
 MUST_CHECK int metrics_start(struct node *n);
 /* Is /metrics a path of the API's own listener? */
 bool metrics_on_api(const struct options *o);
+
+/* access.c */
+MUST_CHECK int access_start(struct node *n); /* says why not */
+MUST_CHECK int access_reload(struct node *n);
+void access_end(struct node *n);
 
 /* reload.c */
 void reload(struct node *n);

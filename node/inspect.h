@@ -10,7 +10,7 @@
 #include "router/identity.h"
 
 /* Asks the node at api for its public key: OK, or an error that says nothing to the user. */
-typedef int inspect_ask(const struct listen_addr *api, uint8_t ret_key[static KEY_BYTES]);
+typedef int inspect_ask(const struct options *o, uint8_t ret_key[static KEY_BYTES]);
 
 /* The key to show: the argument; else the key file; and where -k is not given and there is no file,
  * that of the running node; else a new one is made (unless --no-generate). */

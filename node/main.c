@@ -9,8 +9,10 @@
 #include "node/inspect.h"
 #include "node/logging.h"
 #include "node/node.h"
+#include "node/option_table.h"
 #include "node/option_value.h"
 #include "node/options.h"
+#include "node/token_commands.h"
 
 /* Where a node listens on every address, this machine reaches it on loopback. */
 static struct api_target target_of(const struct listen_addr *a)
@@ -23,9 +25,11 @@ static struct api_target target_of(const struct listen_addr *a)
     return t;
 }
 
-static int ask_node(const struct listen_addr *api, uint8_t ret_key[static KEY_BYTES])
+static int ask_node(const struct options *o, uint8_t ret_key[static KEY_BYTES])
 {
-    const struct api_target t = target_of(api);
+    struct api_target t = target_of(&o->api_addrs.a[0]);
+    if (command_token(o, &t.token) != 0)
+        return ERR_INVAL;
     return node_pubkey_ask(&t, ret_key);
 }
 
@@ -68,12 +72,14 @@ static int run_proxy_connect(const struct options *o, const struct api_target *t
 
 static int run_command(const struct options *o)
 {
-    const struct api_target t = target_of(&o->api_addrs.a[0]);
-    if (o->api_addrs.a[0].off && o->command != CMD_INSPECT && o->command != CMD_GENERATE_KEYS &&
-        o->command != CMD_NODE) {
+    struct api_target t = target_of(&o->api_addrs.a[0]);
+    bool asking = (WHERE(o->command) & WHERE_ASKING) != 0;
+    if (asking && o->api_addrs.a[0].off) {
         fprintf(stderr, "Error: this command needs the API of a node, and --api-addr is off\n");
         return 1;
     }
+    if (asking && command_token(o, &t.token) != 0)
+        return 1;
     switch (o->command) {
     case CMD_NODE:
         config_file_warn(o);
@@ -113,6 +119,12 @@ static int run_command(const struct options *o)
         return command_proxy_probe(&t, true);
     case CMD_PROXY_PROBE_STOP:
         return command_proxy_probe(&t, false);
+    case CMD_TOKEN_NEW:
+        return command_token_new(o);
+    case CMD_TOKEN_LIST:
+        return command_token_list(o);
+    case CMD_TOKEN_REVOKE:
+        return command_token_revoke(o);
     case CMD_COUNT:
         break;
     }

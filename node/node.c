@@ -324,12 +324,15 @@ static int start_api(struct node *n)
         .max_body = o->api_max_body,
         .hosts = o->api_hosts.w,
         .origins = o->api_origins.w,
+        .auth = o->api_auth,
         .metrics = metrics_gather,
         .metrics_here = metrics_on_api(o),
         .ctx = n,
     };
     struct http_conf h = {.loop = &n->loop, .limits = &limits};
     int rc = api_new(&c, &n->api);
+    if (rc == OK)
+        rc = access_start(n);
     if (rc != OK)
         return rc;
     if (o->api_addrs.a[0].off) {
@@ -446,6 +449,7 @@ static void node_stop(struct node *n)
     if (n->metrics_http)
         http_server_free(n->metrics_http);
     api_free(n->api);
+    access_end(n);
     bus_free(n->bus);
     router_free(n->router);
     peers_free(n->peers);

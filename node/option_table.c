@@ -27,6 +27,8 @@ static const char *const log_levels[] = {
     [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn",    [LOG_LEVEL_INFO] = "info",
     [LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_DEBUG + 1] = NULL,
 };
+static const char *const auths[] = {
+    [GUARD_AUTO] = "auto", [GUARD_ALWAYS] = "always", [GUARD_OFF] = "off", [GUARD_OFF + 1] = NULL};
 static const char *const log_formats[] = {
     [LOG_FORMAT_COMPACT] = "compact",
     [LOG_FORMAT_LOGFMT] = "logfmt",
@@ -109,6 +111,20 @@ const struct option_def option_table[] = {
     {NODE("api-origin", "api_origins", OPTION_WORDS, OPTION_SERVED), .value = "ORIGIN",
      .offset = AT(api_origins), .help = "A web origin whose pages may ask this node",
      .more = "http://HOST:PORT, as browsers write it. May be repeated."},
+    {NODE("api-auth", "api_auth", OPTION_CHOICE, OPTION_SERVED), .value = "WHO",
+     .offset = AT(api_auth), .choices = auths,
+     .help = "Who needs a token: auto, always or off [default: auto]",
+     .more = "auto: everybody but programs of this machine. always: they, too. off: nobody."},
+    {.name = "token-file",
+     .key = "api_token_file",
+     .kind = OPTION_PATH,
+     .value = "FILE",
+     .where = API | WHERE_TOKENS,
+     .offset = AT(token_file),
+     .help = "File with the tokens of the API",
+     .more =
+         "Default: api-token in the state directory. A command shows the first token of the file;\n"
+         "MYCELIUM_API_TOKEN stands in for it."},
     {NODE("api-max-body", "api_max_body", OPTION_SIZE, OPTION_SERVED), .value = "SIZE",
      .offset = AT(api_max_body), .min = 2 * MIB, .max = 4 * GIB,
      .help = "Longest JSON body with a message [default: 90MiB]"},
@@ -121,8 +137,13 @@ const struct option_def option_table[] = {
      .more = "Messages work without one. This release has none in any case."},
     {NODE("firewall-mark", "firewall_mark", OPTION_U32, OPTION_SERVED), .value = "MARK",
      .offset = AT(firewall_mark), .help = "Mark for the node's sockets (SO_MARK)"},
-    {NODE("state-dir", "state_dir", OPTION_PATH, OPTION_SERVED), .value = "FOLDER",
-     .offset = AT(state_dir), .help = "Where messages are kept",
+    {.name = "state-dir",
+     .key = "state_dir",
+     .kind = OPTION_PATH,
+     .where = BEFORE | WHERE_TOKENS,
+     .value = "FOLDER",
+     .offset = AT(state_dir),
+     .help = "Where messages are kept",
      .more =
          "Default: $STATE_DIRECTORY; else FILE.state beside a key file that was given; else the\n"
          "folder of the default key file."},
@@ -298,6 +319,12 @@ const struct option_def option_table[] = {
      .where = WHERE(CMD_MESSAGE_RECEIVE),
      .offset = AT(raw),
      .help = "Print the payload only"},
+    {.name = "note",
+     .kind = OPTION_TEXT,
+     .value = "TEXT",
+     .where = WHERE(CMD_TOKEN_NEW),
+     .offset = AT(note),
+     .help = "What the token is for, as `token list` shows it"},
     {.name = "remote",
      .kind = OPTION_TEXT,
      .value = "ADDRESS",
@@ -319,4 +346,12 @@ bool option_fits(const struct option_def *d, const struct command_def *c)
 bool option_repeats(const struct option_def *d)
 {
     return d->kind == OPTION_ADDRS || d->kind == OPTION_PEERS || d->kind == OPTION_WORDS;
+}
+
+enum option_source option_source_of(const struct options *o, size_t offset)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (option_table[i].offset == offset)
+            return o->source[i];
+    return SOURCE_DEFAULT;
 }

@@ -53,7 +53,10 @@ struct option_def {
 /* Every command that asks a node. Groups hold such commands only, and take what all of these take.
  */
 #define WHERE_ASKING                                                                               \
-    (WHERE_ANYWHERE & ~(WHERE(CMD_NODE) | WHERE(CMD_INSPECT) | WHERE(CMD_GENERATE_KEYS)))
+    (WHERE_ANYWHERE &                                                                              \
+     ~(WHERE(CMD_NODE) | WHERE(CMD_INSPECT) | WHERE(CMD_GENERATE_KEYS) | WHERE_TOKENS))
+/* Those that change the file of tokens. */
+#define WHERE_TOKENS (WHERE(CMD_TOKEN_NEW) | WHERE(CMD_TOKEN_LIST) | WHERE(CMD_TOKEN_REVOKE))
 
 extern const struct option_def option_table[];
 extern const size_t option_count;
@@ -61,4 +64,5 @@ extern const size_t option_count;
 struct command_def;
 /* May the option stand behind this command (NULL: in front of any)? */
 bool option_fits(const struct option_def *d, const struct command_def *c);
+enum option_source option_source_of(const struct options *o, size_t offset); /* of a field */
 bool option_repeats(const struct option_def *d); /* may it be given more than once? */

@@ -327,24 +327,16 @@ static void memory(struct parser *p)
         file_errors(p, why);
 }
 
-static enum option_source source_of(const struct options *o, size_t offset)
-{
-    for (size_t i = 0; i < option_count; i++)
-        if (option_table[i].offset == offset)
-            return o->source[i];
-    return SOURCE_DEFAULT;
-}
-
 /* What depends on where a value came from. */
 static void sources_settle(struct options *o)
 {
-    enum option_source port = source_of(o, offsetof(struct options, port));
-    if (port > source_of(o, offsetof(struct options, tcp_listen_port)))
+    enum option_source port = option_source_of(o, offsetof(struct options, port));
+    if (port > option_source_of(o, offsetof(struct options, tcp_listen_port)))
         o->tcp_listen_port = o->port;
-    if (port > source_of(o, offsetof(struct options, quic_listen_port)))
+    if (port > option_source_of(o, offsetof(struct options, quic_listen_port)))
         o->quic_listen_port = o->port;
     /* The service manager names a directory that it has made. */
-    if (source_of(o, offsetof(struct options, state_dir)) == SOURCE_FILE &&
+    if (option_source_of(o, offsetof(struct options, state_dir)) == SOURCE_FILE &&
         env_text("STATE_DIRECTORY"))
         o->state_dir = NULL;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/scope.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "bus/bus.h"
@@ -44,6 +45,9 @@ enum command {
     CMD_PROXY_DISCONNECT,
     CMD_PROXY_PROBE_START,
     CMD_PROXY_PROBE_STOP,
+    CMD_TOKEN_NEW,
+    CMD_TOKEN_LIST,
+    CMD_TOKEN_REVOKE,
     CMD_COUNT
 };
 
@@ -90,6 +94,8 @@ struct options {
     struct listen_addrs api_addrs;
     struct listen_addr metrics_addr; /* off unless given */
     struct words api_hosts, api_origins;
+    enum guard_auth api_auth;
+    const char *token_file; /* NULL: by the rules of docs/protocol/api.md, "Tokens" */
     uint64_t api_max_body;
     uint32_t api_connections;
     uint64_t api_body_bytes;
@@ -112,8 +118,8 @@ struct options {
     bool json, wait, force, raw, legacy, no_generate;
     bool has_timeout;
     uint64_t timeout_s;
-    const char *topic, *msg_path, *reply_to, *destination, *message, *key, *remote;
-    char *const *args; /* endpoints of `peers add|remove` */
+    const char *topic, *msg_path, *reply_to, *destination, *message, *key, *remote, *token, *note;
+    char *const *args; /* endpoints of `peers add|remove`, scopes of `token new` */
     size_t args_count;
     /* where it all came from */
     int argc;

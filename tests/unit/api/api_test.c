@@ -13,6 +13,8 @@
 #include "tests/unit/api/no_pieces.h"
 #include "tests/unit/unit.h"
 
+static const struct ip6 somewhere = {{0x20, 1}};
+
 static struct {
     struct api *api;
     struct peers *peers;
@@ -294,6 +296,7 @@ static http_id ask_as(enum http_method method, const char *target, const char *t
         .content_type = type,
         .loopback = true,
         .local_addr = "127.0.0.1",
+        .peer = &somewhere,
         .local_port = 8989,
         .body = (const uint8_t *)body,
         .body_len = strlen(body),
@@ -410,7 +413,7 @@ static void expect_problem(struct http_request r, unsigned status, const char *c
 static void test_problems(void **state)
 {
     (void)state;
-    struct http_request r = {.path = "/bus/v1/nothing", .loopback = true};
+    struct http_request r = {.path = "/bus/v1/nothing", .loopback = true, .peer = &somewhere};
     expect_problem(r, 404, "not-found");
     r.path = "/bus/v1";
     r.host = "evil.example";
@@ -888,6 +891,7 @@ static void test_guard(void **state)
         .host = "evil.example",
         .loopback = true,
         .local_addr = "127.0.0.1",
+        .peer = &somewhere,
     };
     ask_request(&r);
     expect(403, "host not allowed");
@@ -920,6 +924,7 @@ static unsigned by_head(const char *path, const char *type, const char *host, ui
         .host = host,
         .loopback = true,
         .local_addr = "127.0.0.1",
+        .peer = &somewhere,
         .local_port = 8989,
         .length = length,
     };
@@ -964,6 +969,7 @@ static void test_cors(void **state)
         .origin = "https://panel.example",
         .loopback = true,
         .local_addr = "127.0.0.1",
+        .peer = &somewhere,
     };
     ask_request(&r);
     expect(204, "");

@@ -67,6 +67,44 @@ static void test_calls(void **state)
     }
 }
 
+/* What has an effect never goes with the right to look. */
+static void test_scopes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum http_method method;
+        const char *path;
+        enum scope scope;
+    } v[] = {
+        {HTTP_GET, "/api/v1/admin", SCOPE_READ},
+        {HTTP_HEAD, "/api/v1/messages", SCOPE_READ},
+        {HTTP_GET, "/api/v1/messages", SCOPE_RECEIVE},
+        {HTTP_POST, "/api/v1/messages", SCOPE_SEND},
+        {HTTP_POST, "/api/v1/messages/reply/00", SCOPE_SEND},
+        {HTTP_POST, "/bus/v1/messages", SCOPE_SEND},
+        {HTTP_POST, "/bus/v1/messages/fetch", SCOPE_RECEIVE},
+        {HTTP_POST, "/bus/v1/messages/ack", SCOPE_RECEIVE},
+        {HTTP_GET, "/bus/v1/inbox/1/payload", SCOPE_RECEIVE},
+        {HTTP_GET, "/bus/v1/inbox/1", SCOPE_READ},
+        {HTTP_DELETE, "/bus/v1/inbox/1", SCOPE_ADMIN},
+        {HTTP_DELETE, "/bus/v1/outbox/~1", SCOPE_ADMIN},
+        {HTTP_POST, "/bus/v1/outbox/~1/retry", SCOPE_ADMIN},
+        {HTTP_POST, "/api/v1/admin/peers", SCOPE_ADMIN},
+        {HTTP_DELETE, "/api/v1/admin/peers/foo", SCOPE_ADMIN},
+        {HTTP_PUT, "/api/v1/messages/topics/default", SCOPE_ADMIN},
+        {HTTP_GET, "/api/v1/messages/topics/eA%3D%3D/sources", SCOPE_READ},
+        {HTTP_POST, "/api/v1/messages/topics/eA%3D%3D/sources", SCOPE_ADMIN},
+        {HTTP_DELETE, "/api/v1/messages/topics/eA%3D%3D/sources/x", SCOPE_ADMIN},
+        {HTTP_PUT, "/api/v1/messages/topics/eA%3D%3D/forward", SCOPE_ADMIN},
+    };
+    struct match m;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        assert_int_equal(table_match(v[i].method, v[i].path, &m), OK);
+        if (m.scope != v[i].scope)
+            fail_msg("%s: scope %d", v[i].path, (int)m.scope);
+    }
+}
+
 static void test_two_params(void **state)
 {
     (void)state;
@@ -179,9 +217,10 @@ static void test_bad_param(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),      cmocka_unit_test(test_no_path),
-        cmocka_unit_test(test_surface),    cmocka_unit_test(test_wrong_method),
-        cmocka_unit_test(test_two_params), cmocka_unit_test(test_bad_param),
+        cmocka_unit_test(test_calls),     cmocka_unit_test(test_no_path),
+        cmocka_unit_test(test_surface),   cmocka_unit_test(test_wrong_method),
+        cmocka_unit_test(test_scopes),    cmocka_unit_test(test_two_params),
+        cmocka_unit_test(test_bad_param),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static int exchange(struct fake_node *n, const char *answer, const char *method,
                     size_t body_len, struct http_reply *r)
 {
     fake_node_start(n, &answer, 1, false);
-    int rc = http_request(n->target.host, n->target.port, method, "/x?y=%2B", body, body_len, 0, r);
+    int rc = http_request(&n->target, method, "/x?y=%2B", body, body_len, 0, r);
     fake_node_stop(n);
     return rc;
 }
@@ -125,7 +125,7 @@ static void test_early_refusal(void **state)
     (void)state;
     assert_non_null(body);
     fake_node_start(&n, &answer, 1, true);
-    assert_int_equal(http_request("127.0.0.1", n.target.port, "POST", "/", body, len, 0, &r), OK);
+    assert_int_equal(http_request(&n.target, "POST", "/", body, len, 0, &r), OK);
     fake_node_stop(&n);
     assert_int_equal(r.status, 413);
     assert_string_equal(r.body, "too large");
@@ -141,8 +141,10 @@ static void test_nobody_there(void **state)
     (void)state;
     fake_node_start(&n, NULL, 0, false);
     fake_node_stop(&n);
-    assert_int_equal(http_request("127.0.0.1", n.target.port, "GET", "/", NULL, 0, 0, &r), ERR_IO);
-    assert_int_equal(http_request("::1", n.target.port, "GET", "/", NULL, 0, 0, &r), ERR_IO);
+    assert_int_equal(http_request(&n.target, "GET", "/", NULL, 0, 0, &r), ERR_IO);
+    assert_int_equal(http_request(&(struct api_target){.host = "::1", .port = n.target.port}, "GET",
+                                  "/", NULL, 0, 0, &r),
+                     ERR_IO);
 }
 
 static void test_proxies_are_ignored(void **state)
@@ -168,12 +170,16 @@ static void test_patience(void **state)
     assert_int_equal(listen(fd, 8), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
     http_patience_set(1);
-    assert_int_equal(http_request("127.0.0.1", ntohs(a.sin_port), "GET", "/", NULL, 0, 0, &r),
-                     ERR_TIMEOUT);
+    assert_int_equal(
+        http_request(&(struct api_target){.host = "127.0.0.1", .port = ntohs(a.sin_port)}, "GET",
+                     "/", NULL, 0, 0, &r),
+        ERR_TIMEOUT);
     assert_in_range(usec_now() - begin.mono, USEC_SEC * 9 / 10, 3 * USEC_SEC);
     begin = instant_now();
     assert_int_equal(/* what was asked of the node comes on top */
-                     http_request("127.0.0.1", ntohs(a.sin_port), "GET", "/", NULL, 0, 1, &r),
+                     http_request(
+                         &(struct api_target){.host = "127.0.0.1", .port = ntohs(a.sin_port)},
+                         "GET", "/", NULL, 0, 1, &r),
                      ERR_TIMEOUT);
     assert_in_range(usec_now() - begin.mono, USEC_SEC * 19 / 10, 5 * USEC_SEC);
     http_patience_set(30);
@@ -188,9 +194,13 @@ static void test_limits(void **state)
     memset(path, 'a', sizeof(path));
     path[0] = '/';
     path[sizeof(path) - 1] = '\0';
-    assert_int_equal(http_request("127.0.0.1", 1, "GET", path, NULL, 0, 0, &r), ERR_TOOBIG);
+    assert_int_equal(http_request(&(struct api_target){.host = "127.0.0.1", .port = 1}, "GET", path,
+                                  NULL, 0, 0, &r),
+                     ERR_TOOBIG);
     path[200] = '\0';
-    assert_int_equal(http_request(path + 1, 1, "GET", "/", NULL, 0, 0, &r), ERR_TOOBIG);
+    assert_int_equal(
+        http_request(&(struct api_target){.host = path + 1, .port = 1}, "GET", "/", NULL, 0, 0, &r),
+        ERR_TOOBIG);
 }
 
 int main(void)

@@ -20,10 +20,10 @@ static const uint8_t node_key[KEY_BYTES] = {
     "Public key: 8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f\n"               \
     "Address: 430:9364:d8d8:84a9:dd60:de78:c767:d361\n"
 
-static int ask(const struct listen_addr *api, uint8_t ret_key[static KEY_BYTES])
+static int ask(const struct options *o, uint8_t ret_key[static KEY_BYTES])
 {
     asked++;
-    assert_int_equal(api->port, 8989);
+    assert_int_equal(o->api_addrs.a[0].port, 8989);
     if (ask_result == OK)
         memcpy(ret_key, node_key, KEY_BYTES);
     return ask_result;

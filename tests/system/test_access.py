@@ -1,0 +1,127 @@
+"""Who may use the API: tokens and scopes, Host and Origin, Unix socket, limits, certificates."""
+import re
+import signal
+import stat
+
+from lib import check, check_equal, needs_ours, wait_for
+from lib.node import message_body
+from test_config import run
+
+PROXY = {"X-Forwarded-For": "192.0.2.7"}  # a proxy in front: the caller is not of this machine
+
+
+def bearer(token, **more):
+    return {"Authorization": f"Bearer {token}", **more}
+
+
+def token_of(node, *args):
+    r = run(node, "token", "new", *args, "-k", node.key_file, "--state-dir", node.state_dir)
+    check_equal(r.returncode, 0, r.stderr)
+    check(re.fullmatch(r"mxt_[A-Za-z0-9_-]{43}\n", r.stdout), f"a token: {r.stdout!r}")
+    return r.stdout.strip()
+
+
+@needs_ours
+def test_tokens(net):  # row 51
+    """Without one 401, a wrong one 401, the 11th 429; scopes; nothing is taken by what is refused."""
+    a = net.node("a", start=False)
+    full, reader, sender, taker = (token_of(a, *s) for s in ((), ("read",), ("send",), ("receive", "--note", "x y")))
+    path = a.state_dir / "api-token"
+    check_equal(stat.S_IMODE(path.stat().st_mode), 0o600, "mode of the token file")
+    check(full not in path.read_text(), "the token itself is in the file")
+    a.start()
+    a.send(a, b"kept")
+
+    def status(method, path, token=None, body=None, **headers):
+        return a.call(method, path, body, headers={**(bearer(token) if token else {}), **(headers or PROXY)}).status
+
+    peer = {"endpoint": "tcp://127.0.0.1:1"}
+    for token, answers in ((full, (200, 204, 201, 200)), (reader, (200, 403, 403, 403)),
+                           (sender, (403, 403, 201, 403)), (taker, (403, 403, 403, 200))):
+        got = (status("GET", "/admin", token), status("POST", "/admin/peers", token, peer),
+               status("POST", "/messages", token, message_body(a, b"more", None)),
+               status("GET", "/messages", token))
+        check_equal(got, answers, "admin, add a peer, send, take")
+    check_equal(a.call("POST", "/admin/peers", peer, headers=bearer(reader)).status, 403, "scopes on loopback")
+    for name in ("X-Forwarded-For", "Forwarded", "Via"):
+        check_equal(status("GET", "/messages", **{name: "x"}), 401, f"no token, {name}")
+    r = a.call("GET", "/messages", headers=PROXY)
+    check_equal((r.status, r.headers["www-authenticate"]), (401, 'Bearer realm="mycelium"'), "no token")
+    r = a.api.call("GET", "/bus/v1/inbox", headers=PROXY)
+    check_equal((r.status, r.json()["code"]), (401, "unauthorized"), "no token under /bus/v1")
+    wrong = [status("GET", "/messages", "mxt_" + "A" * 43) for _ in range(8)]
+    check_equal(wrong, [401] * 5 + [429] * 3, "after five without")
+    r = a.call("GET", "/messages", headers=PROXY)
+    check_equal((r.status, "retry-after" in r.headers), (429, True), "and without one")
+    check_equal(status("GET", "/admin", full), 200, "who has one is let in")
+    check_equal(a.call("GET", "/admin").status, 200, "a program of this machine is let in")
+    check_equal(len(a.api.call("GET", "/bus/v1/inbox").json()["entries"]), 1, "messages that are left")
+
+
+@needs_ours
+def test_token_commands(net):
+    """list, revoke, SIGHUP; commands show the token of --token-file or of the environment."""
+    a = net.node("a", start=False)
+    a.extra = ["--api-auth", "always"]
+    token, spare = token_of(a), token_of(a, "read", "--note", "grafana")
+    where = ("-k", a.key_file, "--state-dir", a.state_dir)
+    lines = run(a, "token", "list", *where).stdout.splitlines()
+    check_equal([line.split()[1:] for line in lines][1][0], "read", lines)
+    check(lines[1].endswith(" grafana") and re.match("[0-9a-f]{12}  ", lines[1]), lines)
+    a.start(wait=False)
+    wait_for("the API", lambda: "node started" in a.log_file.read_text())
+    api = ("--api-addr", f"127.0.0.1:{a.api_port}")
+    check_equal(a.call("GET", "/admin").status, 401, "always: no token on loopback")
+    r = run(a, *api, "peers", "list", "--json")
+    check_equal(r.returncode, 1, "a command without token")
+    check("401" in r.stderr, r.stderr)
+    r = run(a, *api, "peers", "list", "--json", MYCELIUM_API_TOKEN=token)
+    check_equal((r.returncode, r.stdout), (0, "[]\n"), "the token of the environment")
+    own = a.folder / "mine"
+    own.write_text(f"# mine\n{token} # the one\n")
+    own.chmod(0o600)
+    r = run(a, *api, "--token-file", own, "peers", "list", "--json", MYCELIUM_API_TOKEN="wrong")
+    check_equal((r.returncode, r.stdout), (0, "[]\n"), "the token of a file")
+    r = run(a, *api, "--token-file", a.state_dir / "api-token", "peers", "list")
+    check_equal(r.returncode, 1, "a file with hashes")
+    check("only hashes" in r.stderr, r.stderr)
+    r = run(a, *api, "peers", "list", MYCELIUM_API_TOKEN="x\r\nevil: 1")
+    check_equal(r.returncode, 1, "a token with a line end")
+
+    def hangup(mark):
+        before = a.log_file.read_text().count(mark)
+        a.process.send_signal(signal.SIGHUP)
+        wait_for(mark, lambda: a.log_file.read_text().count(mark) > before)
+
+    check_equal(a.call("GET", "/admin", headers=bearer(spare)).status, 200, "before it is revoked")
+    check_equal(run(a, "token", "revoke", lines[1][:12], *where).returncode, 0, "revoke")
+    check_equal(run(a, "token", "revoke", lines[1][:12], *where).returncode, 1, "revoke again")
+    hangup("tokens read")
+    check_equal(a.call("GET", "/admin", headers=bearer(spare)).status, 401, "after it was revoked")
+    check_equal(a.call("GET", "/admin", headers=bearer(token)).status, 200, "the other one")
+    (a.state_dir / "api-token").write_text("nonsense\n")
+    hangup("the tokens stay as they were")
+    check(":1: neither a token" in a.log_file.read_text(), "no line of the broken file")
+    check_equal(a.call("GET", "/admin", headers=bearer(token)).status, 200, "after a broken file")
+    a.stop()
+    a.start(wait=False)
+    check_equal(a.process.wait(15), 1, "start with a broken file")
+    a.process = None
+
+
+@needs_ours
+def test_token_made(net):
+    """Where others may come in, there is a token from the first start on."""
+    a = net.node("a", start=False)
+    a.extra = ["--api-addr", "[::]:0"]
+    a.start()
+    text = (a.state_dir / "api-token").read_text().splitlines()[-1]
+    check_equal(a.call("GET", "/admin", headers={**PROXY, **bearer(text)}).status, 200, "the token that was made")
+    check(text not in a.log_file.read_text(), "the token is in the log")
+    b = net.node("b")
+    check(not (b.state_dir / "api-token").exists(), "a token that nobody needs was made")
+    c = net.node("c", start=False)
+    c.extra = ["--api-addr", "[::]:0", "--api-auth", "off"]
+    c.start()
+    check("nobody needs a token" in c.log_file.read_text(), "no warning")
+    check_equal(c.call("GET", "/admin", headers=PROXY).status, 200, "off: nobody needs one")
