@@ -67,6 +67,10 @@ int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret)
     if (rc == OK)
         rc = leases_init(b);
     if (rc == OK)
+        rc = subs_init(b);
+    if (rc == OK)
+        rc = taps_init(b);
+    if (rc == OK)
         rc = seen_init(&b->seen, c->limits.seen, b->rng, now.mono);
     if (rc < 0) {
         bus_free(b);
@@ -108,6 +112,9 @@ void bus_free(struct bus *b)
         ops_owners_free(b);
     }
     leases_fini(b);
+    subs_fini(b);
+    taps_fini(b);
+    changes_fini(&b->changes);
     mem_rows_fini(&b->mem);
     calls_fini(&b->calls);
     nodes_fini(&b->nodes);
@@ -362,6 +369,8 @@ static void note_stored(struct bus *b, struct note *n, int rc, struct instant no
 {
     if (n->kind == BUS_STORE_OUT_READ)
         outbox_read_stored(b, &n->dst, &n->id, rc, now.mono);
+    if (rc == OK)
+        changes_read(b, &n->dst, &n->id);
     free(n);
 }
 
@@ -562,10 +571,13 @@ bool bus_next(struct bus *b, struct instant now, struct bus_out *ret)
     blob_unref(b->lent_body);
     b->lent_body = NULL;
     client_lent_end(b);
+    taps_lent_end(b);
+    subs_run(b, now);
     forward_offer(b);
     memset(ret, 0, sizeof(*ret));
     return next_store(b, ret) || next_control(b, ret) || sack_next(b, ret) || client_next(b, ret) ||
-           next_want(b, ret) || next_doubt(b, ret) || send_next(b, ret, now) ||
+           taps_next(b, ret) || changes_next(b, ret) || next_want(b, ret) || next_doubt(b, ret) ||
+           send_next(b, ret, now) ||
            next_store(b, ret); /* of what is to be sent, payloads may have to be read */
 }
 

@@ -531,6 +531,8 @@ enum bus_out_kind {
     BUS_OUT_SETTLED,  /* rc OK: settled; else the store failed for at least one: ask again */
     BUS_OUT_BODY,     /* rc OK: body; ERR_NOENT: gone meanwhile */
     BUS_OUT_CHANGED,  /* rc OK: the rule is durable and in force */
+    BUS_OUT_TAPPED,   /* a copy for a tap (bus_streams.h) */
+    BUS_OUT_NEWS,     /* of no client: entries of the outbox changed (bus_streams.h) */
 };
 
 struct bus_message {
@@ -596,7 +598,8 @@ struct bus_out {
     bus_client client;          /* of an answer */
     int rc;
     struct msg_id id;            /* ACCEPTED; TAKEN of a reply wait */
-    struct bus_message *message; /* TAKEN: lends, or NULL */
+    struct bus_message *message; /* TAKEN: lends, or NULL; TAPPED: lends */
+    uint64_t dropped;            /* TAPPED */
     struct bus_status_info
         *status; /* STATUS with OK or ERR_STATE, ACCEPTED with OK, TAKEN of a reply wait: lends */
     struct bus_out_page page; /* ENTRIES; ACCEPTED of many: lends */

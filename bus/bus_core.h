@@ -9,6 +9,7 @@
 #include "bus/asked.h"
 #include "bus/bus.h"
 #include "bus/calls.h"
+#include "bus/changes.h"
 #include "bus/forgets.h"
 #include "bus/forward.h"
 #include "bus/inbox.h"
@@ -25,6 +26,8 @@
 #include "bus/seen.h"
 #include "bus/send_chunks.h"
 #include "bus/send_file.h"
+#include "bus/subs.h"
+#include "bus/taps.h"
 
 /* ACKs, READs and ABORTs ready to leave; beyond it they are dropped, and asked for again. */
 #define BUS_CONTROL_MAX 65536u
@@ -63,6 +66,9 @@ struct bus {
     struct parts parts;
     struct inbox in;
     struct leases leases;
+    struct subs subs;
+    struct taps taps;
+    struct changes changes;
     struct forwards forwards;
     uint8_t token_key[BUS_TOKEN_KEY];
     struct seen seen;

@@ -11,8 +11,7 @@
 #include "bus/settle.h"
 #include "bus/timer.h"
 
-/* Out of everything and freed. */
-static void call_end(struct bus *b, struct call *c, struct instant now)
+void call_end(struct bus *b, struct call *c, struct instant now)
 {
     inbox_leave(b, c);
     call_reply_del(&b->calls, c);

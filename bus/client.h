@@ -7,6 +7,8 @@
 
 /* ERR_BUSY: the client has a call under way. ERR_INVAL, ERR_NOMEM. */
 MUST_CHECK int call_begin(struct bus *b, bus_client client, enum call_kind kind, struct call **ret);
+/* Out of everything and freed. */
+void call_end(struct bus *b, struct call *c, struct instant now);
 /* What clients see of m; body is lent, and may be NULL. */
 void client_message(const struct in_msg *m, struct blob *body, struct bus_message *ret);
 

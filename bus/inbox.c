@@ -266,6 +266,11 @@ void inbox_offer(struct bus *b, struct in_msg *m)
     }
     while (in_msg_queued(m) && (call = first_waiter(b, m->tq))) {
         inbox_leave(b, call); /* the queue stays: m is in it */
+        if (call->fetch && call->fetch->sub && !sub_fits(call->fetch->sub, m)) {
+            sub_stuck(call->fetch->sub);
+            call_end(b, call, b->next_at);
+            continue;
+        }
         hand_over(b, call, m);
     }
 }
@@ -349,6 +354,7 @@ int inbox_add(struct bus *b, struct in_msg *m, struct instant now)
     inbox_recount(b, m);
     inbox_arm_expiry(b, m, now);
     inbox_link(b, m);
+    taps_see(b, m);
     inbox_offer(b, m);
     if (!m->going)
         cache(b, m);

@@ -22,6 +22,7 @@
 
 struct call;
 struct consumer;
+struct sub;
 
 /* What did not work is tried again after this. */
 #define INBOX_RETRY (10 * USEC_SEC)
@@ -56,6 +57,8 @@ struct in_msg {
     struct list mark; /* leases.unmarked: on lease, and the store does not know */
     struct consumer *consumer;
     struct list of_consumer;
+    struct sub *sub; /* the subscription that has it */
+    struct list of_sub;
     struct heap_node expire; /* READY: age; DEAD: age */
 
     uint64_t seq;

@@ -22,7 +22,7 @@ void leases_fini(struct bus *b)
 
 /* --- consumers ---------------------------------------------------------------------------- */
 
-static struct consumer *consumer_find(struct bus *b, const char *name)
+struct consumer *consumer_find(const struct bus *b, const char *name)
 {
     size_t len = strlen(name);
     uint64_t hash = hmap_hash(&b->leases.consumers, name, len);
@@ -61,6 +61,7 @@ static void consumer_settle(struct bus *b, struct consumer *c)
 
 void lease_detach(struct bus *b, struct in_msg *m)
 {
+    sub_release(b, m);
     list_del(&m->mark);
     list_del(&m->of_consumer);
     if (m->consumer)
@@ -202,9 +203,14 @@ int fetch_new(struct bus *b, const struct bus_fetch *f, struct fetch **ret)
     return OK;
 }
 
-/* Is there room for m in the answer? The first one comes in any case. */
+/* Is there room for m in the answer? The first one comes in any case, if its subscription can have
+ * it. */
 static bool fits(const struct fetch *f, const struct in_msg *m)
 {
+    if (f->sub && f->n < f->cap && !sub_fits(f->sub, m)) {
+        sub_stuck(f->sub);
+        return false;
+    }
     return f->n < f->cap && f->n < f->max && (f->n == 0 || m->file != 0 || m->len <= f->bytes_left);
 }
 
@@ -222,11 +228,13 @@ void fetch_give(struct bus *b, struct call *call, struct in_msg *m)
     list_del(&m->of_consumer); /* of a list of those that were taken over */
     if (f->consumer)
         list_push_back(&f->consumer->leases, &m->of_consumer);
+    if (f->sub)
+        sub_hold(f->sub, m);
     m->refs++;
     *i = (struct fetch_item){.call = call, .m = m, .generation = m->generation};
     i->op.owner = OP_FETCH;
-    if (m->file == 0 && m->len <= f->bytes_left) { /* a file is no part of the answer */
-        f->bytes_left -= m->len;
+    if (m->file == 0 && (f->sub || m->len <= f->bytes_left)) { /* a file is no part of the answer */
+        f->bytes_left -= MIN(m->len, f->bytes_left);
         i->body = blob_ref(m->payload);
         if (in_msg_unread(m)) {
             f->reading++;
@@ -362,6 +370,10 @@ static void take_over(struct bus *b, struct consumer *c, uint64_t session, const
         if (!call || !call->waits)
             continue;
         inbox_leave(b, call);
+        if (f->sub) {
+            sub_taken_over(b, f->sub);
+            continue;
+        }
         call->last_due = true;
         call_due(&b->calls, call);
     }
@@ -395,8 +407,8 @@ int fetch_begin(struct bus *b, struct call *call, const struct bus_fetch *f, str
         take_over(b, n->consumer, f->session, n, &rest, now);
     int rc = give_ready(b, call);
     offer_rest(b, &rest);
-    if (n->n == 0 && rc < 0)
-        return rc;
+    if (n->n == 0 && (rc < 0 || (n->sub && n->sub->stuck)))
+        return rc < 0 ? rc : ERR_BUSY;
     if (n->n == 0 && f->wait_ms > 0)
         return wait_begin(b, call, f->wait_ms, now);
     fetch_settle(b, call);
@@ -418,6 +430,8 @@ void fetch_end(struct bus *b, struct call *call)
         blob_unref(i->body);
         in_msg_unref(b, i->m);
     }
+    if (f->sub)
+        sub_call_end(b, f->sub);
     fetch_free(b, f);
     call->fetch = NULL;
 }

@@ -35,6 +35,7 @@ struct fetch {
     uint64_t bytes_left;
     int64_t lease_ms;
     struct consumer *consumer; /* NULL: none */
+    struct sub *sub;           /* whose it is; NULL: of a client that asked once */
     struct list of_consumer;   /* while it waits */
     uint32_t reading;          /* items whose payload is not there yet */
     bool answered;             /* the leases are the client's */
@@ -58,13 +59,16 @@ struct leases {
     struct list unmarked; /* struct in_msg, by leased_at */
 };
 
+struct consumer *consumer_find(const struct bus *b, const char *name); /* lends; NULL */
+
 MUST_CHECK int leases_init(struct bus *b);
 void leases_fini(struct bus *b);
 
 /* call->fetch is set and the caller's. */
 MUST_CHECK int fetch_new(struct bus *b, const struct bus_fetch *f, struct fetch **ret);
 void fetch_free(struct bus *b, struct fetch *f); /* NULL is fine */
-/* Gives out what is there, or lets the call wait. ERR_LIMIT, ERR_NOMEM. */
+/* Gives out what is there, or lets the call wait. ERR_LIMIT, ERR_NOMEM. ERR_BUSY: what is there
+ * does not fit into what its subscription has left. */
 MUST_CHECK int fetch_begin(struct bus *b, struct call *call, const struct bus_fetch *f,
                            struct instant now);
 /* m, which is in the queues, goes to a call that does not wait (any more). */

@@ -177,6 +177,7 @@ void outbox_begin(struct bus *b, struct out_msg *m, struct instant now)
 {
     b->stats.accepted++;
     b->stats.accepted_bytes += m->len;
+    changes_note(b, m);
     if (!m->reply)
         asked_note(&b->asked, ip6_node(&m->dst), &m->id, now.mono);
     if (m->state == OUT_RECEIVED) {
@@ -231,6 +232,7 @@ static void final_done(struct bus *b, struct out_msg *m, struct instant now)
 {
     enum out_state s = m->final;
     out_msg_set(m, s);
+    changes_note(b, m);
     if (s == OUT_RECEIVED || s == OUT_READ)
         count_delivery(b, m, now.mono);
     b->stats.read += s == OUT_READ;

@@ -66,6 +66,7 @@ void send_done_stored(struct bus *b, struct out_msg *m, struct instant now)
 static void enter_sending(struct bus *b, struct out_msg *m, struct instant now)
 {
     out_msg_set(m, OUT_SENDING);
+    changes_note(b, m);
     send_hold_end(m);
     m->packets &= ~(unsigned)(OUT_SEND_INIT | OUT_SEND_PROBE);
     m->late_init = m->busy = false;

@@ -82,6 +82,8 @@ static void bus_out_apply(struct node *n, struct bus_out *out, struct instant no
     case BUS_OUT_SETTLED:
     case BUS_OUT_BODY:
     case BUS_OUT_CHANGED:
+    case BUS_OUT_TAPPED:
+    case BUS_OUT_NEWS:
         if (forwarder_is_client(out->client))
             forwarder_answer(n->forwarder, out);
         else if (n->api)

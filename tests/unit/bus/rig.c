@@ -277,6 +277,7 @@ static void record(struct rig *r, struct rig_node *n, const struct bus_out *out)
     if (out->status)
         a->status = *out->status;
     a->replayed = out->replayed;
+    a->dropped = out->dropped;
     if ((out->kind == BUS_OUT_ENTRIES || out->kind == BUS_OUT_ACCEPTED) && out->rc == OK) {
         a->n = out->page.n;
         a->entries = calloc(a->n + 1, sizeof(*a->entries));
@@ -367,6 +368,8 @@ void rig_drain(struct rig *r, unsigned node)
         case BUS_OUT_SETTLED:
         case BUS_OUT_BODY:
         case BUS_OUT_CHANGED:
+        case BUS_OUT_TAPPED:
+        case BUS_OUT_NEWS:
             record(r, n, &out);
             break;
         }

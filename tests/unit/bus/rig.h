@@ -22,6 +22,7 @@ struct rig_answer {
     uint64_t seq;
     struct bus_status_info status; /* STATUS, ACCEPTED */
     bool replayed;
+    uint64_t dropped;                /* TAPPED */
     struct bus_status_info *entries; /* ENTRIES: n of them */
     uint64_t next_before;
     struct bus_message *messages; /* FETCHED: n of them, their payloads referenced */
