@@ -204,7 +204,8 @@ static struct guard_verdict check_page(const struct guard *g, const struct http_
 
     if (r->host) {
         self_known = read_authority(r->host, strlen(r->host), &self);
-        if (!self_known || !host_allowed(g, &self, r->local_addr))
+        /* No name leads a browser to a Unix socket. */
+        if (!(r->local && !r->forwarded) && (!self_known || !host_allowed(g, &self, r->local_addr)))
             return refuse(PROBLEM_HOST_NOT_ALLOWED, "host not allowed");
     }
     if (r->origin &&

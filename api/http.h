@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -123,6 +124,9 @@ uint16_t http_server_port(const struct http_server *s); /* of the first address 
  * ERR_LIMIT. *ret_port: where it listens. */
 MUST_CHECK int http_server_listen(struct http_server *s, const char *addr, uint16_t port,
                                   uint16_t *ret_port);
+/* The same at the path of a Unix socket, with mode 0660 and this group ((gid_t)-1: as the system
+ * does). */
+MUST_CHECK int http_server_listen_path(struct http_server *s, const char *path, gid_t group);
 /* Open requests are dropped; no more calls to the handler, except closed() of what was taken over
  * (http_raw.h), which may not write any more. Not from inside the handler. The loop
  * has to run on until its handles are closed. */

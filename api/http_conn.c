@@ -123,6 +123,7 @@ static struct http_request conn_open(struct http_conn *c)
         .connection = c->number,
         .forwarded = h->forwarded,
         .loopback = c->loopback,
+        .local = c->port->local,
         .peer = &c->peer,
         .local_addr = c->local_addr,
         .local_port = c->local_port,

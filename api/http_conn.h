@@ -52,6 +52,7 @@ struct http_port {
     struct http_server *server;
     struct http_listen *listen; /* NULL: place not used */
     uint32_t open;              /* connections */
+    bool local;                 /* a Unix socket */
 };
 
 struct http_conn {

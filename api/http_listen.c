@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -22,6 +24,9 @@ struct http_listen {
     int fd;
     unsigned open_handles;
     uint16_t port;
+    char *path; /* NULL: no Unix socket */
+    dev_t dev;  /* .. and which file it was */
+    ino_t ino;
     bool paused; /* no descriptors left: again with the next tick */
 };
 
@@ -79,6 +84,83 @@ out:
     return rc;
 }
 
+/* Does anyone listen there? */
+static bool is_alive(const struct sockaddr_un *at, socklen_t len)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool alive;
+
+    if (fd < 0)
+        return true; /* cannot be known: leave it alone */
+    alive = connect(fd, (const struct sockaddr *)at, len) == 0 || errno != ECONNREFUSED;
+    close(fd);
+    return alive;
+}
+
+static int bind_path(int fd, const struct sockaddr_un *at, socklen_t len)
+{
+    struct stat st;
+
+    if (bind(fd, (const struct sockaddr *)at, len) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return -1;
+    if (lstat(at->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || is_alive(at, len)) {
+        errno = EADDRINUSE;
+        return -1;
+    }
+    /* Left over from a process that was killed. */
+    if (unlink(at->sun_path) < 0)
+        return -1;
+    return bind(fd, (const struct sockaddr *)at, len);
+}
+
+static int listen_path(struct http_listen *l, const char *path, gid_t group)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct stat st;
+    size_t n = strlen(path);
+    bool bound = false;
+    int saved;
+
+    if (n == 0 || n >= sizeof(at.sun_path))
+        return ERR_INVAL;
+    memcpy(at.sun_path, path, n);
+    l->path = strdup(path);
+    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (!l->path || l->fd < 0)
+        goto failed;
+    /* The file is made with the mode of the socket, less the umask; then the umask does not count.
+     * So it is never open to more than it is to be. */
+    if (fchmod(l->fd, 0660) < 0 || bind_path(l->fd, &at, sizeof(at)) < 0)
+        goto failed;
+    bound = true;
+    if ((group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0) || chmod(path, 0660) < 0 ||
+        lstat(path, &st) < 0 || listen(l->fd, BACKLOG) < 0)
+        goto failed;
+    l->dev = st.st_dev;
+    l->ino = st.st_ino;
+    return OK;
+failed:
+    saved = errno;
+    if (bound)
+        (void)unlink(path); /* best effort: the first error is the one to report */
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l->path);
+    errno = saved;
+    return saved == ENOMEM ? ERR_NOMEM : ERR_IO;
+}
+
+/* Only our own: somebody else may have put another one there. */
+static void unlink_path(const struct http_listen *l)
+{
+    struct stat st;
+
+    if (l->path && lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+        (void)unlink(l->path); /* what stays is found left over at the next start */
+}
+
 static void on_readable(uv_poll_t *h, int status, int events)
 {
     struct http_listen *l = h->data;
@@ -121,6 +203,7 @@ static void on_closed(uv_handle_t *h)
     if (--l->open_handles > 0)
         return;
     l->conf.closed(l->conf.ctx);
+    free(l->path);
     free(l);
 }
 
@@ -132,15 +215,19 @@ int http_listen_new(const struct http_listen_conf *c, struct http_listen **ret)
     if (!l)
         return ERR_NOMEM;
     l->conf = *c;
-    rc = listen_socket(c->addr, c->port, &l->fd, &l->port);
+    rc = c->addr ? listen_socket(c->addr, c->port, &l->fd, &l->port)
+                 : listen_path(l, c->path, c->group);
     if (rc < 0) {
         int saved = errno;
         free(l);
         errno = saved;
         return rc;
     }
+    l->conf.addr = l->conf.path = NULL; /* were borrowed for the call */
     if (uv_poll_init(c->loop, &l->poll, l->fd) != 0) {
+        unlink_path(l);
         close(l->fd);
+        free(l->path);
         free(l);
         return ERR_NOMEM;
     }
@@ -161,6 +248,7 @@ uint16_t http_listen_port(const struct http_listen *l)
 
 void http_listen_close(struct http_listen *l)
 {
+    unlink_path(l);
     uv_close((uv_handle_t *)&l->poll, on_closed);
     uv_close((uv_handle_t *)&l->timer, on_closed);
     close(l->fd);

@@ -7,9 +7,11 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,13 +76,22 @@ void carrier_shutdown(struct http_conn *c, int how)
     (void)shutdown(lws_get_socket_fd(c->wsi), how); /* the peer may have gone already */
 }
 
+/* Of a Unix socket: what it holds that the other end has not read, from above, so that the number
+ * rises as it should. */
+static uint64_t local_taken(int fd)
+{
+    int waiting = 0;
+
+    return ioctl(fd, SIOCOUTQ, &waiting) == 0 ? UINT32_MAX - (uint64_t)waiting : 0;
+}
+
 uint64_t carrier_taken(const struct http_conn *c)
 {
     struct tcp_info i = {0};
     socklen_t len = sizeof(i);
 
     if (getsockopt(lws_get_socket_fd(c->wsi), IPPROTO_TCP, TCP_INFO, &i, &len) < 0)
-        return 0; /* no TCP: as if it did not go on */
+        return local_taken(lws_get_socket_fd(c->wsi));
     return i.tcpi_bytes_acked;
 }
 
@@ -216,7 +227,7 @@ static bool peer_has_room(const struct http_server *s, const struct http_conn *c
 {
     uint32_t n = 0;
 
-    if (c->loopback)
+    if (c->loopback || c->port->local)
         return true;
     list_foreach (i, &s->conns) {
         const struct http_conn *other = list_entry(i, struct http_conn, link);
@@ -241,6 +252,18 @@ static void conn_local(struct http_conn *c, int fd)
     c->local_port = port_of((struct sockaddr *)&ss);
 }
 
+/* Who came in by a Unix socket. */
+static void log_caller(int fd)
+{
+    static struct log_budget budget = LOG_BUDGET_INIT;
+    struct ucred cred = {0};
+    socklen_t len = sizeof(cred);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+        log_remote(LOG_LEVEL_INFO, &budget, usec_now(), "local client", "pid=%ld uid=%ld gid=%ld",
+                   (long)cred.pid, (long)cred.uid, (long)cred.gid);
+}
+
 static struct http_conn *conn_new(struct http_port *port, int fd, const struct sockaddr *peer)
 {
     struct http_server *s = port->server;
@@ -251,6 +274,7 @@ static struct http_conn *conn_new(struct http_port *port, int fd, const struct s
     c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
+    c->port = port;
     c->peer = address_of(peer);
     c->loopback = is_loopback(&c->peer);
     c->refused = port->open >= s->limits.connections || s->free_count <= REFUSE_MAX;
@@ -258,10 +282,12 @@ static struct http_conn *conn_new(struct http_port *port, int fd, const struct s
         free(c);
         return NULL;
     }
-    conn_local(c, fd);
+    if (port->local)
+        log_caller(fd);
+    else
+        conn_local(c, fd);
     http1_init(&c->in, &s->pool);
     c->server = s;
-    c->port = port;
     port->open++;
     c->number = ++s->conn_seq;
     c->slot = s->free_slots[--s->free_count];
@@ -340,32 +366,48 @@ static void on_closed(void *ctx)
         free(port->server);
 }
 
-int http_server_listen(struct http_server *s, const char *addr, uint16_t port, uint16_t *ret_port)
+static int port_open(struct http_server *s, struct http_listen_conf *c, struct http_port **ret)
 {
     struct http_port *p = s->ports;
-    struct http_listen_conf lc = {
-        .loop = s->loop,
-        .addr = addr,
-        .port = port,
-        .tick_ms = tick_ms(&s->limits),
-        .accepted = on_accepted,
-        .tick = on_tick,
-        .closed = on_closed,
-    };
     int rc;
 
     while (p < s->ports + HTTP_PORTS_MAX && p->listen)
         p++;
     if (p == s->ports + HTTP_PORTS_MAX)
         return ERR_LIMIT;
-    lc.ctx = p;
-    rc = http_listen_new(&lc, &p->listen);
+    c->loop = s->loop;
+    c->tick_ms = tick_ms(&s->limits);
+    c->accepted = on_accepted;
+    c->tick = on_tick;
+    c->closed = on_closed;
+    c->ctx = p;
+    rc = http_listen_new(c, &p->listen);
     if (rc < 0)
         return rc;
     p->server = s;
+    p->local = !c->addr;
     s->open_ports++;
-    *ret_port = http_listen_port(p->listen);
+    *ret = p;
     return OK;
+}
+
+int http_server_listen(struct http_server *s, const char *addr, uint16_t port, uint16_t *ret_port)
+{
+    struct http_listen_conf lc = {.addr = addr, .port = port};
+    struct http_port *p;
+    int rc = port_open(s, &lc, &p);
+
+    if (rc == OK)
+        *ret_port = http_listen_port(p->listen);
+    return rc;
+}
+
+int http_server_listen_path(struct http_server *s, const char *path, gid_t group)
+{
+    struct http_listen_conf lc = {.path = path, .group = group};
+    struct http_port *p;
+
+    return port_open(s, &lc, &p);
 }
 
 int http_server_new(const struct http_conf *c, struct http_server **ret)

@@ -7,6 +7,7 @@
  *   forward_uv.c bus <-> the Unix sockets of topics
  *   store_glue.c bus <-> store and spool, router <-> contacts <-> store
  *   metrics_glue.c the numbers of all of them -> api
+ *   api_listen.c where the API can be reached
  *   access.c     the file of tokens -> api
  *   reload.c     files -> what runs, at SIGHUP
  *   state_log.c  the numbers of all of them -> the log, at SIGUSR1
@@ -128,6 +129,9 @@ bool metrics_on_api(const struct options *o);
 MUST_CHECK int access_start(struct node *n); /* says why not */
 MUST_CHECK int access_reload(struct node *n);
 void access_end(struct node *n);
+
+/* api_listen.c */
+MUST_CHECK int api_listen(struct node *n); /* says why not */
 
 /* reload.c */
 void reload(struct node *n);

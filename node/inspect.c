@@ -92,7 +92,7 @@ static int key_of_machine(const struct options *o, inspect_ask *ask, struct pubk
     }
     if (rc != ERR_NOENT || o->key_file)
         return key_fail(path, rc);
-    if (!o->api_addrs.a[0].off && ask(o, ret->b) == OK) {
+    if (ask(o, ret->b) == OK) {
         log_info("no key file: this is the key of the running node", "missing=%s", path);
         return 0;
     }

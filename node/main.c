@@ -14,11 +14,18 @@
 #include "node/options.h"
 #include "node/token_commands.h"
 
-/* Where a node listens on every address, this machine reaches it on loopback. */
-static struct api_target target_of(const struct listen_addr *a)
+/* A socket is asked when somebody said so, or when there is nothing else. Where a node listens on
+ * every address, this machine reaches it on loopback. */
+static struct api_target target_of(const struct options *o)
 {
+    const struct listen_addr *a = &o->api_addrs.a[0];
+    enum option_source addr = option_source_of(o, offsetof(struct options, api_addrs));
+    enum option_source socket = option_source_of(o, offsetof(struct options, api_socket));
+    bool has_socket = o->api_socket && strcmp(o->api_socket, "off") != 0;
     struct api_target t = {.host = a->host, .port = a->port};
-    if (strcmp(a->host, "0.0.0.0") == 0)
+    if (has_socket && (a->off || (socket > SOURCE_FILE && socket >= addr)))
+        t.socket = o->api_socket;
+    else if (strcmp(a->host, "0.0.0.0") == 0)
         t.host = "127.0.0.1";
     else if (strcmp(a->host, "::") == 0)
         t.host = "::1";
@@ -27,8 +34,8 @@ static struct api_target target_of(const struct listen_addr *a)
 
 static int ask_node(const struct options *o, uint8_t ret_key[static KEY_BYTES])
 {
-    struct api_target t = target_of(&o->api_addrs.a[0]);
-    if (command_token(o, &t.token) != 0)
+    struct api_target t = target_of(o);
+    if ((o->api_addrs.a[0].off && !t.socket) || command_token(o, &t.token) != 0)
         return ERR_INVAL;
     return node_pubkey_ask(&t, ret_key);
 }
@@ -72,10 +79,12 @@ static int run_proxy_connect(const struct options *o, const struct api_target *t
 
 static int run_command(const struct options *o)
 {
-    struct api_target t = target_of(&o->api_addrs.a[0]);
+    struct api_target t = target_of(o);
     bool asking = (WHERE(o->command) & WHERE_ASKING) != 0;
-    if (asking && o->api_addrs.a[0].off) {
-        fprintf(stderr, "Error: this command needs the API of a node, and --api-addr is off\n");
+    if (asking && o->api_addrs.a[0].off && !t.socket) {
+        fprintf(
+            stderr,
+            "Error: this command needs the API of a node, and both --api-addr and --api-socket are off\n");
         return 1;
     }
     if (asking && command_token(o, &t.token) != 0)

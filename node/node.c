@@ -293,22 +293,6 @@ static void api_kick(void *ctx)
     (void)ctx; /* the pump runs before the loop sleeps, in any case */
 }
 
-static int listen_for_api(struct node *n)
-{
-    const struct listen_addrs *l = &n->options->api_addrs;
-    for (size_t i = 0; i < l->count; i++) {
-        uint16_t port = 0;
-        int rc = http_server_listen(n->http, l->a[i].host, l->a[i].port, &port);
-        if (rc != OK) {
-            log_error("cannot listen for the API", "addr=%s port=%u why=\"%s\"", l->a[i].host,
-                      l->a[i].port, errno_str(rc));
-            return rc;
-        }
-        log_info("API listening", "addr=%s port=%u", l->a[i].host, port);
-    }
-    return OK;
-}
-
 static int start_api(struct node *n)
 {
     const struct options *o = n->options;
@@ -337,10 +321,6 @@ static int start_api(struct node *n)
         rc = access_start(n);
     if (rc != OK)
         return rc;
-    if (o->api_addrs.a[0].off) {
-        log_info("API switched off", "%s", "");
-        return OK;
-    }
     http_limits_default(&limits);
     limits.connections = o->api_connections;
     limits.body_bytes = o->api_body_bytes;
@@ -350,7 +330,7 @@ static int start_api(struct node *n)
         log_error("cannot start the API", "why=\"%s\"", errno_str(rc));
         return rc;
     }
-    return listen_for_api(n);
+    return api_listen(n);
 }
 
 static int start_signal(struct node *n, uv_signal_t *h, uv_signal_cb cb, int signum)

@@ -105,6 +105,16 @@ const struct option_def option_table[] = {
      .more =
          "Where the node listens, up to 8 of them, and where the commands look for it: at the first.\n"
          "`off`: the node has no API."},
+    {.name = "api-socket",
+     .key = "api_socket",
+     .kind = OPTION_PATH,
+     .value = "PATH",
+     .where = API,
+     .offset = AT(api_socket),
+     .help = "Path of a Unix socket for the HTTP API, or off",
+     .more =
+         "Default: api.sock in $RUNTIME_DIRECTORY, else off. Mode 0660, group mycelium where there is\n"
+         "one. Given to a command: the node is asked there."},
     {NODE("api-host", "api_hosts", OPTION_WORDS, OPTION_SERVED), .value = "NAME",
      .offset = AT(api_hosts), .help = "A name by which this node may be asked (Host)",
      .more = "Besides localhost and the address itself. May be repeated."},

@@ -146,3 +146,13 @@ int path_state(const char *option, const char *key_option, char *buf, size_t cap
     int rc = path_default_key(key, sizeof(key));
     return rc == OK ? path_folder(key, buf, cap) : rc;
 }
+
+int path_api_socket(const char *option, char *buf, size_t cap)
+{
+    const char *service = env_text("RUNTIME_DIRECTORY");
+    if (option)
+        return path_format(buf, cap, "%s", strcmp(option, "off") == 0 ? "" : option);
+    if (service) /* as with the state directory */
+        return path_format(buf, cap, "%.*s/api.sock", (int)strcspn(service, ":"), service);
+    return path_format(buf, cap, "%s", "");
+}

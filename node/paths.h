@@ -23,5 +23,8 @@ MUST_CHECK int path_key(char *buf, size_t cap, bool *ret_legacy);
 /* State directory: option, $STATE_DIRECTORY, `<key file>.state` beside a key file that was given,
  * else the folder of the default key file. */
 MUST_CHECK int path_state(const char *option, const char *key_option, char *buf, size_t cap);
+/* The Unix socket of the API: option ("off": none), else api.sock in $RUNTIME_DIRECTORY; "": none.
+ */
+MUST_CHECK int path_api_socket(const char *option, char *buf, size_t cap);
 /* The folder that a path lies in: "." without a slash. */
 MUST_CHECK int path_folder(const char *path, char *buf, size_t cap);

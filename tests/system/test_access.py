@@ -1,11 +1,14 @@
 """Who may use the API: tokens and scopes, Host and Origin, Unix socket, limits, certificates."""
+import http.client
+import os
 import re
 import signal
+import socket
 import stat
 
 from lib import check, check_equal, needs_ours, wait_for
 from lib.node import message_body
-from test_config import run
+from test_config import run, written
 
 PROXY = {"X-Forwarded-For": "192.0.2.7"}  # a proxy in front: the caller is not of this machine
 
@@ -125,3 +128,51 @@ def test_token_made(net):
     c.start()
     check("nobody needs a token" in c.log_file.read_text(), "no warning")
     check_equal(c.call("GET", "/admin", headers=PROXY).status, 200, "off: nobody needs one")
+
+
+def over_socket(path, method, target, headers=None):
+    c = http.client.HTTPConnection("localhost", timeout=15)
+    c.sock = socket.socket(socket.AF_UNIX)
+    c.sock.settimeout(15)
+    c.sock.connect(str(path))
+    c.request(method, target, headers=headers or {})
+    r = c.getresponse()
+    return r.status, r.read()
+
+
+@needs_ours
+def test_unix_socket(net):
+    """The API at a path, mode 0660: no token, whatever Host says; commands use it; a killed node's is replaced."""
+    a = net.node("a", start=False)
+    path = a.folder / "api.sock"
+    a.extra = ["--api-socket", str(path)]
+    a.start()
+    check_equal(stat.S_IMODE(path.stat().st_mode), 0o660, "mode of the socket")
+    for headers in ({}, {"Host": "anything"}):
+        check_equal(over_socket(path, "GET", "/api/v1/admin", headers)[0], 200, f"GET with {headers}")
+    check_equal(over_socket(path, "GET", "/api/v1/admin", {"Origin": "http://evil.example"})[0], 403, "an origin")
+    wait_for("who came in the log", lambda: "local client" in a.log_file.read_text())
+    check(f"uid={os.getuid()}" in a.log_file.read_text(), "no uid in the log")
+    r = run(a, "--api-socket", path, "peers", "list", "--json")
+    check_equal((r.returncode, r.stdout), (0, "[]\n"), "a command over the socket")
+    r = run(a, "--api-socket", path, "message", "send", a.ip, "hello")
+    check_equal(r.returncode, 0, r.stderr)
+    r = run(a, "message", "receive", "--api-socket", path, "--raw")
+    check_equal((r.returncode, r.stdout), (0, "hello\n"), r.stderr)
+    r = run(a, "--api-socket", a.folder / "nothing", "peers", "list")
+    check_equal(r.returncode, 1, "a socket that is not there")
+    check("nothing" in r.stderr, r.stderr)
+    r = run(a, "-k", a.folder / "other.key", "--no-tun", "-t", "0", "--api-addr", "off", "--api-socket", path)
+    check_equal(r.returncode, 1, "a second node with this socket")
+    a.restart("kill9")
+    check_equal(over_socket(path, "GET", "/api/v1/admin")[0], 200, "after a kill")
+    a.stop()
+    check(not path.exists(), "the socket is there after the end")
+    b = net.node("b", start=False)
+    path = b.folder / "only.sock"
+    config = written(b, f"api_addr = 'off'\napi_socket = '{path}'\n")
+    b.command = lambda: [str(b.binary), "-k", str(b.key_file), "--no-tun", "-t", str(b.tcp_port), "-c", str(config)]
+    b.start(wait=False)
+    wait_for("the socket", path.exists)
+    r = run(b, "-c", config, "peers", "list", "--json")
+    check_equal((r.returncode, r.stdout), (0, "[]\n"), f"a command that the file leads to the socket: {r.stderr}")

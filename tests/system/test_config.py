@@ -143,7 +143,7 @@ def test_example(net):
     defaults = dict(line.split(" # ")[0].split(" = ", 1) for line in
                     run(a, "--check-config").stdout.splitlines() if not line.startswith("#"))
     own = {"key_file", "state_dir", "peers", "api_hosts", "api_origins", "metrics_api_address", "topic_config",
-           "tun_name", "api_token_file"}
+           "tun_name", "api_token_file", "api_socket"}
     for key, value in defaults.items():
         check(key in in_example, f"{key} is not in the example")
         check(key in own or in_example[key] == value, f"{key}: {in_example[key]} in the example, default {value}")

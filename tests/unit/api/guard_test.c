@@ -278,6 +278,11 @@ static void test_auth(void **state)
     assert_int_equal(guard_check(&plain, &r, NOW).status, 0);
     r.loopback = false; /* over a Unix socket nothing else counts */
     assert_int_equal(guard_check(&plain, &r, NOW).status, 0);
+    r.host = "whatever"; /* no name leads a browser there */
+    assert_int_equal(guard_check(&plain, &r, NOW).status, 0);
+    r.forwarded = true;
+    assert_int_equal(guard_check(&plain, &r, NOW).status, 403);
+    r.forwarded = false;
     r.path = "/healthz";
     assert_int_equal(guard_check(&always, &r, NOW).status, 0);
     assert_int_equal(guard_check(&always, &r, NOW).scopes, 0);
