@@ -29,6 +29,8 @@ static size_t fields_of(const struct asked *q, unsigned status, const struct htt
         add_field(fields, &n, more[i].name, more[i].value);
     if (q->origin) {
         add_field(fields, &n, "access-control-allow-origin", q->origin);
+        add_field(fields, &n, "access-control-expose-headers",
+                  "location, retry-after, content-range, x-mycelium-index, idempotent-replayed");
         add_field(fields, &n, "vary", "origin");
     }
     return n;

@@ -1,13 +1,16 @@
 """Who may use the API: tokens and scopes, Host and Origin, Unix socket, limits, certificates."""
+import contextlib
 import http.client
 import os
 import re
 import signal
 import socket
 import stat
+import time
 
-from lib import check, check_equal, needs_ours, wait_for
+from lib import check, check_equal, limit, needs_ours, scaled, wait_for
 from lib.node import message_body
+from lib.ports import free_port
 from test_config import run, written
 
 PROXY = {"X-Forwarded-For": "192.0.2.7"}  # a proxy in front: the caller is not of this machine
@@ -176,3 +179,145 @@ def test_unix_socket(net):
     wait_for("the socket", path.exists)
     r = run(b, "-c", config, "peers", "list", "--json")
     check_equal((r.returncode, r.stdout), (0, "[]\n"), f"a command that the file leads to the socket: {r.stderr}")
+
+
+PAGE = "https://app.example"
+FIXED = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin",
+         "cache-control": "no-store"}
+
+
+@needs_ours
+def test_pages(net):  # row 50
+    """A page of another origin and a name that was bound anew get 403 on everything that they can send, and change
+    nothing; pages of api_origins may ask; every answer has the fixed fields."""
+    a = net.node("a", start=False)
+    a.extra = ["--api-origin", PAGE, "--api-host", "node.example"]
+    a.start()
+    a.send(a, b"kept")
+    port = a.api_port
+
+    def asked(method="GET", path="/api/v1/messages", **headers):
+        r = a.api.call(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        for name, value in FIXED.items():
+            check_equal(r.headers.get(name), value, f"{name} of {method} {path} {headers}")
+        return r
+
+    own = f"http://127.0.0.1:{port}"
+    for refused in ({"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example"}, {"Host": "localhost.evil.example"},
+                    {"Host": f"evil.example:{port}"}, {"Origin": "http://evil.example"}, {"Origin": "null"},
+                    {"Origin": f"http://127.0.0.1:{port + 1}"}, {"Origin": f"https://127.0.0.1:{port}"},
+                    {"Origin": PAGE + ".evil.example"}, {"Sec_Fetch_Site": "cross-site"},
+                    {"Sec_Fetch_Site": "same-site"}, {"Referer": "http://evil.example/"},
+                    {"User_Agent": "Mozilla/5.0"}, {"Origin": PAGE, "Host": "evil.example"},
+                    {"Origin": own, "Host": "evil.example"}):
+        for method, path in (("GET", "/api/v1/messages"), ("HEAD", "/api/v1/messages"), ("GET", "/api/v1/admin"),
+                             ("DELETE", "/bus/v1/inbox/1"), ("POST", "/bus/v1/messages/fetch")):
+            r = asked(method, path, **refused)
+            check_equal(r.status, 403, f"{method} {path} with {refused}")
+            check("access-control-allow-origin" not in r.headers, f"{refused} may read it")
+    for passed in ({}, {"Host": "localhost:8989"}, {"Host": "[::1]:8989"}, {"Host": "x.localhost"},
+                   {"Host": "node.example:1"}, {"Origin": own}, {"Origin": PAGE}, {"Sec_Fetch_Site": "none"},
+                   {"Sec_Fetch_Site": "same-origin"}, {"User_Agent": "Mozilla/5.0", "Referer": own + "/ui/"},
+                   {"User_Agent": "curl/8"}):
+        r = asked("GET", "/api/v1/admin", **passed)
+        check_equal(r.status, 200, f"GET /admin with {passed}")
+        check_equal(r.headers.get("access-control-allow-origin"), passed.get("Origin") if passed.get("Origin") == PAGE
+                    else None, f"the origin in the answer to {passed}")
+    check_equal(a.api.call("GET", "/api/v1/admin", headers={"Host": None}).status, 200, "no Host")
+    r = asked("OPTIONS", Origin=PAGE, Access_Control_Request_Method="GET")
+    check_equal((r.status, r.headers["access-control-allow-origin"], r.headers["vary"], r.body),
+                (204, PAGE, "origin", b""), "a preflight")
+    check("authorization" in r.headers["access-control-allow-headers"], r.headers)
+    check("DELETE" in r.headers["access-control-allow-methods"], r.headers)
+    check("access-control-allow-credentials" not in r.headers, "credentials")
+    check_equal(asked("OPTIONS", Origin=PAGE, X_Forwarded_For="192.0.2.7").status, 204, "a preflight from elsewhere")
+    check_equal(asked("GET", Origin=PAGE, X_Forwarded_For="192.0.2.7").status, 401, "a page without token")
+    check_equal(asked("OPTIONS").status, 405, "OPTIONS of nobody")
+    check_equal(asked("OPTIONS", Origin=own).status, 405, "OPTIONS of the node's own pages")
+    check_equal(len(a.api.call("GET", "/bus/v1/inbox").json()["entries"]), 1, "messages that are left")
+
+
+def raw(node, data=b""):
+    s = socket.create_connection(("127.0.0.1", node.api_port), timeout=30)
+    s.sendall(data)
+    return s
+
+
+@needs_ours
+def test_long_header(net):
+    """10 MB of header: refused with 431 after 16 KiB of it, without memory, whatever form it has."""
+    a = net.node("a")
+    a.call("GET", "/admin")
+    before = a.rss_peak_kib()
+    for head in (b"GET /api/v1/admin HTTP/1.1\r\nX: " + b"x" * 10_000_000,
+                 b"GET /api/v1/admin HTTP/1.1\r\n" + b"X: y\r\n" * 1_600_000,
+                 b"GET /" + b"x" * 10_000_000):
+        s = raw(a)
+        with contextlib.suppress(OSError):  # the node stops reading
+            s.sendall(head)
+        answer = b""
+        with contextlib.suppress(OSError):
+            while b"\r\n\r\n" not in answer and (piece := s.recv(65536)):
+                answer += piece
+        check(answer == b"" or answer[9:12] in (b"431", b"414"), f"answer: {answer[:100]}")
+        s.close()
+        check_equal(a.call("GET", "/admin").status, 200, "another client")
+    s = raw(a, b"GET /api/v1/admin HTTP/1.1\r\nX: " + b"x" * 16384)
+    check_equal(s.recv(65536)[9:12], b"431", "16 KiB of header")
+    net.check_memory(before, a, 8192, "30 MB of headers")
+
+
+@limit(120)
+@needs_ours
+def test_slow_heads(net):
+    """500 connections that say their head byte by byte: the others are served meanwhile, and after 10 s they end."""
+    a = net.node("a")
+    slow = [raw(a, b"GET /api/v1/admin HTTP/1.1\r\nX-Slow: ") for _ in range(500)]
+    started = time.monotonic()
+    rounds = 0
+    while time.monotonic() - started < 8:
+        rounds += 1
+        for s in slow:
+            s.sendall(b"x")
+        for _ in range(20):
+            check_equal(a.call("GET", "/admin").status, 200, "another client")
+        a.send(a, b"meanwhile")
+        check(a.take(5) is not None, "a message meanwhile")
+        time.sleep(0.2)
+    check(rounds > 1, "no other client was served")
+    ended = 0
+    for s in slow:
+        s.settimeout(scaled(60))
+        with contextlib.suppress(ConnectionError):
+            answer = s.recv(65536)
+            check(answer == b"" or answer[9:12] == b"408", f"answer: {answer[:60]}")
+        ended += 1
+        s.close()
+    check_equal(ended, 500, "connections that ended")
+    check(time.monotonic() - started > 9, "a head has 10 s")
+
+
+@needs_ours
+def test_connection_limit(net):
+    """Beyond api_connections 503 with retry-after; the other addresses have room of their own."""
+    a = net.node("a", start=False)
+    second = free_port()
+    a.extra = ["--api-connections", "8", "--api-addr", f"127.0.0.1:{second}"]
+    a.start()
+    a.api.forget_connections()
+    held = []
+    for _ in range(20):
+        s = raw(a, b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = s.recv(65536)
+        if answer[9:12] == b"503":
+            check(b"retry-after: 1" in answer, answer)
+            s.close()
+        else:
+            held.append(s)
+    check(len(held) <= 8, f"{len(held)} connections")
+    other = http.client.HTTPConnection("127.0.0.1", second, timeout=15)
+    other.request("GET", "/api/v1/admin")
+    check_equal(other.getresponse().status, 200, "at the other address")
+    for s in held:
+        s.close()
+    wait_for("room again", lambda: a.call("GET", "/admin").status == 200)
