@@ -980,7 +980,10 @@ static void test_cors(void **state)
     ask_request(&r);
     assert_int_equal(t.status, 200);
     assert_string_equal(t.fields,
-                        "access-control-allow-origin: https://panel.example\nvary: origin\n");
+                        "access-control-allow-origin: https://panel.example\n"
+                        "access-control-expose-headers: location, retry-after, content-range, "
+                        "x-mycelium-index, idempotent-replayed\n"
+                        "vary: origin\n");
     r.origin = "http://localhost:8989"; /* its own: needs no permission, and OPTIONS stays 405 */
     r.method = HTTP_OPTIONS;
     ask_request(&r);
