@@ -224,8 +224,9 @@ MUST_CHECK int bus_send_many(struct bus *b, const struct bus_send *m, const stru
 struct bus_take {
     bool any_topic; /* else only messages with exactly `topic` (which may be empty) */
     struct topic topic;
-    bool peek;       /* leave it there, tell nobody */
-    int64_t wait_ms; /* 0: answer at once */
+    bool peek;        /* leave it there, tell nobody */
+    int64_t wait_ms;  /* 0: answer at once */
+    uint64_t max_len; /* 0: any. A longer one stays where it is: BUS_OUT_TAKEN with ERR_TOOBIG */
 };
 /* The answer is BUS_OUT_TAKEN. Waiters of the same topic are served in the order in which they
  * came. */

@@ -52,6 +52,7 @@ struct call {
 
     /* CALL_TAKE, CALL_FETCH, and CALL_SEND with reply_wait */
     bool peek, waits;
+    uint64_t max_len;            /* of CALL_TAKE; 0: any */
     struct list wait;            /* inbox.any, an entry of inbox.filtered, or topic_queue.waiters */
     struct topic_queue *tq;      /* waits for one topic */
     struct filter_node *several; /* waits for more than one: its entry of inbox.filtered */

@@ -208,6 +208,12 @@ static void hand_over(struct bus *b, struct call *call, struct in_msg *m)
         fetch_settle(b, call);
         return;
     }
+    if (call->kind == CALL_TAKE && call->max_len > 0 && m->len > call->max_len) {
+        call->rc = ERR_TOOBIG;
+        call->last_due = true;
+        call_due(&b->calls, call);
+        return;
+    }
     m->refs++;
     call->msg = m;
     if (call->kind == CALL_TAKE && call->peek) {
@@ -280,6 +286,7 @@ int inbox_take(struct bus *b, struct call *call, const struct bus_take *t, struc
     struct topic_queue *q = NULL;
     struct in_msg *m;
     call->peek = t->peek;
+    call->max_len = t->max_len;
     if (t->any_topic) {
         m = list_first(&b->in.all, struct in_msg, all);
     } else {

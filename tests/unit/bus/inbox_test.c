@@ -85,6 +85,34 @@ static void test_topics(void **state)
     rig_fini(&r);
 }
 
+/* A message that is too long for who asks stays for others, also when it comes while he waits. */
+static void test_max_len(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct bus_take small = {.any_topic = true, .max_len = 9};
+    pair(&r, 3);
+    deliver(&r, "a", 1, 10);
+    struct rig_answer *a = taken(&r, 1, rig_take_ex(&r, 1, &small));
+    assert_non_null(a);
+    assert_int_equal(a->rc, ERR_TOOBIG);
+    assert_false(a->has_message);
+    small.max_len = 10;
+    expect_first(&r, rig_take_ex(&r, 1, &small), 1);
+    small.max_len = 9;
+    small.wait_ms = 60000;
+    bus_client first = rig_take_ex(&r, 1, &small), second = take(&r, "a", 60000, false);
+    deliver(&r, "a", 2, 10);
+    a = taken(&r, 1, first);
+    assert_non_null(a);
+    assert_int_equal(a->rc, ERR_TOOBIG);
+    expect_first(&r, second, 2);
+    struct bus_stats st;
+    bus_stats(r.node[1].bus, &st);
+    assert_int_equal(st.waiters, 0);
+    rig_fini(&r);
+}
+
 static void test_waiters(void **state)
 {
     (void)state;
@@ -469,12 +497,13 @@ static void test_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topics),       cmocka_unit_test(test_waiters),
-        cmocka_unit_test(test_forget),       cmocka_unit_test(test_store_failure),
-        cmocka_unit_test(test_no_cache),     cmocka_unit_test(test_read_copies),
-        cmocka_unit_test(test_reply),        cmocka_unit_test(test_reply_timeout),
-        cmocka_unit_test(test_many_replies), cmocka_unit_test(test_local),
-        cmocka_unit_test(test_limits),       cmocka_unit_test(test_status),
+        cmocka_unit_test(test_topics),        cmocka_unit_test(test_max_len),
+        cmocka_unit_test(test_waiters),       cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_store_failure), cmocka_unit_test(test_no_cache),
+        cmocka_unit_test(test_read_copies),   cmocka_unit_test(test_reply),
+        cmocka_unit_test(test_reply_timeout), cmocka_unit_test(test_many_replies),
+        cmocka_unit_test(test_local),         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
