@@ -13,6 +13,14 @@ void lift_init(struct lift *l, const char *key, size_t text_max)
     *l = (struct lift){.key = key, .text_max = text_max};
 }
 
+void lift_init_deep(struct lift *l, const char *key, size_t text_max, const char *mark, size_t min)
+{
+    lift_init(l, key, text_max);
+    l->deep = true;
+    l->mark = mark;
+    l->min = min;
+}
+
 void lift_fini(struct lift *l)
 {
     free(l->text);
@@ -35,18 +43,39 @@ static int keep(struct lift *l, uint8_t c)
     return OK;
 }
 
+/* Are keys looked at where we are? */
+static bool in_object(const struct lift *l)
+{
+    return l->depth > 0 && l->depth <= (l->deep ? LIFT_DEPTH : 1) &&
+           l->objects >> (l->depth - 1) & 1;
+}
+
+static void open(struct lift *l, bool object)
+{
+    l->depth++;
+    if (l->depth <= LIFT_DEPTH) {
+        l->objects &= ~(UINT64_C(1) << (l->depth - 1));
+        l->objects |= (uint64_t)object << (l->depth - 1);
+    }
+    l->want_key = in_object(l);
+    l->hit = false;
+}
+
 /* A quote outside of strings. */
 static void begin_string(struct lift *l)
 {
-    bool outermost = l->object && l->depth == 1;
+    bool looked_at = in_object(l);
 
-    if (outermost && !l->want_key && l->hit && !l->found) {
-        l->found = true;
-        l->state = LIFT_VALUE;
+    if (looked_at && !l->want_key && l->hit && !l->found) {
+        l->found = !l->deep;
+        l->state = l->deep ? LIFT_STRING : LIFT_VALUE;
+        l->value_at = l->text_len + 1; /* behind the quote, which is kept next */
+        l->is_key = false;
         return;
     }
+    l->value_at = 0;
     l->state = LIFT_STRING;
-    l->is_key = outermost && l->want_key;
+    l->is_key = looked_at && l->want_key;
     l->key_ok = true;
     l->key_at = 0;
 }
@@ -59,22 +88,19 @@ static void text_byte(struct lift *l, uint8_t c)
         break;
     case '{':
     case '[':
-        if (l->depth++ == 0)
-            l->object = l->want_key = c == '{';
+        open(l, c == '{');
         break;
     case '}':
     case ']':
         l->depth -= l->depth > 0;
+        l->want_key = l->hit = false;
         break;
     case ',':
-        if (l->depth == 1) {
-            l->want_key = l->object;
-            l->hit = false;
-        }
+        l->want_key = in_object(l);
+        l->hit = false;
         break;
     case ':':
-        if (l->depth == 1)
-            l->want_key = false;
+        l->want_key = false;
         break;
     default:
         break;
@@ -167,6 +193,32 @@ static int kept_byte(struct lift *l, uint8_t c)
     return keep(l, c);
 }
 
+/* A string that is long enough: takes what was kept of it out of the text again. */
+static int take_back(struct lift *l, char *value, size_t *ret_len)
+{
+    size_t at = l->value_at, out = 0;
+    int rc = OK;
+
+    l->found = true;
+    l->state = LIFT_VALUE;
+    for (size_t i = at; i < l->text_len && rc >= 0; i++) {
+        rc = value_byte(l, (uint8_t)l->text[i], value + out);
+        out += rc > 0 ? (size_t)rc : 0;
+    }
+    l->text_len = at;
+    *ret_len = out;
+    return rc < 0 ? rc : OK;
+}
+
+static int end_value(struct lift *l)
+{
+    int rc = OK;
+
+    for (const char *c = l->mark; c && *c && rc == OK; c++)
+        rc = keep(l, (uint8_t)*c);
+    return rc == OK ? keep(l, '"') : rc;
+}
+
 int lift_feed(struct lift *l, const uint8_t *in, size_t len, char *value, size_t *ret_value_len)
 {
     size_t at = 0, out = 0;
@@ -181,10 +233,16 @@ int lift_feed(struct lift *l, const uint8_t *in, size_t len, char *value, size_t
             continue;
         }
         if (l->state < LIFT_VALUE) {
+            size_t n = 0;
             rc = kept_byte(l, in[at]);
+            if (rc == OK && l->deep && !l->found && l->state > LIFT_TEXT && l->value_at > 0 &&
+                l->text_len > l->value_at + l->min) {
+                rc = take_back(l, value + out, &n);
+                out += n;
+            }
         } else if (l->state == LIFT_VALUE && in[at] == '"') {
             l->state = LIFT_TEXT;
-            rc = keep(l, '"');
+            rc = end_value(l);
         } else {
             rc = value_byte(l, in[at], value + out);
             if (rc > 0)
