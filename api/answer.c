@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/calls.h"
+#include "api/rpc_run.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -64,7 +65,10 @@ static void answer(struct api *a, const struct asked *q, unsigned status, const 
         .extra_count = fields_of(q, status, more, n_more, fields),
     };
 
-    a->stats.answers_lost += !http_answer(q->server, q->id, &r);
+    if (q->rpc)
+        rpc_answered(q->rpc, status, content_type, body, len);
+    else
+        a->stats.answers_lost += !http_answer(q->server, q->id, &r);
 }
 
 void answer_empty(struct api *a, const struct asked *q, unsigned status)
@@ -132,6 +136,10 @@ void answer_problem_with(struct api *a, const struct asked *q, enum problem p, c
 {
     struct json_out o = {0};
 
+    if (q->rpc) {
+        rpc_problem(q->rpc, p, detail);
+        return;
+    }
     problem_write(&o, p, detail);
     if (o.bad) /* no memory for the words: the status has to do */
         answer(a, q, problem_status(p), NULL, NULL, 0, more, more != NULL);

@@ -7,6 +7,7 @@
 #include "api/calls.h"
 #include "api/download.h"
 #include "api/json_admin.h"
+#include "api/rpc_http.h"
 #include "api/upload.h"
 #include "base/err.h"
 #include "base/rng.h"
@@ -221,6 +222,11 @@ static bool is_metrics(const struct http_request *r)
     return strcmp(r->path, "/metrics") == 0;
 }
 
+static bool is_rpc(const struct http_request *r)
+{
+    return strcmp(r->path, RPC_PATH) == 0;
+}
+
 static void metrics_request(struct api *a, const struct asked *q, const struct http_request *r)
 {
     if (r->method == HTTP_GET || r->method == HTTP_HEAD)
@@ -260,8 +266,8 @@ static bool find_call(struct api *a, const struct http_request *r, const struct 
     }
 }
 
-/* Which call is it, and may it be made? False, answered: no. */
-static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
+/* May it be asked at all? False, answered: no. */
+static bool pass(struct api *a, const struct http_request *r, struct asked *q)
 {
     struct guard_verdict v = guard_check(&a->guard, r, usec_now());
 
@@ -281,6 +287,12 @@ static bool admit(struct api *a, const struct http_request *r, struct asked *q, 
             answer_text(a, q, 503, "stopping");
         return false;
     }
+    return true;
+}
+
+/* Which call is it, and may it be made? False, answered: no. */
+static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
+{
     if (a->conf.metrics_here && is_metrics(r)) {
         if (asked_may(a, q, SCOPE_READ))
             metrics_request(a, q, r);
@@ -298,6 +310,10 @@ static struct http_want on_head(void *ctx, const struct http_request *r)
     struct asked q;
     struct match m;
 
+    if (!pass(a, r, &q))
+        return none;
+    if (is_rpc(r))
+        return rpc_http_head(a, &q, r);
     if (!admit(a, r, &q, &m))
         return none;
     if (upload_wanted(r, m.call))
@@ -317,8 +333,29 @@ static void on_request(void *ctx, const struct http_request *r)
     struct asked q;
     struct match m;
 
-    if (admit(a, r, &q, &m))
+    if (!pass(a, r, &q))
+        return;
+    if (is_rpc(r))
+        rpc_http_request(a, &q, r);
+    else if (admit(a, r, &q, &m))
         dispatch(a, &q, r, &m);
+}
+
+static struct http_want on_rpc_head(void *ctx, const struct http_request *r)
+{
+    struct asked q;
+
+    if (!pass(ctx, r, &q))
+        return (struct http_want){.kind = HTTP_BODY_NONE};
+    return rpc_http_head(ctx, &q, r);
+}
+
+static void on_rpc_request(void *ctx, const struct http_request *r)
+{
+    struct asked q;
+
+    if (pass(ctx, r, &q))
+        rpc_http_request(ctx, &q, r);
 }
 
 static void on_metrics_request(void *ctx, const struct http_request *r)
@@ -346,6 +383,7 @@ static void on_gone(void *ctx, http_id id)
     struct api *a = ctx;
 
     pending_drop(a, id);
+    rpc_gone(a, id);
     upload_gone(a, id);
     download_gone(a, id);
     bus_forget_client(a->conf.bus, id);
@@ -377,6 +415,7 @@ int api_new(const struct api_conf *c, struct api **ret)
 
     if (!a)
         return ERR_NOMEM;
+    list_init(&a->rpcs);
     rng_init_system(&rng);
     rc = hmap_init(&a->pending, &rng);
     if (rc == OK)
@@ -412,6 +451,7 @@ void api_free(struct api *a)
     while (slot = 0, (n = hmap_each(&a->pending, &slot, NULL)) != NULL)
         pending_remove(a, container_of(n, struct pending, node));
     hmap_fini(&a->pending);
+    rpcs_free(a);
     uploads_free(a);
     downloads_free(a);
     json_out_fini(&a->info);
@@ -436,6 +476,15 @@ struct http_handler api_handler(struct api *a)
     };
 }
 
+struct http_handler api_rpc_handler(struct api *a)
+{
+    struct http_handler h = api_handler(a);
+
+    h.head = on_rpc_head;
+    h.request = on_rpc_request;
+    return h;
+}
+
 struct http_handler api_metrics_handler(struct api *a)
 {
     return (struct http_handler){.request = on_metrics_request, .gone = on_metrics_gone, .ctx = a};
@@ -448,6 +497,16 @@ void to_spool(struct api *a, struct spool_op *op)
         spool_op_free(op); /* it may be closed by now */
     else
         spool_submit(a->conf.spool, op);
+}
+
+void drop_file(struct api *a, uint64_t file)
+{
+    struct spool_op *op = spool_op_new(SPOOL_DROP, file);
+
+    if (!op)
+        return; /* no row names it: it goes at the next start */
+    op->quiet = true;
+    to_spool(a, op);
 }
 
 void api_spooled(struct api *a, const struct spool_op *op)

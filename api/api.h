@@ -51,6 +51,9 @@ void api_set_tokens(struct api *a, const struct tokens *t);
 /* The handler to put into http_conf, of as many servers as there are to be. */
 struct http_handler api_handler(struct api *a);
 
+/* The same for a listener where every path is JSON-RPC. */
+struct http_handler api_rpc_handler(struct api *a);
+
 /* The same for a listener that has /metrics and nothing else. */
 struct http_handler api_metrics_handler(struct api *a);
 
@@ -67,6 +70,8 @@ struct api_stats {
     uint64_t refused_token, refused_guard; /* 401 and 429, 403 */
     uint64_t refused_body; /* no JSON, of the wrong shape, too long: 400, 413, 422 */
     uint32_t pending;      /* requests that wait for the bus */
+    uint32_t rpc_open;     /* bodies of JSON-RPC under way */
+    uint64_t rpc_calls, rpc_errors;
     uint64_t answers_lost; /* their client had gone before */
     /* Large messages. Refused: by UPLOADS_MAX, DOWNLOADS_MAX. Broken: not read to their end. */
     uint32_t uploads, downloads; /* now */

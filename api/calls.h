@@ -11,6 +11,7 @@
 #include "api/range.h"
 #include "api/table.h"
 #include "base/hmap.h"
+#include "base/list.h"
 
 /* What a waiting request asked for: decides what the answers of the bus mean to it. */
 enum pending_kind {
@@ -31,13 +32,16 @@ enum pending_kind {
     PENDING_OUT_LIST,  /* leaves by: ENTRIES */
 };
 
+struct rpc_run;
+
 /* One request. */
 struct asked {
     struct http_server *server; /* that it came in by */
     http_id id;
-    const char *origin; /* allowed foreign origin, to be named in the answer; or NULL */
-    unsigned scopes;    /* what the caller may do: bits of enum scope */
-    bool problems;      /* a call of /bus/v1: refusals are problems, not texts */
+    const char *origin;  /* allowed foreign origin, to be named in the answer; or NULL */
+    struct rpc_run *rpc; /* a call of JSON-RPC: what it is answered goes there; NULL: HTTP */
+    unsigned scopes;     /* what the caller may do: bits of enum scope */
+    bool problems;       /* a call of /bus/v1: refusals are problems, not texts */
 };
 
 /* What the answer will need besides. */
@@ -62,6 +66,9 @@ struct api {
     struct guard guard;
     struct hmap pending;            /* by http_id */
     struct hmap uploads, downloads; /* likewise */
+    struct list rpcs;               /* bodies of JSON-RPC under way */
+    uint64_t rpc_seq;               /* of their calls */
+    size_t rpc_batches;             /* bytes of text of those that are batches */
     struct json_out info;           /* the answer to GET /admin: it never changes */
     struct api_stats stats;
     bool stopping;
@@ -115,17 +122,33 @@ void pending_drop(struct api *a, http_id id); /* fine when there is none */
 void asked_bus(struct api *a, const struct asked *q, int rc);
 
 void call_metrics(struct api *a, const struct asked *q);
+/* Removes a file that no message has; without memory it goes at the next start. */
+void drop_file(struct api *a, uint64_t file);
 /* Takes op. Once the api was stopped nothing is done. */
 void to_spool(struct api *a, struct spool_op *op);
 
+/* call_*(): what a request of HTTP asks for; ask_*(): the same, already read by whichever front
+ * end.
+ */
+struct take_query;
+struct settle_body;
+
 void call_peers(struct api *a, const struct asked *q);
 void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r);
+void ask_peer_add(struct api *a, const struct asked *q, const struct endpoint *e);
+void ask_peer_delete(struct api *a, const struct asked *q, const char *text);
 void call_peer_delete(struct api *a, const struct asked *q, const struct match *m);
 void call_routes(struct api *a, const struct asked *q, enum call which);
 void call_packets(struct api *a, const struct asked *q);
+#define PUBKEY_BAD_ADDRESS "invalid IP address syntax"
+/* ERR_INVAL: no address; ERR_NOENT: of no node that is known. */
+MUST_CHECK int pubkey_find(struct api *a, const char *text, struct pubkey *ret);
 void call_pubkey(struct api *a, const struct asked *q, const struct match *m);
 
 void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look);
+/* look: HEAD, which takes nothing. max_len: as in struct bus_take. */
+void ask_take(struct api *a, const struct asked *q, const struct take_query *query, bool look,
+              uint64_t max_len);
 /* POST of a message, by each of the calls that there are for it. */
 void call_sending(struct api *a, const struct asked *q, const struct http_request *r,
                   const struct match *m);
@@ -134,6 +157,15 @@ int64_t call_wait_ms(uint64_t seconds);
 /* False, answered: the parameter is no id. */
 bool read_msg_id(struct api *a, const struct asked *q, const struct match *m, struct msg_id *ret);
 void call_status(struct api *a, const struct asked *q, const struct match *m);
+void ask_status(struct api *a, const struct asked *q, const struct msg_id *id);
+
+/* A topic as base64. ERR_INVAL: it is none, or too long. */
+MUST_CHECK int topic_text_read(const char *text, size_t text_len, struct topic *ret);
+/* status: of the answer, once it is durable. */
+void ask_topic_change(struct api *a, const struct asked *q, const struct topic_change *c,
+                      unsigned status);
+void ask_topic_sources(struct api *a, const struct asked *q, const struct topic *t);
+void ask_topic_forward(struct api *a, const struct asked *q, const struct topic *t);
 void call_topic_default(struct api *a, const struct asked *q);
 void call_topic_default_set(struct api *a, const struct asked *q, const struct http_request *r);
 void call_topics(struct api *a, const struct asked *q);
@@ -154,6 +186,10 @@ void message_answer(struct api *a, const struct asked *q, enum pending_kind kind
                     const struct bus_out *out);
 
 void call_fetch(struct api *a, const struct asked *q, const struct http_request *r);
+void ask_fetch(struct api *a, const struct asked *q, const struct bus_fetch *f);
+/* Takes b->tokens. */
+void ask_settle(struct api *a, const struct asked *q, enum bus_settle_kind kind,
+                const struct settle_body *b);
 void call_settle(struct api *a, const struct asked *q, const struct http_request *r,
                  enum bus_settle_kind kind);
 void call_inbox(struct api *a, const struct asked *q, const struct http_request *r);

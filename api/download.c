@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "api/json_message.h"
+#include "api/rpc_run.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "storage/spool.h"
 
-#define MORE_MAX  2
-#define VALUE_MAX 72
-#define B64_BYTES (HTTP_PIECE_MAX / 4 * 3) /* of the file in one piece of base64 */
+#define MORE_MAX       2
+#define VALUE_MAX      72
+#define TAIL_MAX       8
+#define COULD_NOT_READ "the message could not be read"
+#define B64_BYTES      (HTTP_PIECE_MAX / 4 * 3) /* of the file in one piece of base64 */
 
 static_assert(B64_LEN(B64_BYTES) == HTTP_PIECE_MAX && B64_BYTES % 3 == 0,
               "pieces of base64 join without padding in between");
@@ -21,7 +24,8 @@ struct download {
     struct hnode node;
     struct asked asked;
     unsigned status;
-    const char *content_type, *tail;
+    const char *content_type;
+    char tail[TAIL_MAX]; /* "": no base64 */
     const char *names[MORE_MAX];
     char values[MORE_MAX][VALUE_MAX];
     size_t n_more;
@@ -79,7 +83,10 @@ static void break_off(struct api *a, struct download *d)
 
     end(a, d);
     a->stats.downloads_broken++;
-    http_answer_break(q.server, q.id);
+    if (q.rpc)
+        answer_text(a, &q, 503, COULD_NOT_READ);
+    else
+        http_answer_break(q.server, q.id);
 }
 
 static void fail(struct api *a, struct download *d, int rc)
@@ -88,19 +95,28 @@ static void fail(struct api *a, struct download *d, int rc)
 
     end(a, d);
     a->stats.downloads_broken++;
-    if (q.problems)
+    if (q.problems && !q.rpc)
         answer_error(a, &q, rc == ERR_NOENT || rc == ERR_NOMEM ? rc : ERR_IO);
     else
-        answer_text(a, &q, 503, "the message could not be read");
+        answer_text(a, &q, 503, COULD_NOT_READ);
 }
 
 /* --- bytes ----------------------------------------------------------------------------------- */
 
 static uint64_t answer_len(const struct download *d)
 {
-    if (!d->tail)
+    if (!*d->tail)
         return d->left;
     return d->head.len + (d->left + 2) / 3 * 4 + strlen(d->tail);
+}
+
+/* Asks the spool for it. */
+static void next_piece(struct api *a, struct download *d)
+{
+    uint64_t most = *d->tail ? B64_BYTES : HTTP_PIECE_MAX;
+
+    if (!submit(a, SPOOL_READ, d->file, d->asked.id, d->at, MIN(d->left, most)))
+        break_off(a, d);
 }
 
 static void opened(struct api *a, struct download *d)
@@ -108,6 +124,12 @@ static void opened(struct api *a, struct download *d)
     struct http_header more[MORE_MAX];
 
     d->opened = true;
+    if (d->asked.rpc) {
+        rpc_file_begin(d->asked.rpc);
+        rpc_file_bytes(d->asked.rpc, d->head.p, d->head.len);
+        next_piece(a, d);
+        return;
+    }
     for (size_t i = 0; i < d->n_more; i++)
         more[i] = (struct http_header){d->names[i], d->values[i]};
     if (!answer_begin(&d->asked, d->status, d->content_type, answer_len(d), more, d->n_more))
@@ -125,13 +147,25 @@ static void go_on(struct api *a, struct download *d)
         return;
     }
     if (d->left > 0) {
-        uint64_t most = d->tail ? B64_BYTES : HTTP_PIECE_MAX;
-        if (!submit(a, SPOOL_READ, d->file, id, d->at, MIN(d->left, most)))
-            break_off(a, d);
+        next_piece(a, d);
         return;
     }
     (void)http_answer_piece(d->asked.server, id, d->tail, strlen(d->tail)); /* the last one */
     end(a, d);
+}
+
+static void came_rpc(struct api *a, struct download *d, const void *bytes, size_t len)
+{
+    struct rpc_run *r = d->asked.rpc;
+
+    rpc_file_bytes(r, bytes, len);
+    if (d->left > 0) {
+        next_piece(a, d);
+        return;
+    }
+    rpc_file_bytes(r, d->tail, strlen(d->tail));
+    end(a, d);
+    rpc_file_end(r);
 }
 
 static void came(struct api *a, struct download *d, const struct blob *b)
@@ -144,11 +178,13 @@ static void came(struct api *a, struct download *d, const struct blob *b)
     d->at += b->len;
     d->left -= b->len;
     a->stats.download_bytes += b->len;
-    if (d->tail) {
+    if (*d->tail) {
         len = b64_encode(b->data, b->len, text);
         bytes = text;
     }
-    if (!http_answer_piece(d->asked.server, id, bytes, len))
+    if (d->asked.rpc)
+        came_rpc(a, d, bytes, len);
+    else if (!http_answer_piece(d->asked.server, id, bytes, len))
         end(a, d);
 }
 
@@ -159,7 +195,7 @@ bool downloads_full(const struct api *a)
     return a->stats.downloads >= DOWNLOADS_MAX;
 }
 
-void download_begin(struct api *a, const struct asked *q, const struct download_conf *c)
+static void begin(struct api *a, const struct asked *q, const struct download_conf *c)
 {
     struct download *d = calloc(1, sizeof(*d));
     struct json_out head = c->head;
@@ -174,7 +210,8 @@ void download_begin(struct api *a, const struct asked *q, const struct download_
     d->asked = *q;
     d->status = c->status;
     d->content_type = c->content_type;
-    d->tail = c->tail;
+    if (c->tail)
+        (void)snprintf(d->tail, TAIL_MAX, "%s%s", c->tail, c->close ? c->close : ""); /* fits */
     d->n_more = c->n_more;
     for (size_t i = 0; i < c->n_more; i++) {
         d->names[i] = c->more[i].name;
@@ -186,6 +223,16 @@ void download_begin(struct api *a, const struct asked *q, const struct download_
     d->head = head;
     hmap_add(&a->downloads, &d->node, hmap_hash(&a->downloads, &q->id, sizeof(q->id)));
     a->stats.downloads++;
+}
+
+void download_begin(struct api *a, const struct asked *q, const struct download_conf *c)
+{
+    struct download_conf conf = *c;
+    struct asked asked = *q;
+
+    if (q->rpc)
+        (void)rpc_passes_on(q->rpc, &conf, &asked); /* false: as it is */
+    begin(a, &asked, &conf);
 }
 
 void download_message(struct api *a, const struct asked *q, const struct bus_message *m)

@@ -24,9 +24,11 @@ struct download_conf {
     size_t n_more;                  /* at most 2 */
     struct json_out head;           /* taken: comes before the bytes, which then are base64 */
     const char *tail;               /* comes behind them; NULL: no base64, and no head */
+    const char *close;              /* comes last; may be NULL */
 };
 bool downloads_full(const struct api *a);
-/* Pins the file at once and answers later. */
+/* Pins the file at once and answers later. The answer to a call of JSON-RPC that cannot pass
+ * through is put together in memory. */
 void download_begin(struct api *a, const struct asked *q, const struct download_conf *c);
 /* A message with a file as GET /messages of /api/v1 tells it. */
 void download_message(struct api *a, const struct asked *q, const struct bus_message *m);

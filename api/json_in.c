@@ -7,6 +7,9 @@
 #include "base/err.h"
 #include "base/text.h"
 
+#define NO_JSON     "Failed to parse the request body as JSON: "
+#define WRONG_SHAPE "Failed to deserialize the JSON body into the target type: "
+
 bool json_content_type(const char *content_type)
 {
     static const char prefix[] = "application/";
@@ -22,6 +25,16 @@ bool json_content_type(const char *content_type)
 }
 
 /* --- refusals -------------------------------------------------------------------------------- */
+
+const char *json_fault_why(const struct json_fault *f)
+{
+    static const char *const before[] = {NO_JSON, WRONG_SHAPE};
+
+    for (size_t i = 0; i < ARRAY_LEN(before); i++)
+        if (strncmp(f->text, before[i], strlen(before[i])) == 0)
+            return f->text + strlen(before[i]);
+    return f->text;
+}
 
 int json_refuse(struct json_fault *fault, unsigned status, const char *text)
 {
@@ -43,8 +56,7 @@ int json_no_json(struct json_fault *fault, const char *why)
 {
     char text[JSON_TEXT_MAX];
 
-    (void)snprintf(text, sizeof(text), "Failed to parse the request body as JSON: %s",
-                   why); /* may be cut: for people */
+    (void)snprintf(text, sizeof(text), NO_JSON "%s", why); /* may be cut: for people */
     return json_refuse(fault, 400, text);
 }
 
@@ -52,9 +64,8 @@ int json_wrong_shape(struct json_fault *fault, const char *path, const char *why
 {
     char text[JSON_TEXT_MAX];
 
-    (void)snprintf(text, sizeof(text),
-                   "Failed to deserialize the JSON body into the target type: %s%s%s", path,
-                   *path ? ": " : "", why); /* may be cut: for people */
+    (void)snprintf(text, sizeof(text), WRONG_SHAPE "%s%s%s", path, *path ? ": " : "",
+                   why); /* may be cut: for people */
     return json_refuse(fault, 422, text);
 }
 

@@ -34,6 +34,8 @@ MUST_CHECK json_t *json_body(const uint8_t *text, size_t len, struct json_fault 
 /* Lends the text of a string as long as v lives; NULL: it holds a zero byte. */
 const char *json_line(const json_t *v);
 
+/* What is wrong, without the words that stand in front of every such text. */
+const char *json_fault_why(const struct json_fault *f);
 /* All return ERR_INVAL. */
 int json_refuse(struct json_fault *fault, unsigned status, const char *text);
 int json_problem(struct json_fault *fault, enum problem p, const char *text);

@@ -126,18 +126,13 @@ static int read_fetch_field(struct json_fault *f, const char *key, const json_t 
     return json_wrong_shape(f, "", "unknown field");
 }
 
-int fetch_body_read(const uint8_t *json, size_t len, struct bus_fetch *ret,
-                    struct json_fault *fault)
+int fetch_json_read(json_t *body, struct bus_fetch *ret, struct json_fault *fault)
 {
     struct bus_fetch f = {.max = 1, .max_bytes = FETCH_BYTES, .session = ret->session};
     const char *key;
-    json_t *body, *v;
+    json_t *v;
     int rc = OK;
 
-    *fault = (struct json_fault){0};
-    body = json_body(json, len, fault);
-    if (!body)
-        return ERR_INVAL;
     if (!json_is_object(body))
         rc = json_wrong_kind(fault, "", body, "an object");
     json_object_foreach(body, key, v)
@@ -148,6 +143,20 @@ int fetch_body_read(const uint8_t *json, size_t len, struct bus_fetch *ret,
     }
     if (rc == OK)
         *ret = f;
+    return rc;
+}
+
+int fetch_body_read(const uint8_t *json, size_t len, struct bus_fetch *ret,
+                    struct json_fault *fault)
+{
+    json_t *body;
+    int rc;
+
+    *fault = (struct json_fault){0};
+    body = json_body(json, len, fault);
+    if (!body)
+        return ERR_INVAL;
+    rc = fetch_json_read(body, ret, fault);
     json_decref(body);
     return rc;
 }
@@ -194,10 +203,22 @@ static int read_settle(struct json_fault *f, const json_t *body, enum bus_settle
     return rc;
 }
 
+int settle_json_read(const json_t *v, enum bus_settle_kind kind, struct settle_body *ret,
+                     struct json_fault *fault)
+{
+    struct settle_body b = {0};
+    int rc = read_settle(fault, v, kind, &b);
+
+    if (rc < 0)
+        free(b.tokens);
+    else
+        *ret = b;
+    return rc;
+}
+
 int settle_body_read(const uint8_t *json, size_t len, enum bus_settle_kind kind,
                      struct settle_body *ret, struct json_fault *fault)
 {
-    struct settle_body b = {0};
     json_t *body;
     int rc;
 
@@ -205,14 +226,9 @@ int settle_body_read(const uint8_t *json, size_t len, enum bus_settle_kind kind,
     body = json_body(json, len, fault);
     if (!body)
         return ERR_INVAL;
-    rc = read_settle(fault, body, kind, &b);
+    rc = settle_json_read(body, kind, ret, fault);
     json_decref(body);
-    if (rc < 0) {
-        free(b.tokens);
-        return rc;
-    }
-    *ret = b;
-    return OK;
+    return rc;
 }
 
 /* --- writing --------------------------------------------------------------------------------- */

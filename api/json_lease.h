@@ -2,6 +2,7 @@
  *
  * Protocol: docs/protocol/api.md, "Messages on lease" and "Inbox". */
 #pragma once
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ struct json_fault;
 MUST_CHECK int fetch_body_read(const uint8_t *json, size_t len, struct bus_fetch *ret,
                                struct json_fault *fault);
 
+/* Of a value that was parsed. */
+MUST_CHECK int fetch_json_read(json_t *v, struct bus_fetch *ret, struct json_fault *fault);
+
 struct settle_body {
     struct bus_token *tokens; /* heap */
     size_t n;
@@ -27,6 +31,9 @@ struct settle_body {
 };
 MUST_CHECK int settle_body_read(const uint8_t *json, size_t len, enum bus_settle_kind kind,
                                 struct settle_body *ret, struct json_fault *fault);
+
+MUST_CHECK int settle_json_read(const json_t *v, enum bus_settle_kind kind, struct settle_body *ret,
+                                struct json_fault *fault);
 
 void json_fetched(struct json_out *o, const struct bus_message *messages, size_t n,
                   const uint8_t self_key[static MSG_KEY_BYTES]);

@@ -183,17 +183,32 @@ static int check_meaning(struct body_rd *b)
 
     if (b->dst_outside)
         return json_refuse(b->fault, 400, "dst.ip: not an address of the network (400::/7)");
-    if (b->topic_long)
+    if (b->topic_long) {
+        b->fault->problem = PROBLEM_BAD_TOPIC;
         return json_refuse(b->fault, 400, "");
+    }
     if (!b->payload_long)
         return OK;
     (void)snprintf(text, sizeof(text), "payload: longer than %u bytes", MSG_LEN_MAX); /* fits */
     return json_refuse(b->fault, 413, text);
 }
 
-int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struct json_fault *fault)
+int send_json_read(json_t *v, struct send_body *ret, struct json_fault *fault)
 {
     struct body_rd b = {.fault = fault};
+    int rc = read_fields(&b, v);
+
+    if (rc == OK)
+        rc = check_meaning(&b);
+    if (rc < 0)
+        send_body_fini(&b.body);
+    else
+        *ret = b.body;
+    return rc;
+}
+
+int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struct json_fault *fault)
+{
     json_t *body;
     int rc;
 
@@ -201,13 +216,7 @@ int send_body_read(const uint8_t *json, size_t len, struct send_body *ret, struc
     body = json_body(json, len, fault);
     if (!body)
         return ERR_INVAL;
-    rc = read_fields(&b, body);
-    if (rc == OK)
-        rc = check_meaning(&b);
-    if (rc < 0)
-        send_body_fini(&b.body);
-    else
-        *ret = b.body;
+    rc = send_json_read(body, ret, fault);
     json_decref(body);
     return rc;
 }

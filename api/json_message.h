@@ -2,6 +2,8 @@
  *
  * Protocol: docs/protocol/api.md, "Messages". */
 #pragma once
+#include <jansson.h>
+
 #include "api/json_out.h"
 #include "base/blob.h"
 #include "bus/bus.h"
@@ -20,6 +22,8 @@ struct send_body {
  * without text (topic over 255 bytes). */
 MUST_CHECK int send_body_read(const uint8_t *json, size_t len, struct send_body *ret,
                               struct json_fault *fault);
+/* The same, of a value that was parsed. */
+MUST_CHECK int send_json_read(json_t *v, struct send_body *ret, struct json_fault *fault);
 void send_body_fini(struct send_body *b);
 
 /* Up to and with `"payload":`. */

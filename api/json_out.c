@@ -54,8 +54,15 @@ void json_u64(struct json_out *o, uint64_t n)
 
 void json_quoted(struct json_out *o, const char *text)
 {
+    json_quoted_bytes(o, text, strlen(text));
+}
+
+void json_quoted_bytes(struct json_out *o, const char *text, size_t len)
+{
+    const char *end = text + len;
+
     json_put_bytes(o, "\"", 1);
-    for (; *text; text++) {
+    for (; text < end; text++) {
         char escaped[8];
         if (*text == '"' || *text == '\\') {
             json_put_bytes(o, "\\", 1);

@@ -26,6 +26,7 @@ void json_put(struct json_out *o, const char *text); /* as it is */
 void json_put_bytes(struct json_out *o, const char *text, size_t len);
 void json_u64(struct json_out *o, uint64_t n);
 void json_quoted(struct json_out *o, const char *text); /* quoted and escaped */
+void json_quoted_bytes(struct json_out *o, const char *text, size_t len);
 /* Quoted: what cannot need an escape. */
 void json_hex(struct json_out *o, const uint8_t *bytes, size_t len);
 void json_b64(struct json_out *o, const uint8_t *bytes, size_t len);

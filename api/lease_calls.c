@@ -10,45 +10,53 @@
 #include "base/err.h"
 #include "base/text.h"
 
+void ask_fetch(struct api *a, const struct asked *q, const struct bus_fetch *f)
+{
+    int rc = pending_add(a, q, PENDING_FETCH, NULL);
+
+    if (rc == OK)
+        rc = bus_fetch(a->conf.bus, f, q->id, instant_now());
+    asked_bus(a, q, rc);
+}
+
 void call_fetch(struct api *a, const struct asked *q, const struct http_request *r)
 {
     struct bus_fetch f = {.session = r->connection};
     struct json_fault fault;
-    int rc;
 
     if (!body_is_json(a, q, r))
         return;
-    if (fetch_body_read(r->body, r->body_len, &f, &fault) < 0) {
+    if (fetch_body_read(r->body, r->body_len, &f, &fault) < 0)
         answer_fault(a, q, &fault);
-        return;
-    }
-    rc = pending_add(a, q, PENDING_FETCH, NULL);
-    if (rc == OK)
-        rc = bus_fetch(a->conf.bus, &f, q->id, instant_now());
+    else
+        ask_fetch(a, q, &f);
+}
+
+void ask_settle(struct api *a, const struct asked *q, enum bus_settle_kind kind,
+                const struct settle_body *b)
+{
+    struct pending_more more = {.tokens = b->tokens};
+    int rc = pending_add(a, q, PENDING_SETTLE, &more);
+
+    if (rc < 0)
+        free(b->tokens);
+    else
+        rc = bus_settle(a->conf.bus, kind, b->tokens, b->n, b->ms, q->id, instant_now());
     asked_bus(a, q, rc);
 }
 
 void call_settle(struct api *a, const struct asked *q, const struct http_request *r,
                  enum bus_settle_kind kind)
 {
-    struct pending_more more = {0};
     struct settle_body b;
     struct json_fault fault;
-    int rc;
 
     if (!body_is_json(a, q, r))
         return;
-    if (settle_body_read(r->body, r->body_len, kind, &b, &fault) < 0) {
+    if (settle_body_read(r->body, r->body_len, kind, &b, &fault) < 0)
         answer_fault(a, q, &fault);
-        return;
-    }
-    more.tokens = b.tokens;
-    rc = pending_add(a, q, PENDING_SETTLE, &more);
-    if (rc < 0)
-        free(b.tokens);
     else
-        rc = bus_settle(a->conf.bus, kind, b.tokens, b.n, b.ms, q->id, instant_now());
-    asked_bus(a, q, rc);
+        ask_settle(a, q, kind, &b);
 }
 
 /* --- the inbox ------------------------------------------------------------------------------- */

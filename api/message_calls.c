@@ -15,45 +15,55 @@ int64_t call_wait_ms(uint64_t seconds)
     return seconds < (uint64_t)WAIT_MAX_MS / 1000 ? (int64_t)seconds * 1000 : WAIT_MAX_MS;
 }
 
-void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look)
+void ask_take(struct api *a, const struct asked *q, const struct take_query *query, bool look,
+              uint64_t max_len)
 {
-    char text[QUERY_TEXT_MAX];
-    struct take_query query;
-    struct bus_take t;
+    struct bus_take t = {
+        .any_topic = !query->has_topic,
+        .topic = query->topic,
+        .peek = query->peek || look,
+        .wait_ms = look ? 0 : call_wait_ms(query->timeout_s),
+        .max_len = max_len,
+    };
     int rc;
 
-    if (take_query_read(r->query, &query, text) < 0) {
-        answer_text(a, q, 400, text);
-        return;
-    }
     if (!look && downloads_full(a)) {
         a->stats.downloads_refused++;
         answer_text(a, q, 503, "too many large messages are being taken");
         return;
     }
-    t = (struct bus_take){
-        .any_topic = !query.has_topic,
-        .topic = query.topic,
-        .peek = query.peek || look,
-        .wait_ms = look ? 0 : call_wait_ms(query.timeout_s),
-    };
     rc = pending_add(a, q, look ? PENDING_LOOK : PENDING_TAKE, NULL);
     if (rc == OK)
         rc = bus_take(a->conf.bus, &t, q->id, instant_now());
     asked_bus(a, q, rc);
 }
 
+void call_take(struct api *a, const struct asked *q, const struct http_request *r, bool look)
+{
+    char text[QUERY_TEXT_MAX];
+    struct take_query query;
+
+    if (take_query_read(r->query, &query, text) < 0)
+        answer_text(a, q, 400, text);
+    else
+        ask_take(a, q, &query, look, 0);
+}
+
+void ask_status(struct api *a, const struct asked *q, const struct msg_id *id)
+{
+    int rc = pending_add(a, q, PENDING_STATUS, NULL);
+
+    if (rc == OK)
+        rc = bus_status(a->conf.bus, id, q->id, instant_now());
+    asked_bus(a, q, rc);
+}
+
 void call_status(struct api *a, const struct asked *q, const struct match *m)
 {
     struct msg_id id;
-    int rc;
 
-    if (!read_msg_id(a, q, m, &id))
-        return;
-    rc = pending_add(a, q, PENDING_STATUS, NULL);
-    if (rc == OK)
-        rc = bus_status(a->conf.bus, &id, q->id, instant_now());
-    asked_bus(a, q, rc);
+    if (read_msg_id(a, q, m, &id))
+        ask_status(a, q, &id);
 }
 
 /* --- answers of the bus ---------------------------------------------------------------------- */
@@ -79,10 +89,11 @@ static void answer_message(struct api *a, const struct asked *q, const struct bu
     answer_out(a, q, 200, &o);
 }
 
-/* The store failed: this one may be tried again. ERR_NOSPACE keeps its own status. */
+/* The store failed: this one may be tried again. No space keeps its own status, as does a message
+ * that is longer than was asked for. */
 static void answer_store(struct api *a, const struct asked *q, int rc)
 {
-    if (rc == ERR_NOSPACE)
+    if (rc == ERR_NOSPACE || rc == ERR_TOOBIG)
         answer_error(a, q, rc);
     else
         answer_text(a, q, 503, "the message could not be stored");

@@ -70,6 +70,9 @@ static const struct row rows[] = {
     MORE("api_rejected_total", COUNT, "reason", "token", api.refused_token),
     MORE("api_rejected_total", COUNT, "reason", "uploads", api.uploads_refused),
     ONE("api_requests_total", COUNT, http.requests, "Requests of the HTTP API"),
+    ONE("api_rpc_calls_total", COUNT, api.rpc_calls, "Calls of JSON-RPC"),
+    ONE("api_rpc_errors_total", COUNT, api.rpc_errors, "Errors that JSON-RPC answered"),
+    ONE("api_rpc_open", LEVEL4, api.rpc_open, "Bodies of JSON-RPC under way now"),
     ONE("api_upload_bytes_total", COUNT, api.upload_bytes, "Bytes of bodies with large messages"),
     ONE("api_uploads", LEVEL4, api.uploads, "Large messages coming from clients now"),
 

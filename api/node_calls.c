@@ -40,19 +40,10 @@ void call_peers(struct api *a, const struct asked *q)
     answer_out(a, q, 200, &l.out);
 }
 
-void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r)
+void ask_peer_add(struct api *a, const struct asked *q, const struct endpoint *e)
 {
-    struct json_fault fault;
-    struct endpoint e;
-    int rc;
+    int rc = peers_add(a->conf.peers, e, usec_now());
 
-    if (!body_is_json(a, q, r))
-        return;
-    if (endpoint_body_read(r->body, r->body_len, &e, &fault) < 0) {
-        answer_fault(a, q, &fault);
-        return;
-    }
-    rc = peers_add(a->conf.peers, &e, usec_now());
     if (rc == OK) {
         answer_empty(a, q, 204);
         a->conf.kick(a->conf.ctx);
@@ -65,12 +56,30 @@ void call_peer_add(struct api *a, const struct asked *q, const struct http_reque
     }
 }
 
+void call_peer_add(struct api *a, const struct asked *q, const struct http_request *r)
+{
+    struct json_fault fault;
+    struct endpoint e;
+
+    if (!body_is_json(a, q, r))
+        return;
+    if (endpoint_body_read(r->body, r->body_len, &e, &fault) < 0)
+        answer_fault(a, q, &fault);
+    else
+        ask_peer_add(a, q, &e);
+}
+
 void call_peer_delete(struct api *a, const struct asked *q, const struct match *m)
+{
+    ask_peer_delete(a, q, m->param);
+}
+
+void ask_peer_delete(struct api *a, const struct asked *q, const char *text)
 {
     const char *why = "";
     struct endpoint e;
 
-    if (endpoint_parse(m->param, &e, &why) < 0) {
+    if (endpoint_parse(text, &e, &why) < 0) {
         answer_text(a, q, 400, why);
     } else if (peers_remove(a->conf.peers, &e) < 0) {
         answer_text(a, q, 404, "A peer identified by that endpoint does not exist");
@@ -128,28 +137,34 @@ void call_packets(struct api *a, const struct asked *q)
     answer_out(a, q, 200, &l.out);
 }
 
-void call_pubkey(struct api *a, const struct asked *q, const struct match *m)
+int pubkey_find(struct api *a, const char *text, struct pubkey *ret)
 {
     struct ip6 self = address_of_key(&a->conf.self_key);
-    struct json_out o = {0};
     struct in_addr v4;
-    struct pubkey key;
     struct ip6 addr;
 
-    if (inet_pton(AF_INET, m->param, &v4) == 1) {
-        answer_empty(a, q, 404); /* an address, but none that a node of the network has */
-        return;
-    }
-    if (ip6_parse(m->param, &addr) < 0) {
-        answer_bad_param(a, q, m, "invalid IP address syntax");
-        return;
-    }
-    if (ip6_same_node(&addr, &self)) {
-        key = a->conf.self_key;
-    } else if (router_pubkey(a->conf.router, &addr, &key) < 0) {
+    if (inet_pton(AF_INET, text, &v4) == 1)
+        return ERR_NOENT; /* an address, but none that a node of the network has */
+    if (ip6_parse(text, &addr) < 0)
+        return ERR_INVAL;
+    if (!ip6_same_node(&addr, &self))
+        return router_pubkey(a->conf.router, &addr, ret) < 0 ? ERR_NOENT : OK;
+    *ret = a->conf.self_key;
+    return OK;
+}
+
+void call_pubkey(struct api *a, const struct asked *q, const struct match *m)
+{
+    struct json_out o = {0};
+    struct pubkey key;
+    int rc = pubkey_find(a, m->param, &key);
+
+    if (rc == OK) {
+        json_pubkey(&o, &key);
+        answer_out(a, q, 200, &o);
+    } else if (rc == ERR_INVAL) {
+        answer_bad_param(a, q, m, PUBKEY_BAD_ADDRESS);
+    } else {
         answer_empty(a, q, 404);
-        return;
     }
-    json_pubkey(&o, &key);
-    answer_out(a, q, 200, &o);
 }

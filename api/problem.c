@@ -24,6 +24,11 @@ const char *problem_code(enum problem p)
     return table[p].code;
 }
 
+const char *problem_title(enum problem p)
+{
+    return table[p].title;
+}
+
 enum problem problem_of_status(unsigned status)
 {
     switch (status) {

@@ -45,6 +45,7 @@ enum problem {
 
 unsigned problem_status(enum problem p);
 const char *problem_code(enum problem p);
+const char *problem_title(enum problem p);
 /* The most general one with this status. */
 enum problem problem_of_status(unsigned status);
 /* What an ERR_* of the bus or its store means to a client. */

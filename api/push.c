@@ -320,14 +320,24 @@ void push_dst_name(size_t at, char ret[static PUSH_DST_NAME_MAX])
 int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
                    struct push_dsts *ret_dsts, struct json_fault *fault)
 {
-    struct push_rd p = push_begin(fault);
-    json_t *body = json_body(json, len, fault);
+    json_t *body;
     int rc;
 
+    *fault = (struct json_fault){0};
+    body = json_body(json, len, fault);
     if (!body)
         return ERR_INVAL;
-    rc = read_fields(&p, body);
+    rc = push_json_read(body, ret, ret_dsts, fault);
     json_decref(body);
+    return rc;
+}
+
+int push_json_read(json_t *v, struct bus_send *ret, struct push_dsts *ret_dsts,
+                   struct json_fault *fault)
+{
+    struct push_rd p = push_begin(fault);
+    int rc = read_fields(&p, v);
+
     if (rc < 0) {
         blob_unref(p.s.payload);
         free(p.many.v);

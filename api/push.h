@@ -2,6 +2,7 @@
  *
  * Protocol: docs/protocol/api.md, "Sending". */
 #pragma once
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ void push_dst_name(size_t at, char ret[static PUSH_DST_NAME_MAX]);
  * given have their defaults. */
 MUST_CHECK int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
                               struct push_dsts *ret_dsts, struct json_fault *fault);
+/* The same, of a value that was parsed. */
+MUST_CHECK int push_json_read(json_t *v, struct bus_send *ret, struct push_dsts *ret_dsts,
+                              struct json_fault *fault);
 /* The payload is the body as it is; body NULL: it comes later, and ret->payload is NULL. */
 MUST_CHECK int push_query_read(const char *query, const uint8_t *body, size_t len,
                                struct bus_send *ret, struct json_fault *fault);

@@ -105,11 +105,10 @@ bool sending_begin(struct api *a, const struct asked *q, const struct http_reque
 
 /* --- with its body --------------------------------------------------------------------------- */
 
-static int read_bus_json(struct sending *x, const uint8_t *json, size_t len,
-                         struct json_fault *fault)
+int sending_read_json(struct sending *x, json_t *v, struct json_fault *fault)
 {
     struct bus_send s;
-    int rc = push_body_read(json, len, &s, &x->dsts, fault);
+    int rc = push_json_read(v, &s, &x->dsts, fault);
 
     if (rc < 0)
         return rc;
@@ -124,6 +123,21 @@ static int read_bus_json(struct sending *x, const uint8_t *json, size_t len,
         rc = json_problem(fault, PROBLEM_BAD_REQUEST, "wait=reply: a reply has none");
     if (rc < 0)
         sending_fini(x);
+    return rc;
+}
+
+static int read_bus_json(struct sending *x, const uint8_t *json, size_t len,
+                         struct json_fault *fault)
+{
+    json_t *body;
+    int rc;
+
+    *fault = (struct json_fault){0};
+    body = json_body(json, len, fault);
+    if (!body)
+        return ERR_INVAL;
+    rc = sending_read_json(x, body, fault);
+    json_decref(body);
     return rc;
 }
 

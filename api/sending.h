@@ -14,6 +14,7 @@ struct sending {
         SEND_API_JSON,  /* of /api/v1 */
         SEND_BUS_JSON,  /* of /bus/v1 */
         SEND_BUS_BYTES, /* the body is the payload */
+        SEND_RPC,       /* somewhere in calls of JSON-RPC: who sends it is read at the end */
     } form;
 };
 
@@ -24,6 +25,8 @@ bool sending_begin(struct api *a, const struct asked *q, const struct http_reque
 /* The whole body of a message whose payload is not above MSG_LEN_MAX. Ends x. */
 void sending_whole(struct api *a, const struct asked *q, struct sending *x, const uint8_t *body,
                    size_t len);
+/* A message of /bus/v1 that was parsed; what the head said stays. ERR_INVAL with *fault. */
+MUST_CHECK int sending_read_json(struct sending *x, json_t *v, struct json_fault *fault);
 /* What of a JSON body is not its payload, which stands there as ""; large: that will be a file.
  * ERR_INVAL with *fault. */
 MUST_CHECK int sending_rest(struct sending *x, bool large, const uint8_t *json, size_t len,

@@ -12,8 +12,8 @@ static const struct topics *rules(struct api *a)
     return bus_topics(a->conf.bus);
 }
 
-static void change(struct api *a, const struct asked *q, const struct topic_change *c,
-                   unsigned status)
+void ask_topic_change(struct api *a, const struct asked *q, const struct topic_change *c,
+                      unsigned status)
 {
     struct pending_more more = {.status = status};
     int rc = pending_add(a, q, PENDING_RULE, &more);
@@ -35,21 +35,26 @@ void topic_answer(struct api *a, const struct pending *p, const struct bus_out *
         answer_error(a, &p->asked, out->rc);
 }
 
-/* False, answered: the topic in the path is no base64, or too long. */
-static bool read_topic(struct api *a, const struct asked *q, const struct match *m,
-                       struct topic *ret)
+int topic_text_read(const char *text, size_t text_len, struct topic *ret)
 {
     uint8_t bytes[(MSG_TOPIC_MAX + 2) / 3 * 3];
     size_t len = 0;
 
-    if (b64_decode(m->param, m->param_len, bytes, sizeof(bytes), &len, NULL) < 0 ||
-        len > MSG_TOPIC_MAX) {
-        answer_empty(a, q, 400);
-        return false;
-    }
+    if (b64_decode(text, text_len, bytes, sizeof(bytes), &len, NULL) < 0 || len > MSG_TOPIC_MAX)
+        return ERR_INVAL;
     ret->len = (uint8_t)len;
     memcpy(ret->b, bytes, len);
-    return true;
+    return OK;
+}
+
+/* False, answered: the topic in the path is no base64, or too long. */
+static bool read_topic(struct api *a, const struct asked *q, const struct match *m,
+                       struct topic *ret)
+{
+    if (topic_text_read(m->param, m->param_len, ret) == OK)
+        return true;
+    answer_empty(a, q, 400);
+    return false;
 }
 
 void call_topic_default(struct api *a, const struct asked *q)
@@ -69,7 +74,7 @@ void call_topic_default_set(struct api *a, const struct asked *q, const struct h
     if (accept_body_read(r->body, r->body_len, &c.accept, &fault) < 0)
         answer_fault(a, q, &fault);
     else
-        change(a, q, &c, 204);
+        ask_topic_change(a, q, &c, 204);
 }
 
 static void visit_rule(void *ctx, const struct topic_rule *r)
@@ -97,7 +102,7 @@ void call_topic_add(struct api *a, const struct asked *q, const struct http_requ
     if (topic_body_read(r->body, r->body_len, &c.topic, &fault) < 0)
         answer_fault(a, q, &fault);
     else
-        change(a, q, &c, 201);
+        ask_topic_change(a, q, &c, 201);
 }
 
 void call_topic_remove(struct api *a, const struct asked *q, const struct match *m)
@@ -105,20 +110,16 @@ void call_topic_remove(struct api *a, const struct asked *q, const struct match 
     struct topic_change c = {.kind = TOPIC_REMOVE};
 
     if (read_topic(a, q, m, &c.topic))
-        change(a, q, &c, 204);
+        ask_topic_change(a, q, &c, 204);
 }
 
-void call_topic_sources(struct api *a, const struct asked *q, const struct match *m)
+void ask_topic_sources(struct api *a, const struct asked *q, const struct topic *t)
 {
+    const struct topic_rule *r = topics_find(rules(a), t->b, t->len);
     const struct topic_source *v;
-    const struct topic_rule *r;
     struct json_out o = {0};
-    struct topic t;
     size_t n = 0;
 
-    if (!read_topic(a, q, m, &t))
-        return;
-    r = topics_find(rules(a), t.b, t.len);
     if (!r) {
         answer_empty(a, q, 404);
         return;
@@ -129,6 +130,14 @@ void call_topic_sources(struct api *a, const struct asked *q, const struct match
         json_source(&o, &v[i]);
     json_put(&o, "]");
     answer_out(a, q, 200, &o);
+}
+
+void call_topic_sources(struct api *a, const struct asked *q, const struct match *m)
+{
+    struct topic t;
+
+    if (read_topic(a, q, m, &t))
+        ask_topic_sources(a, q, &t);
 }
 
 void call_topic_source_add(struct api *a, const struct asked *q, const struct http_request *r,
@@ -144,7 +153,7 @@ void call_topic_source_add(struct api *a, const struct asked *q, const struct ht
         return;
     }
     if (read_topic(a, q, m, &c.topic))
-        change(a, q, &c, 201);
+        ask_topic_change(a, q, &c, 201);
 }
 
 void call_topic_source_remove(struct api *a, const struct asked *q, const struct match *m)
@@ -156,20 +165,24 @@ void call_topic_source_remove(struct api *a, const struct asked *q, const struct
     if (topic_source_parse(m->second, &c.source) < 0)
         answer_empty(a, q, 400);
     else
-        change(a, q, &c, 204);
+        ask_topic_change(a, q, &c, 204);
+}
+
+void ask_topic_forward(struct api *a, const struct asked *q, const struct topic *t)
+{
+    const struct topic_rule *r = topics_find(rules(a), t->b, t->len);
+    struct json_out o = {0};
+
+    json_forward(&o, r ? topic_rule_forward(r) : NULL);
+    answer_out(a, q, 200, &o);
 }
 
 void call_topic_forward(struct api *a, const struct asked *q, const struct match *m)
 {
-    const struct topic_rule *r;
-    struct json_out o = {0};
     struct topic t;
 
-    if (!read_topic(a, q, m, &t))
-        return;
-    r = topics_find(rules(a), t.b, t.len);
-    json_forward(&o, r ? topic_rule_forward(r) : NULL);
-    answer_out(a, q, 200, &o);
+    if (read_topic(a, q, m, &t))
+        ask_topic_forward(a, q, &t);
 }
 
 void call_topic_forward_set(struct api *a, const struct asked *q, const struct http_request *r,
@@ -185,7 +198,7 @@ void call_topic_forward_set(struct api *a, const struct asked *q, const struct h
         return;
     }
     if (read_topic(a, q, m, &c.topic))
-        change(a, q, &c, 204);
+        ask_topic_change(a, q, &c, 204);
 }
 
 void call_topic_forward_remove(struct api *a, const struct asked *q, const struct match *m)
@@ -193,5 +206,5 @@ void call_topic_forward_remove(struct api *a, const struct asked *q, const struc
     struct topic_change c = {.kind = TOPIC_UNFORWARD};
 
     if (read_topic(a, q, m, &c.topic))
-        change(a, q, &c, 204);
+        ask_topic_change(a, q, &c, 204);
 }

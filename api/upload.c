@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/query.h"
+#include "api/rpc_http.h"
 #include "api/sending.h"
 #include "base/err.h"
 #include "base/lift.h"
@@ -13,7 +14,7 @@
 
 /* A JSON body of this length has a payload that stays in memory. */
 #define JSON_SHORT B64_LEN(MSG_LEN_MAX)
-#define STEP       8192 /* bytes of a body that are decoded at once, on the stack */
+#define STEP       8192 /* bytes of a body that are decoded at once */
 /* What may come of a body above its limit, so that we say why it is refused. */
 #define COMES_TOO_LONG (UINT64_C(1) << 40)
 
@@ -30,6 +31,8 @@ struct upload {
     struct hnode node;
     struct asked asked;
     struct sending send;
+    struct json_fault fault; /* RPC: why its payload cannot be had; its call will be told */
+    uint64_t connection;     /* RPC */
     enum upload_state state;
     uint64_t max;
     /* JSON */
@@ -63,16 +66,6 @@ static struct upload *find(struct api *a, http_id id)
 
 /* --- end of an upload ------------------------------------------------------------------------ */
 
-static void drop_file(struct api *a, uint64_t file)
-{
-    struct spool_op *op = spool_op_new(SPOOL_DROP, file);
-
-    if (!op)
-        return; /* no row names it: it goes at the next start */
-    op->quiet = true;
-    to_spool(a, op);
-}
-
 /* With its file, unless the bus has that. */
 static void end(struct api *a, struct upload *u)
 {
@@ -89,12 +82,50 @@ static void end(struct api *a, struct upload *u)
     free(u);
 }
 
+static bool is_rpc(const struct upload *u)
+{
+    return u->send.form == SEND_RPC;
+}
+
+/* What is not the payload becomes calls. */
+static void hand_over_rpc(struct api *a, struct upload *u, struct rpc_large *large)
+{
+    const struct rpc_from from = {.http = u->asked, .connection = u->connection};
+    uint8_t *text = u->kept ? u->kept : (uint8_t *)u->lift.text;
+    size_t len = u->kept ? u->kept_len : u->lift.text_len;
+
+    if (u->kept)
+        u->kept = NULL;
+    else
+        u->lift.text = NULL;
+    end(a, u);
+    rpc_http_body(a, &from, text, len, large);
+    free(text);
+}
+
 static void refuse(struct api *a, struct upload *u, const struct json_fault *fault)
 {
+    bool rpc = is_rpc(u);
     struct asked q = u->asked;
 
     end(a, u);
-    answer_fault(a, &q, fault);
+    if (rpc && fault->status == 413)
+        rpc_http_too_big(a, &q, JSON_BODY_MAX);
+    else if (rpc && fault->status == 400)
+        rpc_http_no_json(a, &q);
+    else
+        answer_fault(a, &q, fault);
+}
+
+/* The payload cannot be had. JSON-RPC: the call that has it will be told; true. */
+static bool refuse_payload(struct api *a, struct upload *u, const struct json_fault *fault)
+{
+    if (!is_rpc(u)) {
+        refuse(a, u, fault);
+        return false;
+    }
+    u->fault = *fault;
+    return true;
 }
 
 /* The disk or the memory said no. */
@@ -102,9 +133,15 @@ static void fail(struct api *a, struct upload *u, int rc)
 {
     struct asked q = u->asked;
 
-    end(a, u);
     if (rc != ERR_NOSPACE && rc != ERR_NOMEM)
         rc = ERR_IO;
+    if (is_rpc(u) && u->state != UPLOAD_COMING) {
+        struct rpc_large large = {.there = true};
+        (void)json_problem(&large.fault, problem_of_error(rc), "the message could not be stored");
+        hand_over_rpc(a, u, &large);
+        return;
+    }
+    end(a, u);
     if (q.problems || rc == ERR_NOSPACE)
         answer_error(a, &q, rc);
     else
@@ -182,8 +219,7 @@ static bool take_payload(struct api *a, struct upload *u, const uint8_t *bytes, 
 
     if (len > u->max - u->len) {
         (void)json_problem(&fault, PROBLEM_TOO_LARGE, "the payload is longer than allowed");
-        refuse(a, u, &fault);
-        return false;
+        return refuse_payload(a, u, &fault);
     }
     u->len += len;
     while (len > 0) {
@@ -211,7 +247,7 @@ static void bad_base64(struct upload *u, const struct b64_error *e, struct json_
 {
     char why[B64_TEXT_MAX];
 
-    if (u->asked.problems)
+    if (u->asked.problems || u->send.form == SEND_RPC)
         (void)json_problem(fault, PROBLEM_BAD_BASE64, b64_error_str(e, why));
     else
         (void)json_wrong_shape(fault, "payload", b64_error_str(e, why));
@@ -230,22 +266,27 @@ static bool take_json(struct api *a, struct upload *u, const uint8_t *bytes, siz
 {
     struct json_fault fault = {0};
     struct b64_error e;
-    char value[STEP];
-    uint8_t raw[STEP + 3];
+    static char value[JSON_SHORT + STEP]; /* loop only; what of JSON-RPC turns out to be long comes
+                                             all at once */
+    static uint8_t raw[JSON_SHORT + STEP + 3];
 
     for (size_t at = 0; at < len; at += STEP) {
         size_t n = 0, got = 0;
         int rc = lift_feed(&u->lift, bytes + at, MIN(len - at, (size_t)STEP), value, &n);
-        if (rc < 0)
+        if (rc < 0) {
             (void)lift_fault(rc, &fault);
-        else if (b64_in_feed(&u->b64, value, n, raw, &got, &e) < 0)
-            bad_base64(u, &e, &fault);
-        if (fault.status) {
             refuse(a, u, &fault);
             return false;
         }
-        if (!take_payload(a, u, raw, got))
+        if (u->fault.status)
+            continue;
+        if (b64_in_feed(&u->b64, value, n, raw, &got, &e) < 0) {
+            bad_base64(u, &e, &fault);
+            if (!refuse_payload(a, u, &fault))
+                return false;
+        } else if (!take_payload(a, u, raw, got)) {
             return false;
+        }
     }
     return true;
 }
@@ -277,13 +318,16 @@ static bool read_rest(struct api *a, struct upload *u)
     uint8_t raw[3];
     size_t n = 0;
 
-    if (u->send.form == SEND_BUS_BYTES)
+    if (u->send.form == SEND_BUS_BYTES || u->fault.status)
         return true;
-    if (b64_in_end(&u->b64, raw, &n, &e) < 0)
+    if (b64_in_end(&u->b64, raw, &n, &e) < 0) {
         bad_base64(u, &e, &fault);
-    else if (!take_payload(a, u, raw, n))
+        if (is_rpc(u))
+            return refuse_payload(a, u, &fault);
+    } else if (!take_payload(a, u, raw, n))
         return false;
-    else if (sending_rest(&u->send, u->len > MSG_LEN_MAX, (const uint8_t *)u->lift.text,
+    else if (is_rpc(u) ||
+             sending_rest(&u->send, u->len > MSG_LEN_MAX, (const uint8_t *)u->lift.text,
                           u->lift.text_len, &fault) == OK)
         return true;
     refuse(a, u, &fault);
@@ -293,30 +337,42 @@ static bool read_rest(struct api *a, struct upload *u)
 /* All of it was in memory. */
 static void hand_over_short(struct api *a, struct upload *u)
 {
+    struct blob *payload = u->piece ? u->piece : blob_new(0);
     struct asked q = u->asked;
     struct sending x = u->send;
 
-    x.s.payload = u->piece ? u->piece : blob_new(0);
     u->piece = NULL;
-    if (!x.s.payload) {
+    if (!payload) {
         fail(a, u, ERR_NOMEM);
         return;
     }
-    x.s.payload->len = (uint32_t)u->piece_len; /* nobody else knows it yet */
-    u->send = (struct sending){0};             /* x's now */
+    payload->len = (uint32_t)u->piece_len; /* nobody else knows it yet */
+    if (is_rpc(u)) {
+        struct rpc_large large = {.there = true, .payload = payload};
+        hand_over_rpc(a, u, &large);
+        return;
+    }
+    x.s.payload = payload;
+    u->send = (struct sending){0}; /* x's now */
     end(a, u);
     (void)sending_hand_over(a, &q, &x); /* false: answered */
 }
 
 static void hand_over_file(struct api *a, struct upload *u)
 {
+    struct msg_file f = {.number = u->file, .len = u->len};
     struct asked q = u->asked;
     struct sending x = u->send;
 
-    x.s.file = (struct msg_file){.number = u->file, .len = u->len};
-    memcpy(x.s.file.sum, u->sum, MSG_SUM_BYTES);
+    memcpy(f.sum, u->sum, MSG_SUM_BYTES);
     uint64_t file = u->file;
-    u->created = false;            /* not ours any more */
+    u->created = false; /* not ours any more */
+    if (is_rpc(u)) {
+        struct rpc_large large = {.there = true, .file = f};
+        hand_over_rpc(a, u, &large);
+        return;
+    }
+    x.s.file = f;
     u->send = (struct sending){0}; /* x's now */
     end(a, u);
     if (!sending_hand_over(a, &q, &x))
@@ -338,6 +394,10 @@ void upload_end(struct api *a, http_id id)
 
     if (!u)
         return;
+    if (is_rpc(u) && (u->kept || !u->lift.found)) {
+        hand_over_rpc(a, u, NULL);
+        return;
+    }
     if (u->kept || (u->send.form != SEND_BUS_BYTES && !u->lift.found)) {
         struct asked q = u->asked;
         struct sending x = u->send;
@@ -350,6 +410,11 @@ void upload_end(struct api *a, http_id id)
     }
     if (!read_rest(a, u))
         return;
+    if (u->fault.status) {
+        struct rpc_large large = {.there = true, .fault = u->fault};
+        hand_over_rpc(a, u, &large);
+        return;
+    }
     if (!u->file && u->len <= MSG_LEN_MAX) {
         hand_over_short(a, u);
         return;
@@ -391,10 +456,48 @@ static struct upload *upload_new(struct api *a, const struct asked *q, const str
     u->asked = *q;
     u->send = *x;
     u->max = MAX(a->conf.max_len, MSG_LEN_MAX);
-    lift_init(&u->lift, "payload", JSON_BODY_MAX);
+    if (x->form == SEND_RPC)
+        lift_init_deep(&u->lift, "payload", JSON_BODY_MAX, RPC_LARGE_MARK, JSON_SHORT - 1);
+    else
+        lift_init(&u->lift, "payload", JSON_BODY_MAX);
     hmap_add(&a->uploads, &u->node, hmap_hash(&a->uploads, &q->id, sizeof(q->id)));
     a->stats.uploads++;
     return u;
+}
+
+/* False: answered. */
+static bool take_up(struct api *a, const struct asked *q, const struct sending *x,
+                    const struct http_request *r)
+{
+    struct json_fault fault = {0};
+    struct upload *u;
+
+    if (a->stats.uploads >= UPLOADS_MAX) {
+        a->stats.uploads_refused++;
+        (void)json_refuse(&fault, 503, "too many large messages are coming");
+        answer_fault(a, q, &fault);
+        return false;
+    }
+    u = upload_new(a, q, x, r->length == HTTP_LENGTH_UNKNOWN);
+    if (!u) {
+        answer_error(a, q, ERR_NOMEM);
+        return false;
+    }
+    u->connection = r->connection;
+    return true;
+}
+
+struct http_want upload_begin_rpc(struct api *a, const struct asked *q,
+                                  const struct http_request *r)
+{
+    uint64_t max = MAX(a->conf.max_body, JSON_BODY_MAX);
+    struct sending x = {.form = SEND_RPC};
+
+    if (r->length != HTTP_LENGTH_UNKNOWN && r->length > max)
+        rpc_http_too_big(a, q, max);
+    else if (take_up(a, q, &x, r))
+        return (struct http_want){HTTP_BODY_PIECES, max};
+    return (struct http_want){.kind = HTTP_BODY_NONE};
 }
 
 struct http_want upload_begin(struct api *a, const struct asked *q, const struct http_request *r,
@@ -415,16 +518,8 @@ struct http_want upload_begin(struct api *a, const struct asked *q, const struct
         answer_fault(a, q, &fault);
         return want;
     }
-    if (a->stats.uploads >= UPLOADS_MAX) {
-        a->stats.uploads_refused++;
-        (void)json_refuse(&fault, 503, "too many large messages are coming");
-        answer_fault(a, q, &fault);
+    if (!take_up(a, q, &x, r))
         return want;
-    }
-    if (!upload_new(a, q, &x, unknown)) {
-        answer_error(a, q, ERR_NOMEM);
-        return want;
-    }
     /* One that is longer than it may be is answered by us, as soon as it is. */
     if (unknown && x.form == SEND_BUS_BYTES)
         max += COMES_TOO_LONG;

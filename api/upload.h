@@ -22,6 +22,9 @@ bool upload_wanted(const struct http_request *r, enum call call);
 /* Answers when it is refused. */
 struct http_want upload_begin(struct api *a, const struct asked *q, const struct http_request *r,
                               const struct match *m);
+/* A body of JSON-RPC, which may have one large payload in one of its calls. */
+struct http_want upload_begin_rpc(struct api *a, const struct asked *q,
+                                  const struct http_request *r);
 bool upload_piece(struct api *a, http_id id, const uint8_t *bytes, size_t len);
 void upload_end(struct api *a, http_id id);
 void upload_gone(struct api *a, http_id id); /* fine when there is none */

@@ -6,8 +6,8 @@
  * memory of what is not its payload.
  *
  * Only the first such value is taken, only if it is a string and its key has no escapes: else it
- * stays in the text. Where the key may stand in an object at any depth, the first long value is taken
- * and a mark tells which one it was. Bytes in, bytes out; knows no message. */
+ * stays in the text. Where the key may stand in an object at any depth, the first long value is
+ * taken and a mark tells which one it was. Bytes in, bytes out; knows no message. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

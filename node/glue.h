@@ -6,6 +6,7 @@
  *   reroute_glue.c bus <-> router, where a route does not deliver
  *   forward_uv.c bus <-> the Unix sockets of topics
  *   store_glue.c bus <-> store and spool, router <-> contacts <-> store
+ *   rpc_glue.c   the listener of JSON-RPC
  *   metrics_glue.c the numbers of all of them -> api
  *   api_listen.c where the API can be reached
  *   access.c     the file of tokens -> api
@@ -94,7 +95,7 @@ struct node {
     struct forwarder *forwarder;
     struct api *api;
     struct token_file *tokens; /* lent to the api; NULL: none */
-    struct http_server *http, *metrics_http;
+    struct http_server *http, *rpc_http, *metrics_http;
 };
 
 /* Why a system call failed, where rc is ERR_IO and errno tells; else the text of rc. Thread-safe.
@@ -140,6 +141,9 @@ MUST_CHECK int reload_topics(struct node *n); /* the file of --topic-config; say
 
 /* state_log.c */
 void state_log(struct node *n);
+
+/* rpc_glue.c */
+MUST_CHECK int rpc_start_listener(struct node *n); /* says why not */
 
 /* store_glue.c */
 MUST_CHECK int store_glue_load(struct node *n);

@@ -109,8 +109,6 @@ void logging_unserved(const struct options *o)
         unserved_append(list, sizeof(list), "QUIC");
     if (o->unserved & UNSERVED_DISCOVERY)
         unserved_append(list, sizeof(list), "link-local discovery");
-    if (o->unserved & UNSERVED_JSONRPC)
-        unserved_append(list, sizeof(list), "JSON-RPC");
     if (list[0])
         log_warn("not served by this release", "what=\"%s\"", list);
     if (o->unserved & UNSERVED_TUNNEL)

@@ -377,6 +377,8 @@ static int node_start(struct node *n)
     if (rc == OK)
         rc = start_api(n);
     if (rc == OK)
+        rc = rpc_start_listener(n);
+    if (rc == OK)
         rc = metrics_start(n);
     if (rc != OK)
         return rc;
@@ -428,6 +430,8 @@ static void node_stop(struct node *n)
     }
     if (n->http)
         http_server_free(n->http);
+    if (n->rpc_http)
+        http_server_free(n->rpc_http);
     if (n->metrics_http)
         http_server_free(n->metrics_http);
     api_free(n->api);

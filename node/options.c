@@ -349,8 +349,6 @@ static void unserved_settle(struct options *o)
         o->unserved |= UNSERVED_QUIC;
     if (!o->disable_peer_discovery)
         o->unserved |= UNSERVED_DISCOVERY;
-    if (!o->jsonrpc_addr.off)
-        o->unserved |= UNSERVED_JSONRPC;
     if (!o->no_tun)
         o->unserved |= UNSERVED_TUNNEL;
     for (size_t i = 0; i < o->peers_count; i++)

@@ -56,7 +56,6 @@ enum command {
 enum unserved {
     UNSERVED_QUIC = 1,      /* no --disable-quic */
     UNSERVED_DISCOVERY = 2, /* no --disable-peer-discovery */
-    UNSERVED_JSONRPC = 4,   /* no --jsonrpc-addr off */
     UNSERVED_TUNNEL = 8,    /* no --no-tun */
     UNSERVED_PEERS = 16     /* peers that need another transport than TCP */
 };

@@ -34,6 +34,7 @@ class Node:
         self.log_file = self.folder / "log"
         self.tcp_port, self.api_port = free_port(), free_port()
         self.jsonrpc_port = free_port()
+        self.jsonrpc_addr = f"127.0.0.1:{self.jsonrpc_port}"
         self.peers, self.extra = list(peers), list(extra)
         self.space = space or contextlib.nullcontext()
         self.environment = {}  # more variables for the daemon
@@ -56,7 +57,7 @@ class Node:
         args = [str(self.binary), "-k", str(self.key_file), "--no-tun", "--disable-quic",
                 "--disable-peer-discovery", "-t", str(self.tcp_port),
                 "--api-addr", f"127.0.0.1:{self.api_port}",
-                "--jsonrpc-addr", f"127.0.0.1:{self.jsonrpc_port}"]
+                "--jsonrpc-addr", self.jsonrpc_addr]
         if self.ours:
             args += ["--state-dir", str(self.state_dir)]
         args += self.extra
