@@ -15,7 +15,9 @@ struct authority {
     unsigned port;
 };
 
-#define HTTP_PORT 80 /* where none is written */
+/* Where no port is written. */
+#define HTTP_PORT  80
+#define HTTPS_PORT 443
 
 static bool read_port(const char *s, size_t len, unsigned *ret)
 {
@@ -28,7 +30,7 @@ static bool read_port(const char *s, size_t len, unsigned *ret)
 }
 
 /* host, host:port, [v6], [v6]:port, and nothing else. */
-static bool read_authority(const char *s, size_t len, struct authority *ret)
+static bool read_authority(const char *s, size_t len, bool tls, struct authority *ret)
 {
     const char *close = *s == '[' ? memchr(s, ']', len) : NULL;
     const char *colon;
@@ -42,7 +44,7 @@ static bool read_authority(const char *s, size_t len, struct authority *ret)
     if (colon && *colon != ':')
         return false;
     host = colon ? (size_t)(colon - s) : len;
-    *ret = (struct authority){.host = s, .host_len = host, .port = HTTP_PORT};
+    *ret = (struct authority){.host = s, .host_len = host, .port = tls ? HTTPS_PORT : HTTP_PORT};
     if (host == 0 || (!close && memchr(s, '[', host)) || memchr(s, '@', len))
         return false;
     return !colon || read_port(colon + 1, len - host - 1, &ret->port);
@@ -109,16 +111,16 @@ static bool host_allowed(const struct guard *g, const struct authority *a, const
            (ntohl(v4.s_addr) >> 24 == 127 || same_address(text, local_addr));
 }
 
-/* The authority of an Origin or Referer: what stands between http:// and the path. Another scheme
- * is another origin. */
-static bool read_origin(const char *s, struct authority *ret)
+/* The authority of an Origin or Referer: what stands between the scheme and the path. Another
+ * scheme than that of the request is another origin. */
+static bool read_origin(const char *s, bool tls, struct authority *ret)
 {
-    static const char scheme[] = "http://";
+    const char *scheme = tls ? "https://" : "http://";
 
-    if (strncasecmp(s, scheme, sizeof(scheme) - 1) != 0)
+    if (strncasecmp(s, scheme, strlen(scheme)) != 0)
         return false;
-    s += sizeof(scheme) - 1;
-    return read_authority(s, strcspn(s, "/?#"), ret);
+    s += strlen(scheme);
+    return read_authority(s, strcspn(s, "/?#"), tls, ret);
 }
 
 static bool same_authority(const struct authority *a, const struct authority *b)
@@ -203,13 +205,13 @@ static struct guard_verdict check_page(const struct guard *g, const struct http_
     bool self_known = false, referer_same = false;
 
     if (r->host) {
-        self_known = read_authority(r->host, strlen(r->host), &self);
+        self_known = read_authority(r->host, strlen(r->host), r->tls, &self);
         /* No name leads a browser to a Unix socket. */
         if (!(r->local && !r->forwarded) && (!self_known || !host_allowed(g, &self, r->local_addr)))
             return refuse(PROBLEM_HOST_NOT_ALLOWED, "host not allowed");
     }
     if (r->origin &&
-        !(self_known && read_origin(r->origin, &other) &&
+        !(self_known && read_origin(r->origin, r->tls, &other) &&
           r->origin[origin_len(r->origin)] == '\0' && same_authority(&self, &other)) &&
         (strcasecmp(r->origin, "null") == 0 ||
          !in_list(g->origins, r->origin, strlen(r->origin), &pass.origin)))
@@ -219,7 +221,8 @@ static struct guard_verdict check_page(const struct guard *g, const struct http_
         return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "request of another site not allowed");
     if (referer) {
         const char *unused;
-        referer_same = self_known && read_origin(referer, &other) && same_authority(&self, &other);
+        referer_same =
+            self_known && read_origin(referer, r->tls, &other) && same_authority(&self, &other);
         if (!referer_same && !in_list(g->origins, referer, origin_len(referer), &unused))
             return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "referer not allowed");
     }

@@ -51,6 +51,7 @@ struct http_request {
     bool forwarded;         /* Forwarded, X-Forwarded-For or Via is there: a proxy is in front */
     bool loopback;          /* the remote address is a loopback address */
     bool local;             /* it came over a Unix socket */
+    bool tls;               /* .. over TLS */
     const struct ip6 *peer; /* remote address; all zero over a Unix socket */
     const char *local_addr; /* numeric, without port: the address the request came in on */
     uint16_t local_port;
@@ -106,8 +107,15 @@ struct http_limits {
 };
 void http_limits_default(struct http_limits *l);
 
+/* Files in PEM. The certificate's may go on with those that signed it. */
+struct http_tls {
+    const char *cert, *key;
+};
+
 struct http_conf {
     struct uv_loop_s *loop;
+    const struct http_tls *tls; /* every address but Unix sockets speaks TLS; borrowed for the
+                                   server's life; NULL: none does */
     const char *addr; /* numeric, e.g. "127.0.0.1" or "::1"; NULL: see http_server_listen() */
     uint16_t port;    /* 0: the system chooses (tests) */
     size_t max_body;  /* bytes, without handler.head: 413 above */
@@ -127,6 +135,9 @@ MUST_CHECK int http_server_listen(struct http_server *s, const char *addr, uint1
 /* The same at the path of a Unix socket, with mode 0660 and this group ((gid_t)-1: as the system
  * does). */
 MUST_CHECK int http_server_listen_path(struct http_server *s, const char *path, gid_t group);
+/* The files of http_conf.tls again, for connections from here on. ERR_INVAL: they cannot be used,
+ * and what was read before stays. tls_files_check() says why before. */
+MUST_CHECK int http_server_tls_again(struct http_server *s);
 /* Open requests are dropped; no more calls to the handler, except closed() of what was taken over
  * (http_raw.h), which may not write any more. Not from inside the handler. The loop
  * has to run on until its handles are closed. */

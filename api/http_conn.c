@@ -124,6 +124,7 @@ static struct http_request conn_open(struct http_conn *c)
         .forwarded = h->forwarded,
         .loopback = c->loopback,
         .local = c->port->local,
+        .tls = c->server->tls && !c->port->local,
         .peer = &c->peer,
         .local_addr = c->local_addr,
         .local_port = c->local_port,

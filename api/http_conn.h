@@ -97,7 +97,8 @@ struct http_server {
     struct http_handler handler;
     size_t max_body;
     struct lws_context *context;
-    struct lws_vhost *vhost;
+    struct lws_vhost *vhost, *vhost_tls; /* tls: NULL without */
+    const struct http_tls *tls;
     struct http_port ports[HTTP_PORTS_MAX];
     uint32_t open_ports; /* whose handles are not closed yet */
     struct list conns;

@@ -113,7 +113,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0; /* the server is going away: so will the connection */
     if (reason == LWS_CALLBACK_RAW_ADOPT) {
         c->wsi = wsi;
-        ok = conn_adopted(c);
+        /* Before the handshake nothing can be said. */
+        ok = !(c->refused && lws_is_ssl(wsi)) && conn_adopted(c);
     } else if (reason == LWS_CALLBACK_RAW_RX) {
         ok = conn_read(c, in, len);
     } else if (reason == LWS_CALLBACK_RAW_WRITEABLE) {
@@ -173,16 +174,28 @@ static int context_new(struct http_server *s, struct uv_loop_s *loop)
                    LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN,
         .foreign_loops = loops,
         .pt_serv_buf_size = READ_BYTES,
+        .timeout_secs = (s->limits.head_ms + 999) / 1000, /* of a handshake */
         .vhost_name = "api",
     };
+
+    if (s->tls)
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 
     lws_set_log_level(LLL_ERR, on_log);
     leaks_known(true);
     s->context = lws_create_context(&info);
     if (s->context)
         s->vhost = lws_create_vhost(s->context, &info);
+    if (s->vhost && s->tls) {
+        info.vhost_name = "api-tls";
+        info.alpn = "http/1.1";
+        info.ssl_cert_filepath = s->tls->cert;
+        info.ssl_private_key_filepath = s->tls->key;
+        info.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION;
+        s->vhost_tls = lws_create_vhost(s->context, &info);
+    }
     leaks_known(false);
-    return s->vhost ? OK : ERR_UNSUPPORTED; /* why: in the log */
+    return s->vhost && (!s->tls || s->vhost_tls) ? OK : ERR_UNSUPPORTED; /* why: in the log */
 }
 
 /* --- accepting ------------------------------------------------------------------------------- */
@@ -303,9 +316,10 @@ static void on_accepted(void *ctx, int fd, const struct sockaddr *peer)
     struct http_server *s = port->server;
     struct http_conn *c = conn_new(port, fd, peer);
     uint16_t slot = c ? c->slot : 0;
+    bool tls = s->tls && !port->local;
     lws_adopt_desc_t desc = {
-        .vh = s->vhost,
-        .type = LWS_ADOPT_SOCKET,
+        .vh = tls ? s->vhost_tls : s->vhost,
+        .type = tls ? LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL : LWS_ADOPT_SOCKET,
         .fd = {.sockfd = fd},
         .vh_prot_name = protocols[0].name,
         .opaque = c,
@@ -424,6 +438,7 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
     s->conn_seq = rng_u64(&rng);
     s->seq = rng_u64(&rng) >> (64 - SEQ_FIRST_BITS);
     s->loop = c->loop;
+    s->tls = c->tls;
     s->handler = c->handler;
     s->max_body = c->max_body;
     if (c->limits)
@@ -447,6 +462,15 @@ int http_server_new(const struct http_conf *c, struct http_server **ret)
         return rc;
     }
     *ret = s;
+    return OK;
+}
+
+int http_server_tls_again(struct http_server *s)
+{
+    if (!s->tls)
+        return OK;
+    if (lws_tls_cert_updated(s->context, s->tls->cert, s->tls->key, NULL, 0, NULL, 0) != 0)
+        return ERR_INVAL;
     return OK;
 }
 

@@ -47,8 +47,8 @@ static void tell_no_answer(const struct api_target *t, const struct call_args *a
     if (t->socket)
         command_fail("cannot %s: node at %s: %s", a->what, t->socket, why);
     else
-        command_fail("cannot %s: node at http://%s%s%s:%u: %s", a->what, open, t->host, close,
-                     t->port, why);
+        command_fail("cannot %s: node at %s://%s%s%s:%u: %s", a->what,
+                     t->tls_cert ? "https" : "http", open, t->host, close, t->port, why);
 }
 
 static const char *status_text(unsigned status)

@@ -2,6 +2,7 @@
  */
 #include <string.h>
 
+#include "api/tls_files.h"
 #include "node/glue.h"
 #include "node/token_file.h"
 
@@ -46,6 +47,49 @@ static int load(struct node *n, const char *path, bool needed)
     return OK;
 }
 
+static void log_certificate(const char *path, time_t ends)
+{
+    char date[32] = "";
+    struct tm tm;
+    if (gmtime_r(&ends, &tm))
+        (void)strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm); /* fits */
+    if (ends < time(NULL))
+        log_warn("the certificate of the API is over", "path=%s ended=%s", path, date);
+    else
+        log_info("certificate of the API read", "path=%s ends=%s", path, date);
+}
+
+static int check_certificate(const struct node *n)
+{
+    char why[TLS_FILES_WHY_MAX] = "";
+    time_t ends = 0;
+    int rc = tls_files_check(n->tls.cert, n->tls.key, &ends, why);
+    if (rc == OK)
+        log_certificate(n->tls.cert, ends);
+    else
+        log_error("cannot use the certificate of the API", "why=\"%s\"", why);
+    return rc;
+}
+
+int access_certificate(struct node *n)
+{
+    n->tls = (struct http_tls){.cert = n->options->api_tls_cert, .key = n->options->api_tls_key};
+    return n->tls.cert ? check_certificate(n) : OK;
+}
+
+/* Connections that there are keep what they have. */
+static int certificate_again(struct node *n)
+{
+    if (!n->tls.cert)
+        return OK;
+    int rc = check_certificate(n);
+    if (rc == OK && n->http)
+        rc = http_server_tls_again(n->http);
+    if (rc == OK && n->rpc_http)
+        rc = http_server_tls_again(n->rpc_http);
+    return rc;
+}
+
 int access_start(struct node *n)
 {
     const struct options *o = n->options;
@@ -59,11 +103,13 @@ int access_start(struct node *n)
                : rc;
 }
 
-int access_reload(struct node *n)
+void access_reload(struct node *n)
 {
     char path[PATH_TEXT_MAX];
-    int rc = token_file_path(n->options, path);
-    return rc == OK ? load(n, path, false) : rc;
+    if (token_file_path(n->options, path) != OK || load(n, path, false) != OK)
+        log_warn("the tokens stay as they were", "%s", "");
+    if (certificate_again(n) != OK)
+        log_warn("the certificate stays as it was", "%s", "");
 }
 
 void access_end(struct node *n)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/tls_files.h"
 #include "base/err.h"
 #include "base/rng.h"
 #include "node/key_file.h"
@@ -122,10 +123,19 @@ static int check_tokens(const struct options *o)
     return 0;
 }
 
+static int check_certificate(const struct options *o)
+{
+    char why[TLS_FILES_WHY_MAX] = "";
+    time_t ends = 0;
+    if (!o->api_tls_cert || tls_files_check(o->api_tls_cert, o->api_tls_key, &ends, why) == OK)
+        return 0;
+    return trouble("certificate of the API", why);
+}
+
 int check_config(const struct options *o)
 {
     int (*const checks[])(const struct options *o) = {check_key, check_state, check_topics,
-                                                      check_tokens};
+                                                      check_tokens, check_certificate};
     struct options *defaults = malloc(sizeof(*defaults)); /* too much for a stack */
     int status = 0;
     if (!defaults)

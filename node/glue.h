@@ -9,7 +9,7 @@
  *   rpc_glue.c   the listener of JSON-RPC
  *   metrics_glue.c the numbers of all of them -> api
  *   api_listen.c where the API can be reached
- *   access.c     the file of tokens -> api
+ *   access.c     tokens and certificate -> api
  *   reload.c     files -> what runs, at SIGHUP
  *   state_log.c  the numbers of all of them -> the log, at SIGUSR1
  * The cores never see each other; what they have to say to each other passes through here. */
@@ -94,6 +94,7 @@ struct node {
     usec_t contacts_at; /* next refresh */
     struct forwarder *forwarder;
     struct api *api;
+    struct http_tls tls;       /* files of the API's certificate; cert NULL: none */
     struct token_file *tokens; /* lent to the api; NULL: none */
     struct http_server *http, *rpc_http, *metrics_http;
 };
@@ -127,8 +128,9 @@ MUST_CHECK int metrics_start(struct node *n);
 bool metrics_on_api(const struct options *o);
 
 /* access.c */
-MUST_CHECK int access_start(struct node *n); /* says why not */
-MUST_CHECK int access_reload(struct node *n);
+MUST_CHECK int access_start(struct node *n);       /* says why not */
+MUST_CHECK int access_certificate(struct node *n); /* sets n->tls; says why not */
+void access_reload(struct node *n);
 void access_end(struct node *n);
 
 /* api_listen.c */

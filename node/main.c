@@ -22,7 +22,7 @@ static struct api_target target_of(const struct options *o)
     enum option_source addr = option_source_of(o, offsetof(struct options, api_addrs));
     enum option_source socket = option_source_of(o, offsetof(struct options, api_socket));
     bool has_socket = o->api_socket && strcmp(o->api_socket, "off") != 0;
-    struct api_target t = {.host = a->host, .port = a->port};
+    struct api_target t = {.host = a->host, .port = a->port, .tls_cert = o->api_tls_cert};
     if (has_socket && (a->off || (socket > SOURCE_FILE && socket >= addr)))
         t.socket = o->api_socket;
     else if (strcmp(a->host, "0.0.0.0") == 0)

@@ -319,12 +319,16 @@ static int start_api(struct node *n)
     int rc = api_new(&c, &n->api);
     if (rc == OK)
         rc = access_start(n);
+    if (rc == OK)
+        rc = access_certificate(n);
     if (rc != OK)
         return rc;
     http_limits_default(&limits);
     limits.connections = o->api_connections;
     limits.body_bytes = o->api_body_bytes;
     h.handler = api_handler(n->api);
+    if (n->tls.cert)
+        h.tls = &n->tls;
     rc = http_server_new(&h, &n->http);
     if (rc != OK) {
         log_error("cannot start the API", "why=\"%s\"", errno_str(rc));

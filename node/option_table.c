@@ -135,6 +135,18 @@ const struct option_def option_table[] = {
      .more =
          "Default: api-token in the state directory. A command shows the first token of the file;\n"
          "MYCELIUM_API_TOKEN stands in for it."},
+    {.name = "api-tls-cert",
+     .key = "api_tls_cert",
+     .kind = OPTION_PATH,
+     .where = API,
+     .value = "FILE",
+     .offset = AT(api_tls_cert),
+     .help = "Certificate of the HTTP API in PEM: every address of it speaks TLS",
+     .more =
+         "With those that signed it behind it. SIGHUP reads it again. A command that knows it speaks\n"
+         "TLS, and trusts it besides the certificates of the system."},
+    {NODE("api-tls-key", "api_tls_key", OPTION_PATH, OPTION_SERVED), .value = "FILE",
+     .offset = AT(api_tls_key), .help = "Its private key, readable for nobody else"},
     {NODE("api-max-body", "api_max_body", OPTION_SIZE, OPTION_SERVED), .value = "SIZE",
      .offset = AT(api_max_body), .min = 2 * MIB, .max = 4 * GIB,
      .help = "Longest JSON body with a message [default: 90MiB]"},

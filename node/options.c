@@ -320,6 +320,12 @@ static void refuse(struct parser *p)
     p->status = 1;
 }
 
+static void certificate(struct parser *p)
+{
+    if (p->o->command == CMD_NODE && !p->o->api_tls_cert != !p->o->api_tls_key)
+        file_errors(p, "api_tls_cert and api_tls_key need each other");
+}
+
 static void memory(struct parser *p)
 {
     char why[MEMORY_PLAN_WHY_MAX];
@@ -383,7 +389,7 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
 {
     struct parser p = {.argc = argc, .next = 1, .argv = argv, .o = ret, .status = GO_ON};
     void (*const steps[])(struct parser * p) = {command_check, environment, configuration_file,
-                                                refuse, memory};
+                                                refuse,        certificate, memory};
     options_default(ret);
     ret->argc = argc;
     ret->argv = argv;

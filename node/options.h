@@ -94,6 +94,7 @@ struct options {
     struct listen_addr metrics_addr; /* off unless given */
     struct words api_hosts, api_origins;
     const char *api_socket; /* "off": none; NULL: by the rules of docs/protocol/api.md, "Paths" */
+    const char *api_tls_cert, *api_tls_key; /* both or none */
     enum guard_auth api_auth;
     const char *token_file; /* NULL: by the rules of docs/protocol/api.md, "Tokens" */
     uint64_t api_max_body;

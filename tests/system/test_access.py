@@ -1,14 +1,17 @@
 """Who may use the API: tokens and scopes, Host and Origin, Unix socket, limits, certificates."""
 import contextlib
+import datetime
 import http.client
+import ipaddress
 import os
 import re
 import signal
 import socket
+import ssl
 import stat
 import time
 
-from lib import check, check_equal, limit, needs_ours, scaled, wait_for
+from lib import Skip, check, check_equal, limit, needs_ours, scaled, wait_for
 from lib.node import message_body
 from lib.ports import free_port
 from test_config import run, written
@@ -174,7 +177,8 @@ def test_unix_socket(net):
     b = net.node("b", start=False)
     path = b.folder / "only.sock"
     config = written(b, f"api_addr = 'off'\napi_socket = '{path}'\n")
-    b.command = lambda: [str(b.binary), "-k", str(b.key_file), "--no-tun", "-t", str(b.tcp_port), "-c", str(config)]
+    b.command = lambda: [str(b.binary), "-k", str(b.key_file), "--no-tun", "-t", str(b.tcp_port), "-c", str(config),
+                         "--jsonrpc-addr", "off"]
     b.start(wait=False)
     wait_for("the socket", path.exists)
     r = run(b, "-c", config, "peers", "list", "--json")
@@ -237,8 +241,123 @@ def test_pages(net):  # row 50
     check_equal(len(a.api.call("GET", "/bus/v1/inbox").json()["entries"]), 1, "messages that are left")
 
 
-def raw(node, data=b""):
-    s = socket.create_connection(("127.0.0.1", node.api_port), timeout=30)
+def certificate(folder, name):
+    """A certificate for 127.0.0.1 and its key, made with what the tests need anyway."""
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError:
+        raise Skip("python3-cryptography is not installed") from None
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    cert = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=2))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+            .add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256()))
+    paths = folder / "tls.crt", folder / "tls.key"
+    paths[0].write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+    paths[1].touch(mode=0o600)
+    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                           serialization.NoEncryption()))
+    return paths
+
+
+def over_tls(node, cert, method, target, body=None, version=None, **headers):
+    context = ssl.create_default_context(cafile=str(cert))
+    if version:
+        context.minimum_version, context.maximum_version = version, version
+    c = http.client.HTTPSConnection("127.0.0.1", node.api_port, context=context, timeout=30)
+    c.request(method, target, body, {"Content-Type": "application/octet-stream", **headers} if body else headers)
+    r = c.getresponse()
+    data = r.read()
+    peer = c.sock.getpeercert()["subject"] if c.sock else None
+    c.close()
+    return r.status, data, peer
+
+
+@limit(120)
+@needs_ours
+def test_certificate(net):
+    """TLS: bodies of some MB in both directions, versions, who speaks plain, handshakes that stop, SIGHUP."""
+    a = net.node("a", start=False)
+    cert, key = certificate(a.folder, "first")
+    a.extra = ["--api-tls-cert", str(cert), "--api-tls-key", str(key)]
+    a.start(wait=False)
+    wait_for("the API", lambda: "node started" in a.log_file.read_text())
+    check_equal(over_tls(a, cert, "GET", "/api/v1/admin")[0], 200, "GET")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        check_equal(over_tls(a, cert, "GET", "/api/v1/admin", version=version)[0], 200, str(version))
+    rpc = http.client.HTTPSConnection("127.0.0.1", a.jsonrpc_port, timeout=30,
+                                      context=ssl.create_default_context(cafile=str(cert)))
+    rpc.request("POST", "/", b'{"jsonrpc":"2.0","id":1,"method":"getInfo"}', {"Content-Type": "application/json"})
+    check(a.ip.encode() in rpc.getresponse().read(), "JSON-RPC over TLS")
+    rpc.close()
+    own = f"https://127.0.0.1:{a.api_port}"
+    check_equal(over_tls(a, cert, "GET", "/api/v1/admin", Origin=own)[0], 200, "the node's own page")
+    check_equal(over_tls(a, cert, "GET", "/api/v1/admin", Origin=own.replace("https", "http"))[0], 403, "not its own")
+    payload = os.urandom(5_000_000)
+    check_equal(over_tls(a, cert, "POST", f"/bus/v1/messages?dst={a.ip}", payload)[0], 201, "5 MB up")
+    wait_for("the message", lambda: over_tls(a, cert, "GET", "/bus/v1/inbox/1/payload")[0] == 200)
+    check(over_tls(a, cert, "GET", "/bus/v1/inbox/1/payload")[1] == payload, "5 MB down")
+    with contextlib.suppress(OSError):
+        s = raw(a, b"GET /api/v1/admin HTTP/1.1\r\n\r\n")
+        check(b"200" not in s.recv(65536), "answered in plain")
+    silent = [raw(a, data) for data in (b"", b"\x16\x03\x01\x02\x00", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+              for _ in range(20)]
+    check_equal(over_tls(a, cert, "GET", "/api/v1/admin")[0], 200, "beside handshakes that stop")
+    api = ("--api-addr", f"127.0.0.1:{a.api_port}")
+    r = run(a, *api, "--api-tls-cert", cert, "peers", "list", "--json")
+    check_equal((r.returncode, r.stdout), (0, "[]\n"), f"a command: {r.stderr}")
+    r = run(a, *api, "--api-tls-cert", cert, "message", "send", a.ip, "x" * 100_000)
+    check_equal(r.returncode, 0, f"a command with a body: {r.stderr}")
+    (a.folder / "other").mkdir()
+    other = certificate(a.folder / "other", "other")
+    r = run(a, *api, "--api-tls-cert", other[0], "peers", "list")
+    check_equal(r.returncode, 1, "a command that trusts another certificate")
+
+    def hangup(mark):
+        before = a.log_file.read_text().count(mark)
+        a.process.send_signal(signal.SIGHUP)
+        wait_for(mark, lambda: a.log_file.read_text().count(mark) > before)
+
+    kept = http.client.HTTPSConnection("127.0.0.1", a.api_port, context=ssl.create_default_context(cafile=str(cert)),
+                                       timeout=30)
+    kept.request("GET", "/api/v1/admin")
+    kept.getresponse().read()
+    old_cert = a.folder / "old.crt"
+    old_cert.write_bytes(cert.read_bytes())
+    cert.write_text("nonsense")
+    hangup("the certificate stays as it was")
+    check_equal(over_tls(a, old_cert, "GET", "/api/v1/admin")[0], 200, "after a broken certificate")
+    cert.write_bytes(other[0].read_bytes())
+    hangup("the certificate stays as it was")  # the key is another one's
+    check_equal(over_tls(a, old_cert, "GET", "/api/v1/admin")[0], 200, "after a pair that is none")
+    key.write_bytes(other[1].read_bytes())
+    hangup("certificate of the API read")
+    wait_for("the new certificate", lambda: over_tls(a, other[0], "GET", "/api/v1/admin")[0] == 200)
+    kept.request("GET", "/api/v1/admin")
+    check_equal(kept.getresponse().status, 200, "a connection from before")
+    for s in silent:
+        s.settimeout(scaled(60))
+        with contextlib.suppress(ConnectionError):
+            while s.recv(65536):
+                pass
+        s.close()
+    a.stop()
+    key.chmod(0o640)
+    a.start(wait=False)
+    check_equal(a.process.wait(15), 1, "start with a key that others can read")
+    check("others can read or change the key" in a.log_file.read_text(), a.log_tail())
+    a.process = None
+    r = run(a, "--api-tls-cert", cert, "--no-tun")
+    check_equal((r.returncode, r.stderr), (1, "Error: api_tls_cert and api_tls_key need each other\n"), "half a pair")
+
+
+def raw(node, data=b"", port=None):
+    s = socket.create_connection(("127.0.0.1", port or node.api_port), timeout=30)
     s.sendall(data)
     return s
 
@@ -321,3 +440,30 @@ def test_connection_limit(net):
     for s in held:
         s.close()
     wait_for("room again", lambda: a.call("GET", "/admin").status == 200)
+
+
+@needs_ours
+def test_json_rpc(net):
+    """The same guard before JSON-RPC: pages, tokens and their scopes, on its own port and on /rpc."""
+    a = net.node("a", start=False)
+    reader = token_of(a, "read")
+    a.start()
+    a.send(a, b"kept")
+
+    def call(method, port, path="/", **headers):
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+        c.request("POST", path, b'{"jsonrpc":"2.0","id":1,"method":"%s"}' % method.encode(),
+                  {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}})
+        r = c.getresponse()
+        return r.status, r.read()
+
+    for port, path in ((a.jsonrpc_port, "/"), (a.jsonrpc_port, "/any?x=1"), (a.api_port, "/rpc")):
+        for refused in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"},
+                        {"Sec_Fetch_Site": "cross-site"}, {"Referer": "http://evil.example/x"}):
+            check_equal(call("popMessage", port, path, **refused)[0], 403, f"{path} with {refused}")
+        check_equal(call("popMessage", port, path, X_Forwarded_For="192.0.2.7")[0], 401, f"{path} without token")
+        status, body = call("getInfo", port, path, X_Forwarded_For="192.0.2.7", **bearer(reader))
+        check(status == 200 and a.ip.encode() in body, f"read by {path}: {status} {body[:200]}")
+        status, body = call("popMessage", port, path, X_Forwarded_For="192.0.2.7", **bearer(reader))
+        check(b"result" not in body, f"a token to read pops by {path}: {status} {body[:200]}")
+    check_equal(len(a.api.call("GET", "/bus/v1/inbox").json()["entries"]), 1, "messages that are left")

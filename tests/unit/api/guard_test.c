@@ -340,6 +340,30 @@ static void test_failures_full(void **state)
     assert_false(failures_add(&f, &first, NOW + 3));
 }
 
+/* Over TLS the node's own pages come from https. */
+static void test_tls_origin(void **state)
+{
+    static const struct {
+        const char *host, *origin;
+        bool same;
+    } rows[] = {
+        {"localhost:8989", "https://localhost:8989", true},
+        {"localhost:8989", "http://localhost:8989", false},
+        {"localhost", "https://localhost", true},
+        {"localhost", "https://localhost:443", true},
+        {"localhost", "https://localhost:80", false},
+        {"localhost:443", "https://localhost", true},
+    };
+    struct http_request r = request();
+    (void)state;
+    r.tls = true;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        r.host = rows[i].host;
+        r.origin = rows[i].origin;
+        assert_int_equal(guard_check(&plain, &r, NOW).status, rows[i].same ? 0 : 403);
+    }
+}
+
 static void test_preflight(void **state)
 {
     struct http_request r = request();
@@ -372,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_auth),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_failures_full),
+        cmocka_unit_test(test_tls_origin),
         cmocka_unit_test(test_preflight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
