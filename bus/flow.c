@@ -1,9 +1,12 @@
-/* Start: the window grows by one per ACK (doubling per round trip) until three rounds bring less
- * than a quarter more, or the round trip shows a queue. What is in that queue then drains: chunks
- * leave at half the rate until no more are under way than the path holds. After that the window is
- * twice the product of the best rate of the last ten rounds and the least round trip of the last
- * ten seconds, and chunks leave at that rate; one round in eight asks for a quarter more, and what
- * that put into queues drains behind it. Loss changes none of this. */
+/* Start: the window grows by one per ACK (doubling per round trip), up to what the rate so far
+ * would need, until three rounds bring less than a quarter more. What was put into queues then
+ * drains: chunks leave at half the rate until no more are under way than the path holds, for four
+ * rounds at most. After that the window is what the best rate of the last ten rounds needs for two
+ * and a half times the least round trip of the last ten seconds, and chunks leave at that rate. One
+ * round in eight asks for a quarter more: where a tenth more comes of it the next but one asks
+ * again, else what that put into queues drains, for a round at most. A delay of a round trip is no
+ * sign of a queue: a stream below that repeats a lost packet holds back all that is behind it, and
+ * the path is none the slower for it. Loss changes none of this. */
 #include "bus/flow.h"
 
 #include <string.h>
@@ -13,10 +16,15 @@
 #define MIN_RTT_LIFE   (10 * USEC_SEC)
 #define START_GAIN     1.25
 #define START_ROUNDS   3
+#define START_WINDOW   2.7
+#define START_RTTS     2 /* and QUEUE_RTT: so late is an answer only behind a queue */
 #define QUEUE_RTT      (50 * USEC_MS)
 #define PROBE_EVERY    8 /* one round in eight asks for more than it gets */
 #define PROBE_GAIN     1.25
+#define PROBE_WON      1.1 /* so much more came of it: the next one asks again */
 #define DRAIN_GAIN     0.5
+#define DRAIN_START    4   /* rounds */
+#define WINDOW_GAIN    2.5 /* a stream below may hold back all that was sent in a round trip */
 #define PACE_BURST_MIN 32.0
 
 void flow_init(struct flow *f)
@@ -98,7 +106,7 @@ static double pace_rate(const struct flow *f)
     double gain = 1.0;
     if (f->draining)
         gain = DRAIN_GAIN;
-    else if (f->round % PROBE_EVERY == 0)
+    else if (f->asking)
         gain = PROBE_GAIN;
     return rate_best(f) * gain;
 }
@@ -107,6 +115,13 @@ static double pace_rate(const struct flow *f)
 static double path_chunks(const struct flow *f)
 {
     return rate_best(f) * (double)(f->min_rtt + f->ack_delay) / (double)USEC_SEC;
+}
+
+static uint32_t window_chunks(const struct flow *f, double gain, uint32_t least)
+{
+    double time = gain * (double)f->min_rtt + 1.5 * (double)f->ack_delay;
+    double window = MAX(rate_best(f) * time / (double)USEC_SEC, (double)least);
+    return (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
 }
 
 static double pace_burst(const struct flow *f, double rate)
@@ -158,6 +173,35 @@ static void rate_add(struct flow *f, double rate)
     f->rates[f->rate_pos] = MAX(f->rates[f->rate_pos], rate);
 }
 
+static void drain(struct flow *f, unsigned rounds)
+{
+    f->draining = true;
+    f->drain_rounds = rounds;
+}
+
+/* After start-up. The answers to a round that asked for more come in the next one: if they bring
+ * more, another one asks; else a queue is left. */
+static void next_round(struct flow *f)
+{
+    if (f->draining && --f->drain_rounds == 0)
+        f->draining = false;
+    if (f->asking) {
+        f->asking = false;
+        f->judging = true;
+        return;
+    }
+    bool more = f->judging && rate_best(f) >= f->asked_at * PROBE_WON;
+    if (f->judging && !more) {
+        f->rest_rounds = PROBE_EVERY;
+        drain(f, 1);
+    }
+    f->judging = false;
+    if (more || --f->rest_rounds == 0) {
+        f->asking = true;
+        f->asked_at = rate_best(f);
+    }
+}
+
 static void start_check(struct flow *f)
 {
     double rate = rate_best(f);
@@ -173,15 +217,16 @@ static void start_check(struct flow *f)
 static void start_end_check(struct flow *f, const struct flow_stamp *s, bool once, bool new_round,
                             usec_t now)
 {
-    if (!s->app_limited)
-        f->window = MIN(f->window + 1, (uint32_t)FLOW_WINDOW_MAX);
+    if (!s->app_limited && f->window < window_chunks(f, START_WINDOW, FLOW_WINDOW_START))
+        f->window++;
     if (new_round && !s->app_limited)
         start_check(f);
-    if (once && now - s->sent > f->min_rtt + f->ack_delay + MAX(QUEUE_RTT, f->min_rtt / 2))
+    if (once && now - s->sent > START_RTTS * f->min_rtt + f->ack_delay + QUEUE_RTT)
         f->starting = false;
     if (!f->starting) {
         f->pace_at = now;
-        f->draining = true;
+        f->rest_rounds = PROBE_EVERY;
+        drain(f, DRAIN_START);
     }
 }
 
@@ -210,11 +255,10 @@ void flow_acked(struct flow *f, const struct flow_stamp *s, bool once, uint32_t 
         start_end_check(f, s, once, new_round, now);
         return;
     }
-    if (new_round && f->round % PROBE_EVERY == 1)
-        f->draining = true;
+    if (new_round)
+        next_round(f);
     f->draining = f->draining && inflight > path_chunks(f);
-    double window = MAX(2 * path_chunks(f), (double)FLOW_WINDOW_MIN);
-    f->window = f->probing ? FLOW_WINDOW_MIN : (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
+    f->window = f->probing ? FLOW_WINDOW_MIN : window_chunks(f, WINDOW_GAIN, FLOW_WINDOW_MIN);
 }
 
 bool flow_lost(const struct flow *f, const struct flow_stamp *s, usec_t now)

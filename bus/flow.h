@@ -53,7 +53,11 @@ struct flow {
     double full_rate; /* start-up: the rate that later rounds must beat by a quarter */
     unsigned full_rounds;
     bool starting;
-    bool draining; /* what start-up put into the queues of the path leaves it */
+    bool draining;         /* what was put into the queues of the path leaves it, */
+    unsigned drain_rounds; /* for so many rounds at most */
+    bool asking, judging;  /* this round asks for more than it gets; the one before did */
+    double asked_at;       /* the best rate before that */
+    unsigned rest_rounds;  /* until the next one that does */
     uint32_t window;
     double pace_tokens; /* chunks that may leave at once */
     usec_t pace_at;

@@ -217,6 +217,11 @@ static void fly(struct rig *r, struct rig_packet *p)
         *free_at = start;
     }
     p->at = start + r->delay_min + (usec_t)rng_below(&r->rng, (uint64_t)spread + 1);
+    if (r->stream_loss_ppm > 0) {
+        while (rng_below(&r->rng, 1000000) < r->stream_loss_ppm)
+            p->at += 2 * r->delay_max + 10 * USEC_MS;
+        p->at = r->stream_at[p->from] = MAX(p->at, r->stream_at[p->from]);
+    }
     struct list *l = r->flying.prev;
     while (l != &r->flying && list_entry(l, struct rig_packet, link)->at > p->at)
         l = l->prev;

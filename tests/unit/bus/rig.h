@@ -76,6 +76,10 @@ struct rig {
     usec_t delay_min, delay_max;
     uint64_t link_bytes_per_s; /* 0: unlimited */
     usec_t link_free[RIG_NODES];
+    /* Links are streams that lose packets below: such a packet comes a round trip later, now and
+     * then two, and everything behind it waits for it. */
+    unsigned stream_loss_ppm;
+    usec_t stream_at[RIG_NODES];
     /* true: the packet is dropped */
     bool (*filter)(struct rig *r, const struct rig_packet *p);
     void *filter_ctx;
