@@ -172,7 +172,7 @@ const struct option_def *config_file_refused(const struct options *o)
     for (; v; v = toml_next(v)) {
         const struct option_def *d = option_by_key(v);
         const char *text = d && d->class == OPTION_REFUSED ? text_of(d, v, buf, &wrong) : NULL;
-        if (text && o->source[d - option_table] == SOURCE_FILE && option_asks(text))
+        if (text && o->source[d - option_table] == SOURCE_FILE && option_asks(d, text))
             return d;
     }
     return NULL;

@@ -20,8 +20,9 @@
 #define TIB (UINT64_C(1) << 40)
 #define DAY (UINT64_C(24) * 3600 * 1000)
 
-/* What a connection holds at most: a head, what is kept behind it, and one read. */
-#define CONNECTION_BYTES (16 * KIB + 4 * KIB + 32 * KIB)
+/* What a connection holds at most: a head, what is kept behind it, one read, and a session of TLS
+ * (16 KiB measured with idle ones). */
+#define CONNECTION_BYTES (16 * KIB + 4 * KIB + 32 * KIB + 16 * KIB)
 
 static const char *const log_levels[] = {
     [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn",    [LOG_LEVEL_INFO] = "info",
@@ -284,7 +285,9 @@ const struct option_def option_table[] = {
     {NODE("vsock-listen-port", "vsock_listen_port", OPTION_U32, OPTION_REFUSED), .value = "PORT"},
     {NODE("network-name", "network_name", OPTION_TEXT, OPTION_REFUSED), .value = "NAME"},
     {NODE("network-key-file", "network_key_file", OPTION_PATH, OPTION_REFUSED), .value = "FILE"},
-    {NODE("ipc-socket", "ipc_socket", OPTION_PATH, OPTION_REFUSED), .value = "PATH"},
+    {NODE("ipc-socket", "ipc_socket", OPTION_PATH, OPTION_REFUSED), .value = "PATH", .idle = "off"},
+    {NODE("bus-pop", "bus_pop", OPTION_TEXT, OPTION_REFUSED), .value = "HOW", .idle = "fast"},
+    {NODE("bus-peek-reads", "bus_peek_reads", OPTION_FLAG, OPTION_REFUSED)},
     {NODE("persist-peers", "persist_peers", OPTION_FLAG, OPTION_REFUSED)},
 
     {.name = "json",

@@ -42,10 +42,11 @@ struct option_def {
     unsigned where;             /* bits: 1 << enum command; CMD_NODE: before a command */
     size_t offset;              /* in struct options; 0: no field */
     const char *const *choices; /* NULL behind the last */
-    uint64_t min, max;          /* of numbers, sizes and spans; max 0: as the field takes */
-    uint64_t memory;            /* bytes of memory that one unit may cost: node/memory_plan.h */
-    const char *help;           /* one line */
-    const char *more;           /* NULL: nothing to add */
+    const char *idle;  /* of a refused option: the text that asks for nothing; NULL: "false" */
+    uint64_t min, max; /* of numbers, sizes and spans; max 0: as the field takes */
+    uint64_t memory;   /* bytes of memory that one unit may cost: node/memory_plan.h */
+    const char *help;  /* one line */
+    const char *more;  /* NULL: nothing to add */
 };
 
 #define WHERE(command) (1u << (command))

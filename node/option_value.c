@@ -295,9 +295,9 @@ const char *option_value_add(struct options *o, const struct option_def *d, cons
     return why;
 }
 
-bool option_asks(const char *text)
+bool option_asks(const struct option_def *d, const char *text)
 {
-    return strcmp(text, "false") != 0 && strcmp(text, "off") != 0;
+    return strcmp(text, d->idle ? d->idle : "false") != 0;
 }
 
 /* --- to text --------------------------------------------------------------------------------- */

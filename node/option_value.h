@@ -13,7 +13,7 @@ void option_value_begin(struct options *o, const struct option_def *d);
  * or what is wrong with it; an option without a field is only checked. */
 const char *option_value_add(struct options *o, const struct option_def *d, const char *text);
 /* Does the value of an option that is refused ask for anything? */
-bool option_asks(const char *text);
+bool option_asks(const struct option_def *d, const char *text);
 /* Of a number, a size or a span. */
 uint64_t option_number(const struct options *o, const struct option_def *d);
 void option_number_set(struct options *o, const struct option_def *d, uint64_t n);

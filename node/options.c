@@ -68,7 +68,7 @@ static void value_add(struct parser *p, const struct option_def *d, const char *
     const char *why = option_value_add(p->o, d, value);
     if (why)
         value_error(p, d, value, why);
-    else if (d->class == OPTION_REFUSED && !p->refused && option_asks(value))
+    else if (d->class == OPTION_REFUSED && !p->refused && option_asks(d, value))
         p->refused = d;
 }
 

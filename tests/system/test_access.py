@@ -4,16 +4,20 @@ import datetime
 import http.client
 import ipaddress
 import os
+import pty
 import re
 import signal
 import socket
 import ssl
 import stat
+import subprocess
 import time
 
 from lib import Skip, check, check_equal, limit, needs_ours, scaled, wait_for
+from lib import spaces
 from lib.node import message_body
 from lib.ports import free_port
+from lib.rest import Broken
 from test_config import run, written
 
 PROXY = {"X-Forwarded-For": "192.0.2.7"}  # a proxy in front: the caller is not of this machine
@@ -467,3 +471,72 @@ def test_json_rpc(net):
         status, body = call("popMessage", port, path, X_Forwarded_For="192.0.2.7", **bearer(reader))
         check(b"result" not in body, f"a token to read pops by {path}: {status} {body[:200]}")
     check_equal(len(a.api.call("GET", "/bus/v1/inbox").json()["entries"]), 1, "messages that are left")
+
+
+@needs_ours
+def test_other_machine(net):  # row 51, from an address that is not loopback
+    """A caller from elsewhere: 401 without token, its own Host is no help; 64 connections without a request from one
+    address, the next ones are closed, and programs of this machine are served all the same."""
+    missing = spaces.why_not()
+    if missing:
+        raise Skip(missing)
+    here, there = spaces.Space(), spaces.Space()
+    cable = spaces.Cables().link(there, here)
+    port = free_port()
+    a = net.node("a", start=False, space=here)
+    a.extra = ["--api-addr", f"{cable.listener_address}:{port}"]
+    token = token_of(a, "read")
+    a.start()
+
+    def connect():
+        with there:
+            return socket.create_connection((cable.listener_address, port), timeout=30)
+
+    def status(**headers):
+        s = connect()
+        fields = "".join(f"{k.replace('_', '-')}: {v}\r\n" for k, v in headers.items())
+        s.sendall(f"GET /api/v1/admin HTTP/1.1\r\n{fields}connection: close\r\n\r\n".encode())
+        answer = s.recv(65536)
+        s.close()
+        return int(answer[9:12])
+
+    check_equal(status(), 401, "no token")
+    check_equal(status(Host=f"{cable.listener_address}:{port}"), 401, "no token, the address as Host")
+    check_equal(status(Authorization="Bearer " + token), 200, "a token")
+    held = [connect() for _ in range(64)]
+    time.sleep(0.2)
+    beyond = [connect() for _ in range(5)]
+    for s in beyond:
+        with contextlib.suppress(ConnectionError):
+            check_equal(s.recv(100), b"", "beyond 64 without a request")
+    check_equal(a.call("GET", "/admin").status, 200, "a program of this machine")
+    for s in held + beyond:
+        s.close()
+    wait_for("room again", lambda: _quiet(lambda: status(Authorization="Bearer " + token) == 200))
+
+
+def _quiet(what):
+    try:
+        return what()
+    except (OSError, ValueError, Broken):
+        return False
+
+
+@needs_ours
+def test_terminal(net):
+    """SIGHUP with a terminal as standard input is its end, not a reload."""
+    a = net.node("a")
+    a.stop()
+    master, slave = pty.openpty()
+    p = subprocess.Popen(a.command(), stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         cwd=a.folder, env={"HOME": str(a.folder)})
+    try:
+        wait_for("the API", lambda: _quiet(lambda: a.call("GET", "/admin", timeout=2).status == 200))
+        p.send_signal(signal.SIGHUP)
+        check_equal(p.wait(scaled(10)), 0, "exit status")
+    finally:
+        p.kill()
+        p.wait()
+        os.close(master)
+        os.close(slave)
+        a.process = None

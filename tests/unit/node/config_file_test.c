@@ -213,7 +213,11 @@ static void test_refused(void **state)
     assert_string_equal(output.err, expected);
     assert_int_equal(parse("cdn_cache = \"c\"\n", ""), 1);
     assert_int_equal(parse("network_name = \"n\"\n", ""), 1);
-    expect_ok("enable_dns = false\nipc_socket = \"off\"\n", "");
+    assert_int_equal(parse("bus_pop = \"safe\"\n", ""), 1);
+    assert_int_equal(parse("bus_peek_reads = true\n", ""), 1);
+    expect_ok("enable_dns = false\nipc_socket = \"off\"\nbus_pop = \"fast\"\n"
+              "bus_peek_reads = false\n",
+              "");
     expect_ok("enable_dns = true\n", "--enable-dns=false");
     expect_ok("enable_dns = true\n", "peers list"); /* a command has no part in it */
 }
