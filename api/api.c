@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/about.h"
 #include "api/calls.h"
 #include "api/download.h"
 #include "api/json_admin.h"
@@ -138,6 +139,12 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         break;
     case CALL_STATUS:
         call_status(a, q, m);
+        break;
+    case CALL_BUS_INFO:
+        call_bus_info(a, q);
+        break;
+    case CALL_BUS_STATS:
+        call_bus_stats(a, q);
         break;
     case CALL_FETCH_LEASES:
         call_fetch(a, q, r);
@@ -280,7 +287,7 @@ static bool pass(struct api *a, const struct http_request *r, struct asked *q)
         answer_guard(a, q, &v);
         return false;
     }
-    if (a->stopping) {
+    if (a->stopping && !about_has(r->path)) {
         if (q->problems)
             answer_problem(a, q, PROBLEM_NOT_READY, "stopping");
         else
@@ -293,6 +300,10 @@ static bool pass(struct api *a, const struct http_request *r, struct asked *q)
 /* Which call is it, and may it be made? False, answered: no. */
 static bool admit(struct api *a, const struct http_request *r, struct asked *q, struct match *m)
 {
+    if (about_has(r->path)) {
+        about_request(a, q, r);
+        return false;
+    }
     if (a->conf.metrics_here && is_metrics(r)) {
         if (asked_may(a, q, SCOPE_READ))
             metrics_request(a, q, r);

@@ -1,6 +1,7 @@
 /* The methods that every node of the network has. */
 #include <string.h>
 
+#include "api/about.h"
 #include "api/json_admin.h"
 #include "api/json_message.h"
 #include "api/json_topic.h"
@@ -411,4 +412,9 @@ void rpc_set_forward(struct rpc_run *r)
 void rpc_remove_forward(struct rpc_run *r)
 {
     change_topic(r, TOPIC_UNFORWARD);
+}
+
+void rpc_discover(struct rpc_run *r)
+{
+    answer_json(r->api, &r->asked, 200, openrpc_json, openrpc_json_len);
 }

@@ -115,6 +115,8 @@ static const struct rpc_method methods[] = {
      {{400, BAD_TOPIC}},
      false},
 
+    {.name = "rpc.discover", .call = rpc_discover, .scope = SCOPE_READ},
+
     {.name = "bus.send", .call = rpc_bus_send, .scope = SCOPE_SEND, .problems = true},
     {.name = "bus.fetch",
      .call = rpc_bus_fetch,

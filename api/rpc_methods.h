@@ -29,6 +29,7 @@ void rpc_remove_source(struct rpc_run *r);
 void rpc_get_forward(struct rpc_run *r);
 void rpc_set_forward(struct rpc_run *r);
 void rpc_remove_forward(struct rpc_run *r);
+void rpc_discover(struct rpc_run *r);
 
 /* Ours, with the objects of /bus/v1 (rpc_bus.c). */
 void rpc_bus_send(struct rpc_run *r);

@@ -67,6 +67,8 @@ static const struct path paths[] = {
       {HTTP_POST, CALL_SEND, SCOPE_SEND}},
      3},
     {API "/messages/reply/", "id", "", "POST", {{HTTP_POST, CALL_REPLY, SCOPE_SEND}}, 1},
+    {BUS, "", "", "GET,HEAD", {{HTTP_GET, CALL_BUS_INFO, SCOPE_READ}}, 1},
+    {BUS "/stats", "", "", "GET,HEAD", {{HTTP_GET, CALL_BUS_STATS, SCOPE_READ}}, 1},
     {BUS "/messages", "", "", "POST", {{HTTP_POST, CALL_PUSH, SCOPE_SEND}}, 1},
     {BUS "/outbox", "", "", "GET,HEAD", {{HTTP_GET, CALL_OUTBOX, SCOPE_READ}}, 1},
     {BUS "/outbox/",
@@ -258,6 +260,8 @@ bool call_wants_json(enum call c)
     case CALL_TAKE:
     case CALL_LOOK:
     case CALL_STATUS:
+    case CALL_BUS_INFO:
+    case CALL_BUS_STATS:
     case CALL_INBOX:
     case CALL_INBOX_ENTRY:
     case CALL_INBOX_PAYLOAD:

@@ -28,6 +28,8 @@ enum call {
     CALL_REPLY,
     CALL_STATUS,
     /* /bus/v1 */
+    CALL_BUS_INFO,
+    CALL_BUS_STATS,
     CALL_FETCH_LEASES,
     CALL_ACK,
     CALL_NACK,

@@ -100,6 +100,11 @@ static void ops_owners_free(struct bus *b)
     }
 }
 
+const struct bus_limits *bus_limits(const struct bus *b)
+{
+    return &b->limits;
+}
+
 void bus_free(struct bus *b)
 {
     if (!b)

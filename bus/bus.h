@@ -91,6 +91,7 @@ struct bus_conf {
 };
 MUST_CHECK int bus_new(const struct bus_conf *c, struct instant now, struct bus **ret);
 void bus_free(struct bus *b);
+const struct bus_limits *bus_limits(const struct bus *b); /* lends */
 
 /* --- start: rows of the store, before anything else, in the order of their seq --------------- */
 

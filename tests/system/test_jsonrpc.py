@@ -10,6 +10,7 @@ from lib import check, check_equal, limit, needs_ours, wait_for
 from lib.node import decoded, pattern
 from lib.rest import Broken
 from lib.rpc import Error, Rpc, result
+from test_access import bearer, token_of
 
 PARSE = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'
 INVALID = '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid request"}}'
@@ -364,3 +365,22 @@ def test_large_answers(net):
     for _ in range(2):
         check(decoded(at_b.call("popMessage", timeout=60))["payload"] == big, "by a call of its own")
     check_equal(at_b.call("popMessage"), None, "that was all")
+
+
+@needs_ours
+def test_scopes(net):
+    """A token is good for the methods of its scopes."""
+    a = net.node("a", start=False)
+    reader = token_of(a, "read")
+    a.start()
+    rpc = Rpc(a)
+
+    def codes(headers):
+        calls = [("getInfo", []), ("addPeer", ["tcp://127.0.0.1:1"]), ("popMessage", []), ("bus.fetch", {}),
+                 ("pushMessage", [message(a, b"x")]), ("bus.outbox", {}), ("bus.cancel", {"ref": "0" * 16})]
+        body = [{"jsonrpc": "2.0", "id": i, "method": m, "params": p} for i, (m, p) in enumerate(calls)]
+        return [x.get("error", {}).get("code") for x in json.loads(rpc.text(body, headers=headers))]
+
+    check_equal(codes(bearer(reader)), [None, 403, 403, 403, 403, None, 403], "with a token to read")
+    check_equal(codes({})[:6], [None] * 6, "a program of this machine")
+    check_equal(rpc.raw({"jsonrpc": "2.0", "id": 1, "method": "getInfo"}, headers={"Via": "x"}).status, 401, "no token")

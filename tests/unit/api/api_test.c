@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/json_in.h"
+#include "api/metrics.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "bus/topic_rules.h"
@@ -36,6 +37,7 @@ static struct {
     bus_client client, forgotten;
     int rc; /* its answer at once */
     unsigned kicks;
+    int store_rc;
     bool known; /* does the router know the key? */
 } t;
 
@@ -203,6 +205,20 @@ void bus_forget_client(struct bus *b, bus_client client)
     t.forgotten = client;
 }
 
+void bus_stats(const struct bus *b, struct bus_stats *ret)
+{
+    (void)b;
+    *ret = (struct bus_stats){
+        .out_live = 3, .out_bytes = 30, .out_memory = 1, .in_ready = 2, .in_dead = 1, .waiters = 4};
+}
+
+const struct bus_limits *bus_limits(const struct bus *b)
+{
+    static const struct bus_limits l = {.len_max = 1000, .tries = 5};
+    (void)b;
+    return &l;
+}
+
 const struct topics *bus_topics(const struct bus *b)
 {
     (void)b;
@@ -262,6 +278,14 @@ void router_each_destination(const struct router *r, traffic_visit *v, void *ctx
 {
     (void)r;
     v(ctx, &(struct ip6){{4, 1}}, 3, 340);
+}
+
+/* The numbers of a node, for /readyz. */
+static void metrics(void *ctx, struct metrics *ret)
+{
+    (void)ctx;
+    ret->store.rc = t.store_rc;
+    ret->peers.up = 2;
 }
 
 static void kick(void *ctx)
@@ -350,6 +374,7 @@ static int setup(void **state)
         .origins = origins,
         .start_wall_s = 1795367275,
         .kick = kick,
+        .metrics = metrics,
     };
     memset(&t, 0, sizeof(t));
     rng_init_seeded(&t.rng, 1);
@@ -990,6 +1015,80 @@ static void test_cors(void **state)
     expect(405, "");
 }
 
+static void look(const char *path, const char *query)
+{
+    struct http_request r = {
+        .method = HTTP_GET,
+        .path = path,
+        .query = query,
+        .content_type = "",
+        .loopback = true,
+        .local_addr = "127.0.0.1",
+        .local_port = 8989,
+    };
+    ask_request(&r);
+}
+
+#define UP   "{\"status\":\"ok\"}"
+#define DOWN "{\"status\":\"unavailable\"}"
+
+static void test_health(void **state)
+{
+    (void)state;
+    look("/livez", "");
+    expect(200, UP);
+    look("/readyz", "");
+    expect(200, UP);
+    look("/healthz", "peers=2&other=x");
+    expect(200, UP);
+    look("/readyz", "peers=3");
+    expect(503, DOWN);
+    look("/readyz", "verbose=true&peers=1");
+    expect(200,
+           "{\"status\":\"ok\",\"checks\":{\"store\":\"ok\",\"loop\":\"ok\",\"peers\":\"2\"}}");
+    t.store_rc = ERR_NOSPACE;
+    look("/readyz", "");
+    expect(503, DOWN);
+    look("/livez", "");
+    expect(200, UP);
+    t.store_rc = OK;
+    look("/readyz", "peers=x");
+    expect_begin(400, "peers: ");
+    look("/readyz", "verbose=1");
+    expect_begin(400, "peers: ");
+    api_stop(t.api);
+    look("/readyz", "");
+    expect(503, DOWN);
+    look("/livez", "");
+    expect(200, UP);
+}
+
+static void test_about(void **state)
+{
+    struct http_request post = {.method = HTTP_POST,
+                                .path = "/version",
+                                .query = "",
+                                .content_type = "",
+                                .loopback = true,
+                                .local_addr = "127.0.0.1"};
+    (void)state;
+    look("/version", "");
+    expect(200, "{\"name\":\"mycelium\",\"version\":\"" MYCELIUM_VERSION
+                "\",\"compatible\":\"0.7.10\"}");
+    ask_request(&post);
+    expect(405, "");
+    assert_string_equal(t.fields, "allow: GET,HEAD\n");
+    look("/version/", "");
+    expect(404, "");
+    look("/bus/v1", "");
+    expect_begin(200, "{\"version\":1,\"limits\":{\"lenMax\":1000,");
+    look("/bus/v1/stats", "");
+    expect_begin(
+        200, "{\"outbox\":{\"messages\":3,\"bytes\":30,\"inMemory\":1},\"inbox\":{\"messages\":3,"
+             "\"bytes\":0,\"byState\":{\"receiving\":0,\"ready\":2,\"leased\":0,\"dead\":1}},"
+             "\"waiting\":4,\"limits\":{");
+}
+
 static void test_stopping(void **state)
 {
     (void)state;
@@ -1016,7 +1115,7 @@ int main(void)
         TEST(test_gone),           TEST(test_guard),          TEST(test_cors),
         TEST(test_topic_forward),  TEST(test_stopping),       TEST(test_topics),
         TEST(test_topics_refused), TEST(test_topic_too_long), TEST(test_topic_sources),
-        TEST(test_by_head),
+        TEST(test_by_head),        TEST(test_health),         TEST(test_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

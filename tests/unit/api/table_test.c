@@ -145,7 +145,6 @@ static void test_no_path(void **state)
                                     "/api/v1/messages/status",
                                     "/api/v1/messages/status/",
                                     "/api/v1/messages/x",
-                                    "/bus/v1",
                                     "/bus/v1/",
                                     "/bus/v1/inbox/",
                                     "/bus/v1/inbox//payload",
