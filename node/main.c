@@ -22,7 +22,10 @@ static struct api_target target_of(const struct options *o)
     enum option_source addr = option_source_of(o, offsetof(struct options, api_addrs));
     enum option_source socket = option_source_of(o, offsetof(struct options, api_socket));
     bool has_socket = o->api_socket && strcmp(o->api_socket, "off") != 0;
-    struct api_target t = {.host = a->host, .port = a->port, .tls_cert = o->api_tls_cert};
+    enum option_source cert = option_source_of(o, offsetof(struct options, api_tls_cert));
+    struct api_target t = {.host = a->host, .port = a->port};
+    if (cert >= addr) /* else the address is of another node than the one that the file is for */
+        t.tls_cert = o->api_tls_cert;
     if (has_socket && (a->off || (socket > SOURCE_FILE && socket >= addr)))
         t.socket = o->api_socket;
     else if (strcmp(a->host, "0.0.0.0") == 0)

@@ -362,10 +362,22 @@ const struct option_def option_table[] = {
 const size_t option_count = ARRAY_LEN(option_table);
 _Static_assert(ARRAY_LEN(option_table) <= OPTIONS_ROWS_MAX, "one source each");
 
+/* The commands below a group, as bits. */
+static unsigned where_below(const struct command_def *group)
+{
+    unsigned where = 0;
+    for (size_t i = 0; i < command_count; i++)
+        for (const struct command_def *c = command_above(&command_table[i]); c;
+             c = command_above(c))
+            if (c == group && command_table[i].command != GROUP_COMMAND)
+                where |= WHERE(command_table[i].command);
+    return where;
+}
+
 bool option_fits(const struct option_def *d, const struct command_def *c)
 {
     unsigned where = !c                            ? WHERE(CMD_NODE)
-                     : c->command == GROUP_COMMAND ? WHERE_ASKING
+                     : c->command == GROUP_COMMAND ? where_below(c) | WHERE(CMD_NODE)
                                                    : WHERE(c->command);
     return (d->where & where) == where;
 }

@@ -51,8 +51,7 @@ struct option_def {
 
 #define WHERE(command) (1u << (command))
 #define WHERE_ANYWHERE (WHERE(CMD_COUNT) - 1)
-/* Every command that asks a node. Groups hold such commands only, and take what all of these take.
- */
+/* Every command that asks a node. */
 #define WHERE_ASKING                                                                               \
     (WHERE_ANYWHERE &                                                                              \
      ~(WHERE(CMD_NODE) | WHERE(CMD_INSPECT) | WHERE(CMD_GENERATE_KEYS) | WHERE_TOKENS))
@@ -63,7 +62,8 @@ extern const struct option_def option_table[];
 extern const size_t option_count;
 
 struct command_def;
-/* May the option stand behind this command (NULL: in front of any)? */
+/* May the option stand behind this command (NULL: in front of any)? Behind a group stands what may
+ * stand in front of it and behind each of its commands. */
 bool option_fits(const struct option_def *d, const struct command_def *c);
 enum option_source option_source_of(const struct options *o, size_t offset); /* of a field */
 bool option_repeats(const struct option_def *d); /* may it be given more than once? */

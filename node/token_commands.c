@@ -1,13 +1,18 @@
 #include "node/token_commands.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "node/option_table.h"
+#include "node/paths.h"
 #include "node/token_file.h"
 
 /* Digits of a token's hash that name it. */
@@ -26,11 +31,35 @@ static void name_of(const struct token *t, char out[static 2 * TOKEN_HASH_BYTES 
     hex_encode(t->hash, sizeof(t->hash), out);
 }
 
+static int make_folder(const char *path)
+{
+    char dir[PATH_TEXT_MAX];
+    int rc = path_folder(path, dir, sizeof(dir));
+    return rc == OK ? dir_create(dir, 0700) : rc;
+}
+
+/* Two commands at a time would each write what the other has not seen. Held until the program ends.
+ */
+static int lock_folder(const char *path)
+{
+    char dir[PATH_TEXT_MAX];
+    int rc = path_folder(path, dir, sizeof(dir));
+    int fd = rc == OK ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0 || flock(fd, LOCK_EX) == 0)
+        return OK;   /* no folder: opening the file tells */
+    (void)close(fd); /* nothing was written through it */
+    return ERR_IO;
+}
+
 /* Opens the file of the options; made when `make`. */
 static int open_file(const struct options *o, bool make, struct token_file **ret)
 {
     char path[PATH_TEXT_MAX], why[TOKEN_FILE_WHY_MAX] = "";
     int rc = token_file_path(o, path);
+    if (rc == OK && make)
+        rc = make_folder(path);
+    if (rc == OK)
+        rc = lock_folder(path);
     if (rc != OK)
         return fail(err_str(rc));
     rc = token_file_load(path, ret, why);

@@ -199,6 +199,8 @@ static void test_commands(void **state)
         {"proxy disconnect", CMD_PROXY_DISCONNECT},
         {"proxy probe start", CMD_PROXY_PROBE_START},
         {"proxy probe stop", CMD_PROXY_PROBE_STOP},
+        {"token new", CMD_TOKEN_NEW},
+        {"token list", CMD_TOKEN_LIST},
     };
     char line[128];
     (void)state;
@@ -260,6 +262,30 @@ static void test_endpoint_words(void **state)
     assert_string_equal(options.key_file, "f");
     expect_ok("peers remove", CMD_PEERS_REMOVE);
     assert_int_equal(options.args_count, 0);
+}
+
+static void test_tokens(void **state)
+{
+    (void)state;
+    expect_ok("token --state-dir s new read send --note x --token-file f", CMD_TOKEN_NEW);
+    assert_int_equal(options.args_count, 2);
+    assert_string_equal(options.args[1], "send");
+    assert_string_equal(options.note, "x");
+    assert_string_equal(options.token_file, "f");
+    assert_string_equal(options.state_dir, "s");
+    expect_ok("token revoke abcdef", CMD_TOKEN_REVOKE);
+    assert_string_equal(options.token, "abcdef");
+    expect_ok("--api-auth always --api-socket /s --api-host a --api-host b", CMD_NODE);
+    assert_int_equal(options.api_auth, GUARD_ALWAYS);
+    assert_string_equal(options.api_socket, "/s");
+    assert_int_equal(options.api_hosts.count, 2);
+    expect_ok("peers --api-socket /s list", CMD_PEERS_LIST);
+    assert_string_equal(options.api_socket, "/s");
+    assert_int_equal(parse("--api-tls-cert c"), 1);
+    expect_ok("--api-tls-cert c peers list", CMD_PEERS_LIST);
+    assert_int_equal(parse("token -h"), -1);
+    assert_null(strstr(output.out, "--api-addr"));
+    assert_non_null(strstr(output.out, "--state-dir"));
 }
 
 static void test_inspect_options(void **state)
@@ -431,6 +457,10 @@ static void test_usage_errors(void **state)
          "invalid value '1.5' for '--timeout <SECONDS>': invalid digit found in string"},
         {"--metrics-api-address x",
          "invalid value 'x' for '--metrics-api-address <ADDRESS>': invalid socket address syntax"},
+        {"token --api-addr 127.0.0.1:1 list", "unexpected argument '--api-addr' found"},
+        {"token revoke", "the following required arguments were not provided:\n  <TOKEN>"},
+        {"--api-auth never",
+         "invalid value 'never' for '--api-auth <WHO>': not one of the words for it"},
         {"--enable-dns --nothing", "unexpected argument '--nothing' found"},
     };
     (void)state;
@@ -512,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_message_options),
         cmocka_unit_test(test_endpoint_words),
+        cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_inspect_options),
         cmocka_unit_test(test_api_addr),
         cmocka_unit_test(test_listen_addresses),
