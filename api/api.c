@@ -9,6 +9,7 @@
 #include "api/download.h"
 #include "api/json_admin.h"
 #include "api/rpc_http.h"
+#include "api/stream.h"
 #include "api/upload.h"
 #include "base/err.h"
 #include "base/rng.h"
@@ -63,9 +64,12 @@ void pending_drop(struct api *a, http_id id)
 
 void api_bus_answer(struct api *a, const struct bus_out *out)
 {
-    struct pending *p = pending_find(a, out->client);
+    struct pending *p;
     struct pending found;
 
+    if (streams_bus_answer(a, out))
+        return;
+    p = pending_find(a, out->client);
     if (!p)
         return; /* the client went away */
     bool waits = p->kind == PENDING_SEND_WAIT || p->kind == PENDING_PUSH_WAIT;
@@ -220,6 +224,15 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         break;
     case CALL_TOPIC_FORWARD_REMOVE:
         call_topic_forward_remove(a, q, m);
+        break;
+    case CALL_WS:
+        call_ws(a, q, r);
+        break;
+    case CALL_EVENTS:
+        call_events(a, q, r);
+        break;
+    case CALL_OUT_EVENTS:
+        call_out_events(a, q, r);
         break;
     }
 }
@@ -433,7 +446,10 @@ int api_new(const struct api_conf *c, struct api **ret)
         rc = hmap_init(&a->uploads, &rng);
     if (rc == OK)
         rc = hmap_init(&a->downloads, &rng);
+    if (rc == OK)
+        rc = streams_init(a, &rng);
     if (rc < 0) {
+        hmap_fini(&a->downloads);
         hmap_fini(&a->pending);
         hmap_fini(&a->uploads);
         free(a);
@@ -465,6 +481,7 @@ void api_free(struct api *a)
     rpcs_free(a);
     uploads_free(a);
     downloads_free(a);
+    streams_fini(a);
     json_out_fini(&a->info);
     free(a);
 }
@@ -531,6 +548,7 @@ void api_spooled(struct api *a, const struct spool_op *op)
 void api_stop(struct api *a)
 {
     a->stopping = true;
+    streams_stop(a);
 }
 
 void api_stats(const struct api *a, struct api_stats *ret)

@@ -31,6 +31,7 @@ struct api_conf {
     struct spool *spool;      /* of the files of large messages; NULL: none */
     int spool_user;           /* of the operations that api_spooled() gets back */
     uint64_t max_len;         /* of a payload, as the bus takes them; 0: MSG_LEN_MAX */
+    uint32_t stalled_ms;      /* streams that take nothing for so long are closed; 0: 30 s */
     uint64_t max_body;        /* of a JSON body with a payload; 0: as of any other */
     const char *const *hosts; /* more names allowed in Host, NULL-terminated; may be NULL */
     const char *const *origins;
@@ -72,6 +73,7 @@ struct api_stats {
     uint32_t pending;      /* requests that wait for the bus */
     uint32_t rpc_open;     /* bodies of JSON-RPC under way */
     uint64_t rpc_calls, rpc_errors;
+    uint32_t streams;      /* WebSockets and event streams, now */
     uint64_t answers_lost; /* their client had gone before */
     /* Large messages. Refused: by UPLOADS_MAX, DOWNLOADS_MAX. Broken: not read to their end. */
     uint32_t uploads, downloads; /* now */

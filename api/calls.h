@@ -61,6 +61,15 @@ struct pending {
     struct pending_more more;
 };
 
+#define STREAM_EPOCH_BYTES 8
+struct streams {
+    struct list all; /* struct stream */
+    struct hmap by_number;
+    uint64_t last;     /* number */
+    uint32_t watching; /* changes of the outbox */
+    char epoch[2 * STREAM_EPOCH_BYTES + 1];
+};
+
 struct api {
     struct api_conf conf;
     struct guard guard;
@@ -69,6 +78,7 @@ struct api {
     struct list rpcs;               /* bodies of JSON-RPC under way */
     uint64_t rpc_seq;               /* of their calls */
     size_t rpc_batches;             /* bytes of text of those that are batches */
+    struct streams streams;         /* stream.h */
     struct json_out info;           /* the answer to GET /admin: it never changes */
     struct api_stats stats;
     bool stopping;
@@ -180,6 +190,11 @@ void call_topic_forward(struct api *a, const struct asked *q, const struct match
 void call_topic_forward_set(struct api *a, const struct asked *q, const struct http_request *r,
                             const struct match *m);
 void call_topic_forward_remove(struct api *a, const struct asked *q, const struct match *m);
+/* Streams: stream_ws.c, stream_sse.c. */
+void call_ws(struct api *a, const struct asked *q, const struct http_request *r);
+void call_events(struct api *a, const struct asked *q, const struct http_request *r);
+void call_out_events(struct api *a, const struct asked *q, const struct http_request *r);
+
 void topic_answer(struct api *a, const struct pending *p, const struct bus_out *out);
 
 void message_answer(struct api *a, const struct asked *q, enum pending_kind kind,

@@ -13,9 +13,8 @@
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* A whole number from min to max. */
-static int read_int(struct json_fault *f, const char *path, const json_t *v, uint64_t min,
-                    uint64_t max, uint64_t *ret)
+int json_whole(struct json_fault *f, const char *path, const json_t *v, uint64_t min, uint64_t max,
+               uint64_t *ret)
 {
     char why[96];
     double d;
@@ -68,8 +67,7 @@ static int read_pattern(struct json_fault *f, const json_t *v, struct topic *ret
     return OK;
 }
 
-static int read_filter(struct json_fault *f, const char *key, const json_t *v,
-                       struct bus_filter *ret)
+int json_filter(struct json_fault *f, const char *key, const json_t *v, struct bus_filter *ret)
 {
     if (ret->kind != BUS_ANY)
         return json_wrong_shape(f, key, "only one of topic, prefix and pattern may be given");
@@ -81,7 +79,7 @@ static int read_filter(struct json_fault *f, const char *key, const json_t *v,
     return read_b64_topic(f, key, v, &ret->topic);
 }
 
-static int read_consumer(struct json_fault *f, const json_t *v, char *ret)
+int json_consumer(struct json_fault *f, const json_t *v, char ret[static BUS_CONSUMER_MAX + 1])
 {
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -103,23 +101,23 @@ static int read_fetch_field(struct json_fault *f, const char *key, const json_t 
     int rc;
 
     if (strcmp(key, "topic") == 0 || strcmp(key, "prefix") == 0 || strcmp(key, "pattern") == 0)
-        return read_filter(f, key, v, &ret->filter);
+        return json_filter(f, key, v, &ret->filter);
     if (strcmp(key, "consumer") == 0)
-        return read_consumer(f, v, ret->consumer);
+        return json_consumer(f, v, ret->consumer);
     if (strcmp(key, "max") == 0) {
-        rc = read_int(f, key, v, 1, BUS_FETCH_MAX, &n);
+        rc = json_whole(f, key, v, 1, BUS_FETCH_MAX, &n);
         ret->max = (uint32_t)n;
         return rc;
     }
     if (strcmp(key, "maxBytes") == 0)
-        return read_int(f, key, v, 1, FETCH_BYTES_MAX, &ret->max_bytes);
+        return json_whole(f, key, v, 1, FETCH_BYTES_MAX, &ret->max_bytes);
     if (strcmp(key, "waitMs") == 0) {
-        rc = read_int(f, key, v, 0, FETCH_WAIT_MAX, &n);
+        rc = json_whole(f, key, v, 0, FETCH_WAIT_MAX, &n);
         ret->wait_ms = (int64_t)n;
         return rc;
     }
     if (strcmp(key, "leaseMs") == 0) {
-        rc = read_int(f, key, v, BUS_LEASE_MIN_MS, BUS_LEASE_MAX_MS, &n);
+        rc = json_whole(f, key, v, BUS_LEASE_MIN_MS, BUS_LEASE_MAX_MS, &n);
         ret->lease_ms = (int64_t)n;
         return rc;
     }
@@ -196,9 +194,9 @@ static int read_settle(struct json_fault *f, const json_t *body, enum bus_settle
         return json_wrong_kind(f, "", body, "an object with tokens");
     rc = tokens ? read_tokens(f, tokens, b) : json_missing(f, "tokens");
     if (rc == OK && delay)
-        rc = read_int(f, "delayMs", delay, 0, BUS_DELAY_MAX_MS, &ms);
+        rc = json_whole(f, "delayMs", delay, 0, BUS_DELAY_MAX_MS, &ms);
     if (rc == OK && lease)
-        rc = read_int(f, "leaseMs", lease, BUS_LEASE_MIN_MS, BUS_LEASE_MAX_MS, &ms);
+        rc = json_whole(f, "leaseMs", lease, BUS_LEASE_MIN_MS, BUS_LEASE_MAX_MS, &ms);
     b->ms = (int64_t)ms;
     return rc;
 }
@@ -254,13 +252,14 @@ static void put_topic(struct json_out *o, const struct topic *t)
     json_b64(o, t->b, t->len);
 }
 
-static void put_leased(struct json_out *o, const struct bus_message *m,
-                       const uint8_t self_key[static MSG_KEY_BYTES])
+void json_leased_fields(struct json_out *o, const struct bus_message *m,
+                        const uint8_t self_key[static MSG_KEY_BYTES], bool leased, bool payload)
 {
     char token[BUS_TOKEN_STR_MAX];
 
-    (void)json_room(o, 1024 + B64_LEN(m->topic.len) + (m->payload ? B64_LEN(m->payload->len) : 0));
-    json_put(o, "{\"id\":");
+    (void)json_room(o, 1024 + B64_LEN(m->topic.len) +
+                           (payload && m->payload ? B64_LEN(m->payload->len) : 0));
+    json_put(o, "\"id\":");
     json_hex(o, m->id.b, MSG_ID_BYTES);
     json_put(o, ",\"srcIp\":");
     json_ip(o, &m->src);
@@ -271,23 +270,26 @@ static void put_leased(struct json_out *o, const struct bus_message *m,
     json_put(o, ",\"dstPk\":");
     json_hex(o, self_key, MSG_KEY_BYTES);
     put_topic(o, &m->topic);
-    if (m->payload) {
+    if (m->payload && payload) {
         json_put(o, ",\"payload\":");
         json_b64(o, m->payload->data, m->payload->len);
-    } else {
+    } else if (!m->payload) {
         json_put(o, ",\"payloadHref\":\"/bus/v1/inbox/");
         json_u64(o, m->seq);
         json_put(o, "/payload\"");
     }
     put_number(o, "seq", m->seq);
-    json_put(o, ",\"token\":");
-    json_quoted(o, bus_token_str(&m->token, token));
+    if (leased) {
+        json_put(o, ",\"token\":");
+        json_quoted(o, bus_token_str(&m->token, token));
+    }
     json_put(o, m->reply ? ",\"reply\":true" : ",\"reply\":false");
-    put_number(o, "redelivered", m->redelivered);
+    if (leased)
+        put_number(o, "redelivered", m->redelivered);
     put_number(o, "receivedMs", positive(m->recv_ms));
-    put_number(o, "leaseUntilMs", positive(m->lease_ms));
+    if (leased)
+        put_number(o, "leaseUntilMs", positive(m->lease_ms));
     put_number(o, "len", m->len);
-    json_put(o, "}");
 }
 
 void json_fetched(struct json_out *o, const struct bus_message *messages, size_t n,
@@ -297,17 +299,20 @@ void json_fetched(struct json_out *o, const struct bus_message *messages, size_t
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             json_put(o, ",");
-        put_leased(o, &messages[i], self_key);
+        json_put(o, "{");
+        json_leased_fields(o, &messages[i], self_key, true, true);
+        json_put(o, "}");
     }
     json_put(o, "]}");
 }
 
-void json_settled(struct json_out *o, const struct bus_settled *s, const struct bus_token *tokens)
+void json_settled_fields(struct json_out *o, const struct bus_settled *s,
+                         const struct bus_token *tokens)
 {
     char text[BUS_TOKEN_STR_MAX];
     bool first = true;
 
-    json_put(o, "{\"done\":");
+    json_put(o, "\"done\":");
     json_u64(o, s->done);
     json_put(o, ",\"unknown\":[");
     for (size_t i = 0; i < s->n; i++) {
@@ -318,7 +323,14 @@ void json_settled(struct json_out *o, const struct bus_settled *s, const struct 
         first = false;
         json_quoted(o, bus_token_str(&tokens[i], text));
     }
-    json_put(o, "]}");
+    json_put(o, "]");
+}
+
+void json_settled(struct json_out *o, const struct bus_settled *s, const struct bus_token *tokens)
+{
+    json_put(o, "{");
+    json_settled_fields(o, s, tokens);
+    json_put(o, "}");
 }
 
 static const char *state_str(enum in_state s)

@@ -6,11 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/json_in.h"
 #include "api/json_out.h"
 #include "base/macros.h"
 #include "bus/bus.h"
-
-struct json_fault;
 
 /* Of an answer without maxBytes, and the most that may be asked for. */
 #define FETCH_BYTES     (UINT64_C(8) << 20)
@@ -23,6 +22,14 @@ MUST_CHECK int fetch_body_read(const uint8_t *json, size_t len, struct bus_fetch
 
 /* Of a value that was parsed. */
 MUST_CHECK int fetch_json_read(json_t *v, struct bus_fetch *ret, struct json_fault *fault);
+/* One value each, of the field that `key` names. */
+MUST_CHECK int json_whole(struct json_fault *f, const char *key, const json_t *v, uint64_t min,
+                          uint64_t max, uint64_t *ret); /* a whole number from min to max */
+/* topic, prefix or pattern, which must be the only one of them. */
+MUST_CHECK int json_filter(struct json_fault *f, const char *key, const json_t *v,
+                           struct bus_filter *ret);
+MUST_CHECK int json_consumer(struct json_fault *f, const json_t *v,
+                             char ret[static BUS_CONSUMER_MAX + 1]);
 
 struct settle_body {
     struct bus_token *tokens; /* heap */
@@ -35,6 +42,12 @@ MUST_CHECK int settle_body_read(const uint8_t *json, size_t len, enum bus_settle
 MUST_CHECK int settle_json_read(const json_t *v, enum bus_settle_kind kind, struct settle_body *ret,
                                 struct json_fault *fault);
 
+/* What is between the braces of a message; leased: with token, redelivered, leaseUntilMs; payload:
+ * with its payload, if it has one. */
+void json_leased_fields(struct json_out *o, const struct bus_message *m,
+                        const uint8_t self_key[static MSG_KEY_BYTES], bool leased, bool payload);
+void json_settled_fields(struct json_out *o, const struct bus_settled *s,
+                         const struct bus_token *tokens);
 void json_fetched(struct json_out *o, const struct bus_message *messages, size_t n,
                   const uint8_t self_key[static MSG_KEY_BYTES]);
 void json_settled(struct json_out *o, const struct bus_settled *s, const struct bus_token *tokens);

@@ -39,7 +39,7 @@ unsigned out_states_of(const char *word)
     return states;
 }
 
-static const char *reason_str(enum out_reason r)
+const char *out_reason_str(enum out_reason r)
 {
     switch (r) {
     case OUT_REASON_NONE:
@@ -135,8 +135,8 @@ void json_out_entry(struct json_out *o, const struct bus_status_info *s)
         json_b64(o, s->topic.b, s->topic.len);
     }
     put_word(o, "state", out_state_str(s->state));
-    if (*reason_str(s->reason))
-        put_word(o, "reason", reason_str(s->reason));
+    if (*out_reason_str(s->reason))
+        put_word(o, "reason", out_reason_str(s->reason));
     put_number(o, "index", bus_out_index(s->state));
     put_number(o, "createdMs", s->created_ms);
     put_number(o, "deadlineMs", s->deadline_ms);

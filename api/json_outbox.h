@@ -6,6 +6,7 @@
 #include "bus/bus.h"
 
 const char *out_state_str(enum out_state s);
+const char *out_reason_str(enum out_reason r); /* "": none */
 /* The word of a state in a query: bit n for each enum out_state that it means. 0: no such word. */
 unsigned out_states_of(const char *word);
 

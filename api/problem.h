@@ -18,6 +18,7 @@
     X(KEY_REUSED, "key-reused", 409, "Idempotency key used with other content")                    \
     X(TOO_LARGE, "too-large", 413, "Too large")                                                    \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", 415, "Unsupported media type")             \
+    X(UPGRADE, "bad-request", 426, "Upgrade required")                                             \
     X(RANGE, "range", 416, "Range not satisfiable")                                                \
     X(BAD_SHAPE, "bad-request", 422, "JSON of the wrong shape")                                    \
     X(BAD_DESTINATION, "bad-destination", 422, "Bad destination")                                  \

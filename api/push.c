@@ -243,6 +243,8 @@ static int read_payload(struct push_rd *p, const json_t *v)
 
     if (!json_is_string(v))
         return json_wrong_kind(p->fault, "payload", v, "a string");
+    if (p->s.payload)
+        return json_wrong_shape(p->fault, "payload", "it came behind the JSON already");
     if (text_len > B64_LEN(MSG_LEN_MAX))
         return too_long(p);
     p->s.payload = blob_new(text_len / 4 * 3 + 3);
@@ -317,6 +319,24 @@ void push_dst_name(size_t at, char ret[static PUSH_DST_NAME_MAX])
     (void)snprintf(ret, PUSH_DST_NAME_MAX, "dsts[%zu]", at); /* fits */
 }
 
+int push_json_read(json_t *o, struct blob *payload, struct bus_send *ret,
+                   struct push_dsts *ret_dsts, struct json_fault *fault)
+{
+    struct push_rd p = push_begin(fault);
+    int rc;
+
+    p.s.payload = blob_ref(payload);
+    rc = payload && payload->len > MSG_LEN_MAX ? too_long(&p) : read_fields(&p, o);
+    if (rc < 0) {
+        blob_unref(p.s.payload);
+        free(p.many.v);
+    } else {
+        *ret = p.s;
+        *ret_dsts = p.many;
+    }
+    return rc;
+}
+
 int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
                    struct push_dsts *ret_dsts, struct json_fault *fault)
 {
@@ -327,24 +347,8 @@ int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
     body = json_body(json, len, fault);
     if (!body)
         return ERR_INVAL;
-    rc = push_json_read(body, ret, ret_dsts, fault);
+    rc = push_json_read(body, NULL, ret, ret_dsts, fault);
     json_decref(body);
-    return rc;
-}
-
-int push_json_read(json_t *v, struct bus_send *ret, struct push_dsts *ret_dsts,
-                   struct json_fault *fault)
-{
-    struct push_rd p = push_begin(fault);
-    int rc = read_fields(&p, v);
-
-    if (rc < 0) {
-        blob_unref(p.s.payload);
-        free(p.many.v);
-    } else {
-        *ret = p.s;
-        *ret_dsts = p.many;
-    }
     return rc;
 }
 

@@ -6,10 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/json_in.h"
 #include "base/macros.h"
 #include "bus/bus.h"
-
-struct json_fault;
 
 #define PUSH_TTL_MIN_MS 1000
 #define PUSH_TTL_MAX_MS INT64_C(2592000000)
@@ -30,9 +29,10 @@ void push_dst_name(size_t at, char ret[static PUSH_DST_NAME_MAX]);
  * given have their defaults. */
 MUST_CHECK int push_body_read(const uint8_t *json, size_t len, struct bus_send *ret,
                               struct push_dsts *ret_dsts, struct json_fault *fault);
-/* The same, of a value that was parsed. */
-MUST_CHECK int push_json_read(json_t *v, struct bus_send *ret, struct push_dsts *ret_dsts,
-                              struct json_fault *fault);
+/* The same, of a value that was parsed; payload: it came beside it (takes a reference of its own),
+ * or NULL. */
+MUST_CHECK int push_json_read(json_t *o, struct blob *payload, struct bus_send *ret,
+                              struct push_dsts *ret_dsts, struct json_fault *fault);
 /* The payload is the body as it is; body NULL: it comes later, and ret->payload is NULL. */
 MUST_CHECK int push_query_read(const char *query, const uint8_t *body, size_t len,
                                struct bus_send *ret, struct json_fault *fault);

@@ -108,7 +108,7 @@ bool sending_begin(struct api *a, const struct asked *q, const struct http_reque
 int sending_read_json(struct sending *x, json_t *v, struct json_fault *fault)
 {
     struct bus_send s;
-    int rc = push_json_read(v, &s, &x->dsts, fault);
+    int rc = push_json_read(v, NULL, &s, &x->dsts, fault);
 
     if (rc < 0)
         return rc;

@@ -71,6 +71,9 @@ static const struct path paths[] = {
     {BUS "/stats", "", "", "GET,HEAD", {{HTTP_GET, CALL_BUS_STATS, SCOPE_READ}}, 1},
     {BUS "/messages", "", "", "POST", {{HTTP_POST, CALL_PUSH, SCOPE_SEND}}, 1},
     {BUS "/outbox", "", "", "GET,HEAD", {{HTTP_GET, CALL_OUTBOX, SCOPE_READ}}, 1},
+    {BUS "/ws", "", "", "GET", {{HTTP_GET, CALL_WS, SCOPE_ALL}}, 1}, /* each op has its own */
+    {BUS "/events", "", "", "GET", {{HTTP_GET, CALL_EVENTS, SCOPE_RECEIVE}}, 1},
+    {BUS "/outbox/events", "", "", "GET", {{HTTP_GET, CALL_OUT_EVENTS, SCOPE_READ}}, 1},
     {BUS "/outbox/",
      "ref",
      "",
@@ -279,6 +282,9 @@ bool call_wants_json(enum call c)
     case CALL_TOPIC_SOURCE_REMOVE:
     case CALL_TOPIC_FORWARD:
     case CALL_TOPIC_FORWARD_REMOVE:
+    case CALL_WS:
+    case CALL_EVENTS:
+    case CALL_OUT_EVENTS:
         break;
     }
     return false;

@@ -56,6 +56,9 @@ enum call {
     CALL_TOPIC_FORWARD,
     CALL_TOPIC_FORWARD_SET,
     CALL_TOPIC_FORWARD_REMOVE,
+    CALL_WS,
+    CALL_EVENTS,
+    CALL_OUT_EVENTS,
 };
 
 #define PARAM_MAX 512 /* bytes, unescaped; longer ones are refused with 400 */

@@ -327,13 +327,14 @@ void ws_hold(struct ws *w)
 
 void ws_more(struct ws *w)
 {
-    struct held *h;
-
     w->holding = false;
     if (w->inside > 0 || w->over)
         return; /* whoever is there goes on */
     w->inside++;
-    while (!w->holding && !w->over && (h = list_first(&w->held, struct held, link))) {
+    list_foreach_safe (l, &w->held) {
+        struct held *h = list_entry(l, struct held, link);
+        if (w->holding || w->over)
+            break;
         list_del(&h->link);
         w->handler.message(w->handler.ctx, h->text, h->bytes, h->len);
         free(h);

@@ -41,6 +41,10 @@ enum bus_sub_end {
 void bus_unsubscribe(struct bus *b, bus_client client, enum bus_sub_end how, struct instant now);
 /* Messages on lease under this name. */
 uint32_t bus_consumer_leases(const struct bus *b, const char *name);
+/* Tokens of those up to and with `seq`, in the order in which they were given out; none if that is
+ * not one of them. At most cap; how many. */
+size_t bus_consumer_tokens(const struct bus *b, const char *name, uint64_t seq,
+                           struct bus_token *ret, size_t cap);
 
 /* --- taps ------------------------------------------------------------------------------------- */
 

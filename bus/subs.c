@@ -8,6 +8,7 @@
 #include "bus/bus_core.h"
 #include "bus/client.h"
 #include "bus/filter.h"
+#include "bus/token.h"
 
 /* Of one answer. What waits is answered by the first message that comes. */
 #define SUB_BATCH       64
@@ -301,6 +302,25 @@ uint32_t bus_consumer_leases(const struct bus *b, const char *name)
     list_foreach (l, &c->leases)
         n += !list_entry(l, struct in_msg, of_consumer)->going;
     return n;
+}
+
+size_t bus_consumer_tokens(const struct bus *b, const char *name, uint64_t seq,
+                           struct bus_token *ret, size_t cap)
+{
+    const struct consumer *c = consumer_find(b, name);
+    size_t n = 0;
+    if (!c)
+        return 0;
+    list_foreach (l, &c->leases) {
+        const struct in_msg *m = list_entry(l, struct in_msg, of_consumer);
+        if (n == cap)
+            break;
+        if (!m->going)
+            ret[n++] = token_make(b->token_key, m->seq, m->generation, m->nonce, &m->id);
+        if (m->seq == seq)
+            return n;
+    }
+    return 0;
 }
 
 void subs_fini(struct bus *b)

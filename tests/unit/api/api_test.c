@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "bus/topic_rules.h"
 #include "tests/unit/api/no_pieces.h"
+#include "tests/unit/api/no_raw.h"
+#include "tests/unit/api/no_streams.h"
 #include "tests/unit/unit.h"
 
 static const struct ip6 somewhere = {{0x20, 1}};

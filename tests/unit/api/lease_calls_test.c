@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "tests/unit/api/no_pieces.h"
+#include "tests/unit/api/no_raw.h"
 #include "tests/unit/unit.h"
 
 static struct {

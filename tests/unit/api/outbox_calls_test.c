@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "base/err.h"
 #include "tests/unit/api/no_pieces.h"
+#include "tests/unit/api/no_raw.h"
 #include "tests/unit/unit.h"
 
 #define ROWS_MAX 16

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "storage/spool.h"
+#include "tests/unit/api/no_raw.h"
 #include "tests/unit/unit.h"
 
 #define LEN     200000
