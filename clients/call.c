@@ -85,10 +85,17 @@ static const char *status_text(unsigned status)
 static void tell_refusal(const struct call_args *a, const struct http_reply *r)
 {
     char reason[REASON_MAX + 4];
-    int n = (int)MIN(r->body_len, (size_t)REASON_MAX);
-    while (n > 0 && (r->body[n - 1] == '\n' || r->body[n - 1] == '\r'))
+    json_t *problem = a->bus ? json_loadb(r->body, r->body_len, 0, NULL) : NULL;
+    const char *text = json_string_value(json_object_get(problem, "detail"));
+    if (!text)
+        text = json_string_value(json_object_get(problem, "title"));
+    size_t len = text ? strlen(text) : r->body_len;
+    text = text ? text : r->body;
+    int n = (int)MIN(len, (size_t)REASON_MAX);
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
         n--;
-    snprintf(reason, sizeof(reason), "%.*s%s", n, r->body, r->body_len > REASON_MAX ? "..." : "");
+    snprintf(reason, sizeof(reason), "%.*s%s", n, text, len > REASON_MAX ? "..." : "");
+    json_decref(problem);
     text_make_printable(reason);
     command_fail("cannot %s: %u %s", a->what, r->status,
                  reason[0] ? reason : status_text(r->status));
@@ -99,7 +106,8 @@ int api_call(const struct api_target *t, const struct call_args *a, struct http_
     struct http_reply r = {0};
     char path[2048];
     int rc = ERR_TOOBIG;
-    if (snprintf(path, sizeof(path), "/api/v1%s", a->path) < (int)sizeof(path))
+    if (snprintf(path, sizeof(path), "%s%s", a->bus ? "/bus/v1" : "/api/v1", a->path) <
+        (int)sizeof(path))
         rc = http_request(t, a->method ? a->method : "GET", path, a->body, a->body_len, a->wait_s,
                           &r);
     if (rc != OK) {

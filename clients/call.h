@@ -10,7 +10,8 @@
 
 struct call_args {
     const char *method; /* NULL: GET */
-    const char *path;   /* behind /api/v1 */
+    bool bus;           /* a call of /bus/v1, not of /api/v1 */
+    const char *path;   /* behind that */
     const char *body;   /* JSON; NULL: none */
     size_t body_len;
     uint64_t wait_s;  /* how long the node may take by our wish */

@@ -46,6 +46,26 @@ int command_proxy_connect(const struct api_target *t, const char *remote,
 int command_proxy_disconnect(const struct api_target *t);
 int command_proxy_probe(const struct api_target *t, bool start);
 
+enum queue_kind { QUEUE_OUTBOX, QUEUE_INBOX };
+/* All pages. state NULL: every one. */
+int command_queue_list(const struct api_target *t, enum queue_kind which, const char *state,
+                       bool json);
+/* Of the outbox: show, cancel, retry; of the inbox: show, drop, requeue. */
+enum queue_verb { QUEUE_SHOW, QUEUE_REMOVE, QUEUE_AGAIN };
+/* ref: as the API takes it: an id or `~` and a seq; a seq in the inbox. */
+int command_queue_entry(const struct api_target *t, enum queue_kind which, enum queue_verb verb,
+                        const char *ref);
+
+/* Topics as clients/topic_text.h has them. */
+int command_topics_list(const struct api_target *t, bool json);
+int command_topics_default(const struct api_target *t, const char *action);
+int command_topics_add(const struct api_target *t, const char *topic);
+int command_topics_remove(const struct api_target *t, const char *topic);
+int command_topics_allow(const struct api_target *t, const char *topic, const char *source);
+int command_topics_deny(const struct api_target *t, const char *topic, const char *source);
+int command_topics_forward(const struct api_target *t, const char *topic,
+                           const char *socket); /* NULL: none */
+
 /* Asks a running node for its public key. Says nothing on standard error. ERR_* of http_request(),
  * ERR_MALFORMED for an answer of another form. */
 MUST_CHECK int node_pubkey_ask(const struct api_target *t, uint8_t ret_key[static 32]);

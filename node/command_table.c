@@ -4,6 +4,13 @@
 
 #define AT(field) offsetof(struct options, field)
 
+#define OUT_REF                                                                                    \
+    "ENTRY", AT(ref), true, false, "Its id, or ~ and its seq, as `outbox list` shows them"
+#define IN_REF "SEQ", AT(ref), true, false, "Its seq, as `inbox list` shows it"
+#define TOPIC                                                                                      \
+    "TOPIC", AT(topic), true, false, "The topic as text; base64: and its base64 where it is none"
+#define SENDER "SENDER", AT(sender), true, false, "A subnet, an address, or a public key"
+
 const struct command_def command_table[] = {
     {"inspect",
      NULL,
@@ -45,6 +52,33 @@ const struct command_def command_table[] = {
     {"stop", "probe", CMD_PROXY_PROBE_STOP, "Stop to look for proxies", {{0}}},
     {"stats", NULL, GROUP_COMMAND, "Show statistics", {{0}}},
     {"packets", "stats", CMD_STATS_PACKETS, "Count of packets by address", {{0}}},
+    {"outbox", NULL, GROUP_COMMAND, "Messages of this node to others", {{0}}},
+    {"list", "outbox", CMD_OUTBOX_LIST, "List them, newest first", {{0}}},
+    {"show", "outbox", CMD_OUTBOX_SHOW, "Show one of them", {{OUT_REF}}},
+    {"cancel", "outbox", CMD_OUTBOX_CANCEL, "Take one back; its receiver is told", {{OUT_REF}}},
+    {"retry", "outbox", CMD_OUTBOX_RETRY, "Try one again now, whatever it waits for", {{OUT_REF}}},
+    {"inbox", NULL, GROUP_COMMAND, "Messages of others to this node", {{0}}},
+    {"list", "inbox", CMD_INBOX_LIST, "List them; takes nothing", {{0}}},
+    {"show", "inbox", CMD_INBOX_SHOW, "Show one of them, without its payload", {{IN_REF}}},
+    {"drop", "inbox", CMD_INBOX_DROP, "Throw one away", {{IN_REF}}},
+    {"requeue", "inbox", CMD_INBOX_REQUEUE, "Offer a dead one again", {{IN_REF}}},
+    {"topics", NULL, GROUP_COMMAND, "Who may send on which topic", {{0}}},
+    {"list", "topics", CMD_TOPICS_LIST, "List the rules", {{0}}},
+    {"default",
+     "topics",
+     CMD_TOPICS_DEFAULT,
+     "Say what holds for topics without a rule",
+     {{"ACTION", AT(action), true, false, "accept or reject"}}},
+    {"add", "topics", CMD_TOPICS_ADD, "Add a rule, at first for nobody", {{TOPIC}}},
+    {"remove", "topics", CMD_TOPICS_REMOVE, "Remove a rule", {{TOPIC}}},
+    {"allow", "topics", CMD_TOPICS_ALLOW, "Let a sender in", {{TOPIC}, {SENDER}}},
+    {"deny", "topics", CMD_TOPICS_DENY, "Take a sender off a rule", {{TOPIC}, {SENDER}}},
+    {"forward",
+     "topics",
+     CMD_TOPICS_FORWARD,
+     "Give the messages of a topic to a Unix socket",
+     {{TOPIC},
+      {"SOCKET", AT(socket), false, false, "Its absolute path; without one: to none any more"}}},
     {"token", NULL, GROUP_COMMAND, "Who may use the API of this node", {{0}}},
     {"new",
      "token",

@@ -131,6 +131,36 @@ static int run_command(const struct options *o)
         return command_proxy_probe(&t, true);
     case CMD_PROXY_PROBE_STOP:
         return command_proxy_probe(&t, false);
+    case CMD_OUTBOX_LIST:
+        return command_queue_list(&t, QUEUE_OUTBOX, o->state, o->json);
+    case CMD_OUTBOX_SHOW:
+        return command_queue_entry(&t, QUEUE_OUTBOX, QUEUE_SHOW, o->ref);
+    case CMD_OUTBOX_CANCEL:
+        return command_queue_entry(&t, QUEUE_OUTBOX, QUEUE_REMOVE, o->ref);
+    case CMD_OUTBOX_RETRY:
+        return command_queue_entry(&t, QUEUE_OUTBOX, QUEUE_AGAIN, o->ref);
+    case CMD_INBOX_LIST:
+        return command_queue_list(&t, QUEUE_INBOX, o->state, o->json);
+    case CMD_INBOX_SHOW:
+        return command_queue_entry(&t, QUEUE_INBOX, QUEUE_SHOW, o->ref);
+    case CMD_INBOX_DROP:
+        return command_queue_entry(&t, QUEUE_INBOX, QUEUE_REMOVE, o->ref);
+    case CMD_INBOX_REQUEUE:
+        return command_queue_entry(&t, QUEUE_INBOX, QUEUE_AGAIN, o->ref);
+    case CMD_TOPICS_LIST:
+        return command_topics_list(&t, o->json);
+    case CMD_TOPICS_DEFAULT:
+        return command_topics_default(&t, o->action);
+    case CMD_TOPICS_ADD:
+        return command_topics_add(&t, o->topic);
+    case CMD_TOPICS_REMOVE:
+        return command_topics_remove(&t, o->topic);
+    case CMD_TOPICS_ALLOW:
+        return command_topics_allow(&t, o->topic, o->sender);
+    case CMD_TOPICS_DENY:
+        return command_topics_deny(&t, o->topic, o->sender);
+    case CMD_TOPICS_FORWARD:
+        return command_topics_forward(&t, o->topic, o->socket);
     case CMD_TOKEN_NEW:
         return command_token_new(o);
     case CMD_TOKEN_LIST:

@@ -11,7 +11,8 @@
 #define LISTS                                                                                      \
     (WHERE(CMD_PEERS_LIST) | WHERE(CMD_ROUTES_SELECTED) | WHERE(CMD_ROUTES_FALLBACK) |             \
      WHERE(CMD_ROUTES_QUERIED) | WHERE(CMD_STATS_PACKETS) | WHERE(CMD_PROXY_LIST) |                \
-     WHERE(CMD_PROXY_CONNECT) | WHERE(CMD_INSPECT))
+     WHERE(CMD_PROXY_CONNECT) | WHERE(CMD_INSPECT) | WHERE(CMD_OUTBOX_LIST) |                      \
+     WHERE(CMD_INBOX_LIST) | WHERE(CMD_TOPICS_LIST))
 #define MESSAGES (WHERE(CMD_MESSAGE_SEND) | WHERE(CMD_MESSAGE_RECEIVE))
 
 #define KIB (UINT64_C(1) << 10)
@@ -346,6 +347,14 @@ const struct option_def option_table[] = {
      .where = WHERE(CMD_MESSAGE_RECEIVE),
      .offset = AT(raw),
      .help = "Print the payload only"},
+    {.name = "state",
+     .kind = OPTION_TEXT,
+     .value = "STATE",
+     .where = WHERE(CMD_OUTBOX_LIST) | WHERE(CMD_INBOX_LIST),
+     .offset = AT(state),
+     .help = "Only entries in this state",
+     .more = "Outbox: pending, sending, received, read, aborted, cancelled, unknown.\n"
+             "Inbox: receiving, ready, leased, dead."},
     {.name = "note",
      .kind = OPTION_TEXT,
      .value = "TEXT",
@@ -363,9 +372,9 @@ const size_t option_count = ARRAY_LEN(option_table);
 _Static_assert(ARRAY_LEN(option_table) <= OPTIONS_ROWS_MAX, "one source each");
 
 /* The commands below a group, as bits. */
-static unsigned where_below(const struct command_def *group)
+static uint64_t where_below(const struct command_def *group)
 {
-    unsigned where = 0;
+    uint64_t where = 0;
     for (size_t i = 0; i < command_count; i++)
         for (const struct command_def *c = command_above(&command_table[i]); c;
              c = command_above(c))
@@ -376,7 +385,7 @@ static unsigned where_below(const struct command_def *group)
 
 bool option_fits(const struct option_def *d, const struct command_def *c)
 {
-    unsigned where = !c                            ? WHERE(CMD_NODE)
+    uint64_t where = !c                            ? WHERE(CMD_NODE)
                      : c->command == GROUP_COMMAND ? where_below(c) | WHERE(CMD_NODE)
                                                    : WHERE(c->command);
     return (d->where & where) == where;

@@ -39,7 +39,7 @@ struct option_def {
     enum option_kind kind;
     enum option_class class;
     const char *value;          /* shown in the help; NULL with flags */
-    unsigned where;             /* bits: 1 << enum command; CMD_NODE: before a command */
+    uint64_t where;             /* bits: 1 << enum command; CMD_NODE: before a command */
     size_t offset;              /* in struct options; 0: no field */
     const char *const *choices; /* NULL behind the last */
     const char *idle;  /* of a refused option: the text that asks for nothing; NULL: "false" */
@@ -49,7 +49,7 @@ struct option_def {
     const char *more;  /* NULL: nothing to add */
 };
 
-#define WHERE(command) (1u << (command))
+#define WHERE(command) (UINT64_C(1) << (command))
 #define WHERE_ANYWHERE (WHERE(CMD_COUNT) - 1)
 /* Every command that asks a node. */
 #define WHERE_ASKING                                                                               \

@@ -40,6 +40,21 @@ enum command {
     CMD_ROUTES_FALLBACK,
     CMD_ROUTES_QUERIED,
     CMD_STATS_PACKETS,
+    CMD_OUTBOX_LIST,
+    CMD_OUTBOX_SHOW,
+    CMD_OUTBOX_CANCEL,
+    CMD_OUTBOX_RETRY,
+    CMD_INBOX_LIST,
+    CMD_INBOX_SHOW,
+    CMD_INBOX_DROP,
+    CMD_INBOX_REQUEUE,
+    CMD_TOPICS_LIST,
+    CMD_TOPICS_DEFAULT,
+    CMD_TOPICS_ADD,
+    CMD_TOPICS_REMOVE,
+    CMD_TOPICS_ALLOW,
+    CMD_TOPICS_DENY,
+    CMD_TOPICS_FORWARD,
     CMD_PROXY_LIST,
     CMD_PROXY_CONNECT,
     CMD_PROXY_DISCONNECT,
@@ -120,6 +135,7 @@ struct options {
     bool has_timeout;
     uint64_t timeout_s;
     const char *topic, *msg_path, *reply_to, *destination, *message, *key, *remote, *token, *note;
+    const char *state, *ref, *sender, *socket, *action; /* of outbox, inbox, topics */
     char *const *args; /* endpoints of `peers add|remove`, scopes of `token new` */
     size_t args_count;
     /* where it all came from */
