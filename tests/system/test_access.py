@@ -86,6 +86,12 @@ def test_token_commands(net):
     wait_for("the API", lambda: "node started" in a.log_file.read_text())
     api = ("--api-addr", f"127.0.0.1:{a.api_port}")
     check_equal(a.call("GET", "/admin").status, 401, "always: no token on loopback")
+    for path in ("/livez", "/readyz", "/healthz", "/version"):
+        check_equal(a.api.call("GET", path).status, 200, f"{path} needs no token")
+        check_equal(a.api.call("GET", path, headers={"Host": "evil.example"}).status, 403, f"{path} by another name")
+    check(a.api.call("GET", "/healthz?verbose=true").status in (401, 403), "details without a token")
+    check_equal(a.api.call("GET", "/healthz?verbose=true", headers=bearer(spare)).status, 200, "details with one")
+    check_equal(a.api.call("GET", "/openapi.json").status, 401, "descriptions need a token then")
     r = run(a, *api, "peers", "list", "--json")
     check_equal(r.returncode, 1, "a command without token")
     check("401" in r.stderr, r.stderr)
