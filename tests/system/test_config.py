@@ -1,9 +1,12 @@
 """The configuration file: what the daemon and its commands take from it, its faults, SIGHUP, --check-config."""
+import base64
+import concurrent.futures
+import itertools
 import pathlib
 import signal
 import subprocess
 
-from lib import check, check_equal, needs_ours, wait_for
+from lib import check, check_equal, limit, needs_ours, wait_for
 from lib.ports import free_port
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "packaging" / "mycelium.toml"
@@ -147,3 +150,30 @@ def test_example(net):
     for key, value in defaults.items():
         check(key in in_example, f"{key} is not in the example")
         check(key in own or in_example[key] == value, f"{key}: {in_example[key]} in the example, default {value}")
+
+
+@limit(120)
+@needs_ours
+def test_memory_limit(net):
+    """Outbox and inbox filled until they refuse: the process stays below what it was given."""
+    a = net.node("a", start=False)
+    a.extra = ["--memory-limit", "64MiB"]
+    a.start()
+    payload = base64.b64encode(b"x" * 100).decode()
+
+    def fill(body_of):
+        """How many calls were taken."""
+        for n in itertools.count():
+            r = a.api.call("POST", "/bus/v1/messages", body_of(n), timeout=60)
+            if r.status != 201:
+                check_equal((r.status, r.json()["code"]), (429, "too-many"), "at the limit")
+                return n
+
+    pushes = fill(lambda n: {"dsts": [{"ip": f"4ff:{n:x}:{k:x}::1"} for k in range(1000)], "payload": payload})
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:  # they share commits
+        to_itself = {"dst": {"ip": a.ip}, "payload": payload}
+        kept = sum(pool.map(fill, [lambda _: to_itself] * 32))
+    check(pushes >= 5 and kept >= 5000, f"{pushes} pushes, {kept} messages to itself")
+    peak = a.rss_peak_kib()
+    print(f"# {pushes * 1000} messages to others, {kept} to itself, {peak} KiB at the peak", flush=True)
+    check(net.sanitized or peak < 64 * 1024, f"{peak} KiB with a limit of 64 MiB")
