@@ -85,7 +85,7 @@ static const char *status_text(unsigned status)
 static void tell_refusal(const struct call_args *a, const struct http_reply *r)
 {
     char reason[REASON_MAX + 4];
-    json_t *problem = a->bus ? json_loadb(r->body, r->body_len, 0, NULL) : NULL;
+    json_t *problem = a->base == CALL_BUS ? json_loadb(r->body, r->body_len, 0, NULL) : NULL;
     const char *text = json_string_value(json_object_get(problem, "detail"));
     if (!text)
         text = json_string_value(json_object_get(problem, "title"));
@@ -104,10 +104,11 @@ static void tell_refusal(const struct call_args *a, const struct http_reply *r)
 int api_call(const struct api_target *t, const struct call_args *a, struct http_reply *ret)
 {
     struct http_reply r = {0};
+    static const char *const bases[] = {
+        [CALL_COMPATIBLE] = "/api/v1", [CALL_BUS] = "/bus/v1", [CALL_ROOT] = ""};
     char path[2048];
     int rc = ERR_TOOBIG;
-    if (snprintf(path, sizeof(path), "%s%s", a->bus ? "/bus/v1" : "/api/v1", a->path) <
-        (int)sizeof(path))
+    if (snprintf(path, sizeof(path), "%s%s", bases[a->base], a->path) < (int)sizeof(path))
         rc = http_request(t, a->method ? a->method : "GET", path, a->body, a->body_len, a->wait_s,
                           &r);
     if (rc != OK) {

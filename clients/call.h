@@ -8,11 +8,14 @@
 #include "clients/commands.h"
 #include "clients/http_client.h"
 
+/* What a path stands behind. */
+enum call_base { CALL_COMPATIBLE, CALL_BUS, CALL_ROOT };
+
 struct call_args {
-    const char *method; /* NULL: GET */
-    bool bus;           /* a call of /bus/v1, not of /api/v1 */
-    const char *path;   /* behind that */
-    const char *body;   /* JSON; NULL: none */
+    const char *method;  /* NULL: GET */
+    enum call_base base; /* /api/v1, /bus/v1, nothing */
+    const char *path;    /* behind that */
+    const char *body;    /* JSON; NULL: none */
     size_t body_len;
     uint64_t wait_s;  /* how long the node may take by our wish */
     unsigned accept;  /* a status that is no failure besides 2xx; 0: none */

@@ -46,6 +46,11 @@ int command_proxy_connect(const struct api_target *t, const char *remote,
 int command_proxy_disconnect(const struct api_target *t);
 int command_proxy_probe(const struct api_target *t, bool start);
 
+/* 0: the node can do its work; 1: not, or it does not answer. peers: it shall have a live one. */
+int command_health(const struct api_target *t, bool peers);
+/* What became of a message of this node, as JSON. */
+int command_message_status(const struct api_target *t, const char *id);
+
 enum queue_kind { QUEUE_OUTBOX, QUEUE_INBOX };
 /* All pages. state NULL: every one. */
 int command_queue_list(const struct api_target *t, enum queue_kind which, const char *state,

@@ -124,7 +124,7 @@ static int list_all(const struct api_target *t, const struct queue *q, const cha
             snprintf(from, sizeof(from), "&before=%" PRIu64, before);
         snprintf(path, sizeof(path), "%s?limit=%d%s%s%s", q->path, PAGE, state ? "&state=" : "",
                  escaped, from);
-        const struct call_args a = {.bus = true, .path = path, .what = q->what};
+        const struct call_args a = {.base = CALL_BUS, .path = path, .what = q->what};
         json_t *page = NULL;
         if (api_call_json(t, &a, &page) != OK)
             break;
@@ -187,7 +187,7 @@ int command_queue_entry(const struct api_target *t, enum queue_kind which, enum 
     snprintf(what, sizeof(what), "%s the entry %s", word, ref);
     text_make_printable(what);
     const struct call_args a = {
-        .bus = true, .method = verbs[verb].method, .path = path, .what = what};
+        .base = CALL_BUS, .method = verbs[verb].method, .path = path, .what = what};
     if (verb != QUEUE_SHOW)
         return api_call_plain(t, &a);
     json_t *entry = NULL;

@@ -131,6 +131,10 @@ static int run_command(const struct options *o)
         return command_proxy_probe(&t, true);
     case CMD_PROXY_PROBE_STOP:
         return command_proxy_probe(&t, false);
+    case CMD_MESSAGE_STATUS:
+        return command_message_status(&t, o->ref);
+    case CMD_HEALTH:
+        return command_health(&t, o->live_peer);
     case CMD_OUTBOX_LIST:
         return command_queue_list(&t, QUEUE_OUTBOX, o->state, o->json);
     case CMD_OUTBOX_SHOW:

@@ -33,6 +33,8 @@ enum command {
     CMD_GENERATE_KEYS,
     CMD_MESSAGE_SEND,
     CMD_MESSAGE_RECEIVE,
+    CMD_MESSAGE_STATUS,
+    CMD_HEALTH,
     CMD_PEERS_LIST,
     CMD_PEERS_ADD,
     CMD_PEERS_REMOVE,
@@ -131,7 +133,7 @@ struct options {
     struct bus_limits bus;
     struct router_limits router;
     /* commands */
-    bool json, wait, force, raw, legacy, no_generate;
+    bool json, wait, force, raw, legacy, no_generate, live_peer;
     bool has_timeout;
     uint64_t timeout_s;
     const char *topic, *msg_path, *reply_to, *destination, *message, *key, *remote, *token, *note;

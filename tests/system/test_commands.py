@@ -111,3 +111,25 @@ def test_refused_topic_over_the_wire(net):
     ident = send(a, b.ip, "x", "-t", "only")
     wait_for("it is refused", lambda: entries(a, "outbox", "--state", "aborted"))
     check_equal(json.loads(asked(a, "outbox", "show", ident))["reason"], "refused", "reason")
+
+
+@needs_ours
+def test_health(net):
+    a = net.node("a")
+    check_equal(asked(a, "health"), "ok\n", "health of a node alone")
+    check("no live peer" in refused(a, "health", "--live-peer"), "without a peer")
+    b = net.node("b", peers=[a.endpoint()])
+    b.wait_peers(1)
+    check_equal(asked(b, "health", "--live-peer"), "ok\n", "with a peer")
+    b.stop()
+    check("no connection" in refused(b, "health"), "without a node")
+
+
+@needs_ours
+def test_message_status(net):
+    a, b = net.pair()
+    connected(a, b)
+    ident = send(a, b.ip, "x")
+    wait_for("it is received", lambda: json.loads(asked(a, "message", "status", ident))["state"] == "received")
+    check("404" in refused(a, "message", "status", "0011223344556677"), "an id of nothing")
+    check("400" in refused(a, "message", "status", "zz"), "no id")
