@@ -31,7 +31,6 @@ struct api_conf {
     struct spool *spool;      /* of the files of large messages; NULL: none */
     int spool_user;           /* of the operations that api_spooled() gets back */
     uint64_t max_len;         /* of a payload, as the bus takes them; 0: MSG_LEN_MAX */
-    uint32_t stalled_ms;      /* streams that take nothing for so long are closed; 0: 30 s */
     uint64_t max_body;        /* of a JSON body with a payload; 0: as of any other */
     const char *const *hosts; /* more names allowed in Host, NULL-terminated; may be NULL */
     const char *const *origins;

@@ -52,8 +52,9 @@ void stream_ok(struct stream *s, const char *ref, struct json_out *fields)
     struct json_out o = {0};
 
     fields_ref(&o, ref);
-    json_put_bytes(&o, fields->p ? fields->p : "", fields->len);
-    if (fields->len == 0 && o.len > 0)
+    if (fields->len > 0)
+        json_put_bytes(&o, fields->p, fields->len);
+    else if (o.len > 0)
         o.len--; /* the comma */
     o.bad = o.bad || fields->bad;
     json_out_fini(fields);

@@ -13,7 +13,7 @@
 #include "base/text.h"
 
 #define COMMENT_EVERY (15 * USEC_SEC)
-#define STALLED_MS    30000
+#define STALLED_AFTER (30 * USEC_SEC)
 #define CLOSE_MS      2000
 
 struct stream_sse {
@@ -21,7 +21,6 @@ struct stream_sse {
     http_id id;
     struct api *api;
     struct stream *stream;
-    uint32_t stalled_ms;
     bool bad;     /* no memory for an event */
     bool blocked; /* as of the last tick */
     usec_t said, moved;
@@ -104,7 +103,7 @@ static bool stalled(struct stream_sse *e, usec_t now)
         e->moved = now;
     e->blocked = blocked;
     e->taken = taken;
-    return now - e->moved >= (usec_t)e->stalled_ms * USEC_MS;
+    return now - e->moved >= STALLED_AFTER;
 }
 
 static void on_tick(void *ctx, usec_t now)
@@ -223,7 +222,6 @@ static struct stream_sse *sse_new(struct api *a, const struct asked *q,
         e->server = q->server;
         e->id = q->id;
         e->api = a;
-        e->stalled_ms = a->conf.stalled_ms > 0 ? a->conf.stalled_ms : STALLED_MS;
         e->stream = stream_new(a, q, &carrier, e);
     }
     if (!e || !e->stream) {

@@ -224,8 +224,6 @@ static void begin(struct api *a, const struct asked *q, const struct http_reques
 
     ws_limits_default(&limits);
     limits.message_bytes = STREAM_FRAME_MAX;
-    if (a->conf.stalled_ms > 0)
-        limits.stalled_ms = a->conf.stalled_ms;
     if (w) {
         w->binary = h->protocol == PROTOCOL_BIN;
         w->stream = stream_new(a, q, w->binary ? &binary_carrier : &text_carrier, w);
