@@ -227,7 +227,7 @@ static struct guard_verdict check_page(const struct guard *g, const struct http_
             return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "referer not allowed");
     }
     if (!r->origin && !r->sec_fetch_site && !referer_same && r->user_agent &&
-        strncmp(r->user_agent, "Mozilla/", 8) == 0 && !browsable(r))
+        strncmp(r->user_agent, "Mozilla/", 8) == 0 && (r->upgrade || !browsable(r)))
         return refuse(PROBLEM_ORIGIN_NOT_ALLOWED, "browser request without origin not allowed");
     return pass;
 }

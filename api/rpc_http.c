@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/rpc_ws.h"
 #include "api/upload.h"
 #include "base/text.h"
 
@@ -66,6 +67,10 @@ void rpc_http_no_json(struct api *a, const struct asked *q)
 /* False: answered. */
 static bool admit(struct api *a, const struct asked *q, const struct http_request *r)
 {
+    if (rpc_ws_wanted(r)) {
+        rpc_ws_request(a, q, r);
+        return false;
+    }
     if (r->method != HTTP_POST) {
         answer_plain(a, q, 405, "Used HTTP Method is not allowed. POST is required\n");
         return false;

@@ -1,16 +1,21 @@
 #include "api/rpc_run.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/rpc_http.h"
+#include "api/rpc_ws.h"
+#include "api/stream_core.h"
 #include "base/err.h"
 #include "base/text.h"
 
-/* Of the numbers of calls, so that they are no http_id. */
-#define RPC_CLIENT (UINT64_C(1) << 62)
+/* Of the numbers of calls, so that they are neither a http_id nor a stream's (nor a forwarder's).
+ */
+#define RPC_CLIENT (UINT64_C(1) << 61)
+static_assert((RPC_CLIENT & STREAM_CLIENT) == 0, "the bus answers by number");
 /* Of what stands around a payload in an answer. */
 #define AROUND 4096
 
@@ -35,7 +40,7 @@ static void free_run(struct rpc_run *r)
 
 static bool in_memory(const struct rpc_run *r)
 {
-    return r->body.batch;
+    return r->body.batch || r->from.ws;
 }
 
 /* The answer to the member under way is to be written from here on. */
@@ -192,9 +197,14 @@ static void finish(struct rpc_run *r)
     r->out = (struct json_out){0};
     if (r->body.batch && out.len > 0)
         json_put(&out, "]");
-    if (out.len == 0) /* nothing but notifications */
-        json_put(&out, "null");
     free_run(r);
+    if (from.ws) { /* which hears nothing of notifications */
+        rpc_ws_answer(from.ws, &out);
+        json_out_fini(&out);
+        return;
+    }
+    if (out.len == 0)
+        json_put(&out, "null");
     answer_typed(a, &from.http, 200, RPC_CONTENT_TYPE, &out);
 }
 
@@ -246,12 +256,18 @@ static void run_on(struct rpc_run *r)
         finish(r);
 }
 
-static void answer_whole(struct api *a, const struct asked *q, int code)
+static void answer_whole(struct api *a, const struct rpc_from *from, int code, const char *message)
 {
     struct json_out o = {0};
 
-    rpc_error(&o, NULL, code, NULL, NULL);
-    answer_typed(a, q, 200, RPC_CONTENT_TYPE, &o);
+    a->stats.rpc_errors++;
+    rpc_error(&o, NULL, code, message, NULL);
+    if (from->ws) {
+        rpc_ws_answer(from->ws, &o);
+        json_out_fini(&o);
+    } else {
+        answer_typed(a, &from->http, 200, RPC_CONTENT_TYPE, &o);
+    }
 }
 
 void rpc_start(struct api *a, const struct rpc_from *from, const uint8_t *text, size_t len,
@@ -261,7 +277,7 @@ void rpc_start(struct api *a, const struct rpc_from *from, const uint8_t *text, 
     int code = RPC_INTERNAL;
 
     if (!r) {
-        answer_error(a, &from->http, ERR_NOMEM);
+        answer_whole(a, from, RPC_INTERNAL, err_str(ERR_NOMEM));
         return;
     }
     r->api = a;
@@ -273,14 +289,16 @@ void rpc_start(struct api *a, const struct rpc_from *from, const uint8_t *text, 
         *large = (struct rpc_large){0};
     }
     if (rpc_body_read(text, len, &r->body, &code) < 0) {
-        a->stats.rpc_errors++;
         free_run(r);
-        answer_whole(a, &from->http, code);
+        answer_whole(a, from, code, NULL);
         return;
     }
     if (r->body.batch && a->rpc_batches + len > RPC_BATCHES_MAX) {
         free_run(r);
-        answer_text(a, &from->http, 429, RPC_TOO_BUSY_TEXT);
+        if (from->ws)
+            answer_whole(a, from, 429, RPC_TOO_BUSY_TEXT);
+        else
+            answer_text(a, &from->http, 429, RPC_TOO_BUSY_TEXT);
         return;
     }
     r->batch_text = r->body.batch ? len : 0;
@@ -303,11 +321,21 @@ void rpc_gone(struct api *a, http_id id)
 {
     list_foreach_safe (i, &a->rpcs) {
         struct rpc_run *r = list_entry(i, struct rpc_run, link);
-        if (r->from.http.id == id) {
+        if (!r->from.ws && r->from.http.id == id) {
             drop_call(r);
             return;
         }
     }
+}
+
+void rpc_ws_gone(struct api *a, const struct rpc_ws *w)
+{
+    list_foreach_safe (i, &a->rpcs) {
+        struct rpc_run *r = list_entry(i, struct rpc_run, link);
+        if (r->from.ws == w)
+            drop_call(r);
+    }
+    a->conf.kick(a->conf.ctx);
 }
 
 void rpcs_free(struct api *a)

@@ -23,6 +23,7 @@
 #define RPC_BATCHES_MAX ((size_t)2 << 20)
 
 struct rpc_run;
+struct rpc_ws;
 
 /* One method: how it is asked, and what the answers of its call are here. */
 struct rpc_method {
@@ -50,9 +51,10 @@ struct rpc_large {
 /* Stands in the text in its place: no base64. */
 #define RPC_LARGE_MARK "\\u0000"
 
-/* Who gets the answer: a request of HTTP. */
+/* Who gets the answer: a request of HTTP, or a WebSocket. */
 struct rpc_from {
     struct asked http;
+    struct rpc_ws *ws; /* NULL: HTTP; else of http only who asks */
     uint64_t connection;
 };
 
@@ -79,6 +81,7 @@ void rpc_start(struct api *a, const struct rpc_from *from, const uint8_t *text, 
                struct rpc_large *large);
 /* The request has no client any more; fine when there is none of this number. */
 void rpc_gone(struct api *a, http_id id);
+void rpc_ws_gone(struct api *a, const struct rpc_ws *w); /* with all of its bodies */
 void rpcs_free(struct api *a);
 
 /* --- for what answers a call ------------------------------------------------------------------ */

@@ -9,7 +9,8 @@ import time
 from lib import check, check_equal, limit, needs_ours, wait_for
 from lib.node import decoded, pattern
 from lib.rest import Broken
-from lib.rpc import Error, Rpc, result
+from lib.rpc import Error, Rpc, RpcWs, result
+from lib.ws import BINARY, Closed
 from test_access import bearer, token_of
 
 PARSE = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'
@@ -384,3 +385,89 @@ def test_scopes(net):
     check_equal(codes(bearer(reader)), [None, 403, 403, 403, 403, None, 403], "with a token to read")
     check_equal(codes({})[:6], [None] * 6, "a program of this machine")
     check_equal(rpc.raw({"jsonrpc": "2.0", "id": 1, "method": "getInfo"}, headers={"Via": "x"}).status, 401, "no token")
+
+
+def test_websocket(net):
+    """One message for each body, by text or binary; nothing for notifications; whatever path and sub-protocol."""
+    a = net.node("a")
+    for port, path in ((a.jsonrpc_port, "/"), (a.jsonrpc_port, "/any?x=1"), (a.api_port, "/rpc")):
+        if port == a.api_port and not net.ours:
+            continue
+        ws = RpcWs(a, path, port)
+        check_equal((ws.status, ws.headers["sec-websocket-accept"]), (101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), path)
+        topics = '{"jsonrpc":"2.0","id":1,"method":"getTopics"}'
+        for opcode in (1, BINARY):
+            check_equal(ws.text(topics, opcode), '{"jsonrpc":"2.0","id":1,"result":[]}', f"opcode {opcode}")
+        for none in ('{"jsonrpc":"2.0","method":"getTopics"}', '[{"jsonrpc":"2.0","method":"getTopics"}]',
+                     '{"jsonrpc":"2.0","id":1.5,"method":"getTopics"}'):
+            ws.send(none)
+        for body in ("{", "x", "", "null"):
+            check_equal(ws.text(body), PARSE, f"{body!r}")
+        check_equal(ws.text("[]"), INVALID, "an empty batch")
+        check_equal(ws.text("[1]"), f"[{INVALID}]", "a batch of nothing")
+        check_equal(ws.call("getInfo"), Rpc(a).call("getInfo"), "getInfo")
+        ws.close()
+
+
+@needs_ours
+@limit(90)
+def test_websocket_calls_at_a_time(net):
+    """A call that waits holds up nothing on its connection; answers carry the ids."""
+    a, b = net.pair()
+    ws = RpcWs(b)
+    for i in range(70):  # more than may be under way: the others are read when there is room
+        ws.send({"jsonrpc": "2.0", "id": i, "method": "popMessage", "params": [False, 20]})
+    other = RpcWs(b)
+    check_equal(other.call("getTopics"), [], "another connection")
+    for i in range(70):
+        a.send(b, b"%d" % i)
+    got = {}
+    for _ in range(70):
+        answer = json.loads(ws.raw()[1])
+        got[answer["id"]] = decoded(answer["result"])["payload"]
+    check_equal(sorted(got), list(range(70)), "ids")
+    check_equal(sorted(got.values()), sorted(b"%d" % i for i in range(70)), "each message once")
+    ws.send({"jsonrpc": "2.0", "id": "late", "method": "popMessage", "params": [False, 30]})
+    check_equal(ws.call("getTopics"), [], "beside one that waits")
+
+
+@needs_ours
+@limit(90)
+def test_websocket_large_and_gone(net):
+    a, b = net.pair()
+    big = pattern(3_000_000)
+    Rpc(a).call("pushMessage", message(b, big), timeout=60)
+    ws = RpcWs(b)
+    check(decoded(ws.call("popMessage", False, 30))["payload"] == big, "a large message")
+    for _ in range(2):
+        Rpc(a).call("pushMessage", message(b, pattern(8_000_000)), timeout=60)
+        wait_for("it is there", lambda: b.call("HEAD", "/messages").status == 200, 30)
+        try:
+            ws.call("popMessage")
+            check(False, "an answer above 10 MiB")
+        except Error as e:
+            check_equal(e.code, -32008, "too long an answer")
+        check(len(decoded(Rpc(b).call("popMessage", timeout=60))["payload"]) == 8_000_000, "it is still there")
+    ws.send({"jsonrpc": "2.0", "id": 1, "method": "popMessage", "params": [False, 30]})
+    check_equal(ws.call("getTopics"), [], "it was read")
+    ws.close()
+    time.sleep(0.3)
+    a.wait_status(a.send(b, b"x"), "received")
+    check_equal(decoded(Rpc(b).call("popMessage", False, 10))["payload"], b"x", "who went away takes nothing")
+    ws = RpcWs(b)
+    ws.send(b" " * (576 * 1024 + 1))
+    try:
+        ws.raw()
+        check(False, "too long a message")
+    except Closed as e:
+        check_equal(e.code, 1009, "the close code")
+
+
+@needs_ours
+def test_websocket_origin(net):  # row 35
+    a = net.node("a")
+    for port, path in ((a.jsonrpc_port, "/"), (a.api_port, "/rpc")):
+        for header in ("origin: http://evil.example", "sec-fetch-site: cross-site", "user-agent: Mozilla/5.0"):
+            check_equal(RpcWs(a, path, port, [header]).status, 403, f"{header} on {path}")
+        check_equal(RpcWs(a, path, port, host="evil.example").status, 403, "another host")
+        check_equal(RpcWs(a, path, port, ["origin: http://127.0.0.1"]).status, 101, "its own origin")

@@ -1,8 +1,9 @@
-"""JSON-RPC over HTTP: calls of a daemon's own listener, or of /rpc on its API."""
+"""JSON-RPC over HTTP and WebSocket: calls of a daemon's own listener, or of /rpc on its API."""
 import json
 
 from .check import Failure, check_equal
 from .rest import Api
+from .ws import TEXT, Ws, dial, frame, read_head
 
 TYPE = "application/json; charset=utf-8"
 
@@ -59,3 +60,29 @@ def result(answer):
     if "error" in answer:
         raise Error(answer["error"])
     return answer["result"]
+
+
+class RpcWs(Ws):
+    """The same over a WebSocket: one message for each body, one for each answer."""
+
+    def __init__(self, node, path="/", port=None, headers=(), host=None):
+        self.socket, self.buffer = dial(node, port=port or node.jsonrpc_port), b""
+        lines = [f"GET {path} HTTP/1.1", f"host: {host or '127.0.0.1'}", "connection: Upgrade", "upgrade: websocket",
+                 "sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+                 "sec-websocket-protocol: any", *headers]
+        self.socket.sendall("\r\n".join(lines + ["", ""]).encode())
+        self.status, self.headers = read_head(self.socket)
+
+    def send(self, body, opcode=TEXT):
+        if not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        self.socket.sendall(frame(opcode, body.encode() if isinstance(body, str) else body))
+
+    def text(self, body, opcode=TEXT):
+        self.send(body, opcode)
+        got, data = self.raw()
+        check_equal(got, TEXT, "opcode of the answer")
+        return data.decode()
+
+    def call(self, method, *params):
+        return result(json.loads(self.text({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})))

@@ -36,13 +36,13 @@ def frame(opcode, payload, fin=True, mask=b"\x12\x34\x56\x78"):
     return head + mask + bytes(a ^ b for a, b in zip(payload, key))
 
 
-def dial(node, buffer=None):
+def dial(node, buffer=None, port=None):
     with node.space:
         s = socket.socket()
         if buffer:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         s.settimeout(scaled(20))
-        s.connect(("127.0.0.1", node.api_port))
+        s.connect(("127.0.0.1", port or node.api_port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
 
