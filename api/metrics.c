@@ -73,6 +73,8 @@ static const struct row rows[] = {
     ONE("api_rpc_calls_total", COUNT, api.rpc_calls, "Calls of JSON-RPC"),
     ONE("api_rpc_errors_total", COUNT, api.rpc_errors, "Errors that JSON-RPC answered"),
     ONE("api_rpc_open", LEVEL4, api.rpc_open, "Bodies of JSON-RPC under way now"),
+    ONE("api_stream_bytes_total", COUNT, http.raw_out, "Bytes sent on streams"),
+    ONE("api_streams", LEVEL4, api.streams, "WebSockets and event streams open now"),
     ONE("api_upload_bytes_total", COUNT, api.upload_bytes, "Bytes of bodies with large messages"),
     ONE("api_uploads", LEVEL4, api.uploads, "Large messages coming from clients now"),
 
@@ -148,6 +150,10 @@ static const struct row rows[] = {
     MORE("bus_sent_total", COUNT, "result", "received", bus.delivered),
     MORE("bus_sent_total", COUNT, "result", "unknown", bus.unknown),
     ONE("bus_store_operations", LEVEL, bus.store_flying, "Store operations without an answer"),
+    FIRST("bus_subscribers", LEVEL, "kind", "queue", bus.subs, "Subscriptions of streams now"),
+    MORE("bus_subscribers", LEVEL, "kind", "tap", bus.taps),
+    ONE("bus_tap_copies_total", COUNT, bus.tap_copies, "Copies of messages for taps"),
+    ONE("bus_tap_dropped_total", COUNT, bus.tap_dropped, "Of these: not taken in time"),
     ONE("bus_waiting_clients", LEVEL, bus.waiters, "Clients that wait for a message or a reply"),
 
     FIRST("peer_manager_connection_attempts", COUNT, "connection_state", "finished", peers.dials_up,

@@ -129,43 +129,55 @@ static void on_closed(void *ctx)
 
 /* --- the query -------------------------------------------------------------------------------- */
 
+static const char *const texts[] = {"topic", "prefix", "pattern", "mode", "ack", "consumer"};
+static const char *const numbers[] = {"credit", "creditBytes", "leaseMs", "index"};
+
+/* NULL: it is none of these. */
+static const char *key_of(const struct query_pair *p, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(keys[i]) == p->key_len && memcmp(keys[i], p->key, p->key_len) == 0)
+            return keys[i];
+    return NULL;
+}
+
+static int read_pair(const struct query_pair *p, json_t *o, struct json_fault *fault)
+{
+    const char *text = key_of(p, texts, ARRAY_LEN(texts));
+    const char *number = key_of(p, numbers, ARRAY_LEN(numbers));
+    const char *key = text ? text : number;
+    char v[QUERY_VALUE_MAX + 1];
+    json_t *value = NULL;
+    uint64_t n = 0;
+    size_t len = 0;
+
+    if (!key)
+        return OK;
+    if (json_object_get(o, key))
+        return json_problem(fault, PROBLEM_BAD_REQUEST, "a key is given twice");
+    if (percent_decode(p->value, p->value_len, true, v, QUERY_VALUE_MAX, &len) < 0)
+        return json_problem(fault, PROBLEM_BAD_REQUEST, "a value is too long");
+    if (text)
+        value = json_stringn(v, len);
+    else if (decimal_parse(v, len, UINT64_C(1) << 53, &n) == OK)
+        value = json_real((double)n);
+    if (!value)
+        return json_problem(fault, PROBLEM_BAD_REQUEST,
+                            text ? "a value is not UTF-8" : "a value is no number");
+    return json_object_set_new(o, key, value) < 0 ? ERR_NOMEM : OK;
+}
+
 /* As the fields of a `sub`, so that there is one reader. NULL: no memory, or *fault. */
 static json_t *read_query(const char *query, struct json_fault *fault)
 {
-    static const char *const texts[] = {"topic", "prefix", "pattern", "mode", "ack", "consumer"};
-    static const char *const numbers[] = {"credit", "creditBytes", "leaseMs", "index"};
     json_t *o = json_object();
     struct query_pair p;
 
     while (o && query_next(&query, &p)) {
-        char v[QUERY_VALUE_MAX + 1];
-        uint64_t n = 0;
-        size_t len = 0, t = 0, k = 0;
-        json_t *value = NULL;
-        while (t < ARRAY_LEN(texts) &&
-               (strlen(texts[t]) != p.key_len || memcmp(texts[t], p.key, p.key_len) != 0))
-            t++;
-        while (k < ARRAY_LEN(numbers) &&
-               (strlen(numbers[k]) != p.key_len || memcmp(numbers[k], p.key, p.key_len) != 0))
-            k++;
-        if (t == ARRAY_LEN(texts) && k == ARRAY_LEN(numbers))
+        if (read_pair(&p, o, fault) == OK)
             continue;
-        if (percent_decode(p.value, p.value_len, true, v, QUERY_VALUE_MAX, &len) == OK) {
-            if (t < ARRAY_LEN(texts))
-                value = json_stringn(v, len);
-            else if (decimal_parse(v, len, UINT64_C(1) << 53, &n) == OK)
-                value = json_real((double)n);
-        }
-        const char *key = t < ARRAY_LEN(texts) ? texts[t] : numbers[k];
-        if (!value || json_object_get(o, key))
-            (void)json_problem(fault, PROBLEM_BAD_REQUEST,
-                               "a value that is none, or one given twice");
-        if (fault->status || json_object_set_new(o, key, value) < 0) {
-            if (fault->status)
-                json_decref(value);
-            json_decref(o);
-            return NULL;
-        }
+        json_decref(o);
+        o = NULL;
     }
     return o;
 }

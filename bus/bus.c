@@ -610,6 +610,8 @@ void bus_stats(const struct bus *b, struct bus_stats *ret)
     ret->in_cached_bytes = b->in.cached;
     ret->seen = b->seen.count;
     ret->waiters = b->calls.waiting;
+    ret->subs = b->subs.count;
+    ret->taps = b->taps.count;
     ret->reads_waiting = b->reads.count;
     ret->forgets_waiting = b->forgets.count;
     ret->nodes = b->nodes.map.count;

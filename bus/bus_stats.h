@@ -32,6 +32,8 @@ struct bus_stats {
     uint64_t in_write_full;                  /* chunks not taken because of limits.in_write_bytes */
     uint64_t out_too_large;                  /* ended with OUT_REASON_TOO_LARGE */
     uint64_t in_parts, in_parts_bytes, in_bytes, in_cached_bytes, seen, waiters;
+    uint64_t subs, taps;                   /* of streams, now */
+    uint64_t tap_copies, tap_dropped;      /* copies for taps; of these: not taken in time */
     uint64_t in_ready, in_leased, in_dead; /* in_bytes counts all three */
     uint64_t leased, redelivered, acked, nacked, lease_ends, died, requeued;
     uint64_t in_expired; /* by the age of their topic, or of dead ones */

@@ -223,6 +223,7 @@ int bus_subscribe(struct bus *b, const struct bus_sub_conf *c, bus_client client
     s->conf = *c;
     list_init(&s->held);
     hmap_add(&b->subs.by_client, &s->by_client, hash_of(b, client));
+    b->subs.count++;
     rc = sub_run(b, s, now);
     if (rc < 0)
         bus_unsubscribe(b, client, BUS_SUB_RETURN, now);
@@ -290,6 +291,7 @@ void bus_unsubscribe(struct bus *b, bus_client client, enum bus_sub_end how, str
     let_go(b, s, how, now);
     list_del(&s->due);
     hmap_del(&b->subs.by_client, &s->by_client);
+    b->subs.count--;
     free(s);
 }
 

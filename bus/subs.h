@@ -32,6 +32,7 @@ struct sub {
 struct subs {
     struct hmap by_client;
     struct list due;
+    uint32_t count;
 };
 
 MUST_CHECK int subs_init(struct bus *b);

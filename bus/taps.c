@@ -83,10 +83,11 @@ static struct tap_copy *pop(struct tap *t)
     return c;
 }
 
-static void drop_oldest(struct tap *t)
+static void drop_oldest(struct bus *b, struct tap *t)
 {
     copy_unref(pop(t));
     t->dropped++;
+    b->stats.tap_dropped++;
 }
 
 static void tap_ready(struct bus *b, struct tap *t)
@@ -100,12 +101,13 @@ static void tap_ready(struct bus *b, struct tap *t)
 static void put(struct bus *b, struct tap *t, struct tap_copy *c)
 {
     if (t->n == BUS_TAP_MESSAGES)
-        drop_oldest(t);
+        drop_oldest(b, t);
     while (t->n > 0 && t->bytes + bytes_of(c) > BUS_TAP_BYTES)
-        drop_oldest(t);
+        drop_oldest(b, t);
     t->ring[(t->first + t->n++) % BUS_TAP_MESSAGES] = c;
     t->bytes += bytes_of(c);
     c->refs++;
+    b->stats.tap_copies++;
     tap_ready(b, t);
 }
 

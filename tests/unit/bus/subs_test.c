@@ -329,7 +329,9 @@ static void test_refused(void **state)
     subscribe(&r, &c, SUB);
     assert_int_equal(bus_subscribe(r.node[1].bus, &c, OTHER, rig_instant(&r)), ERR_LIMIT);
     assert_int_equal(stats(&r).waiters, 1);
+    assert_int_equal(stats(&r).subs, 1);
     unsubscribe(&r, SUB, BUS_SUB_FAIL);
+    assert_int_equal(stats(&r).subs, 0);
     assert_int_equal(stats(&r).waiters, 0);
     rig_fini(&r);
 }

@@ -111,6 +111,11 @@ static void test_dropped(void **state)
     assert_int_equal(tapped(&r, TAP, &last, &dropped), BUS_TAP_MESSAGES);
     assert_int_equal(dropped, 44);
     assert_int_equal(last, BUS_TAP_MESSAGES + 44);
+    struct bus_stats st;
+    bus_stats(r.node[1].bus, &st);
+    assert_int_equal(st.taps, 2);
+    assert_int_equal(st.tap_copies, 2 * (BUS_TAP_MESSAGES + 44));
+    assert_int_equal(st.tap_dropped, 44);
     /* By bytes. */
     bus_tap_pause(r.node[1].bus, TAP, true);
     for (uint32_t i = 1; i <= 40; i++)
