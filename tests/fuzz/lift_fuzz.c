@@ -20,13 +20,18 @@ struct lifted {
     size_t len;
 };
 
-static struct lifted run(const uint8_t *data, size_t size, size_t step)
+#define DEEP_MIN 3
+
+static struct lifted run(const uint8_t *data, size_t size, size_t step, bool deep)
 {
-    struct lifted r = {.value = malloc(size + 1)};
+    struct lifted r = {.value = malloc(size + DEEP_MIN + 1)};
 
     if (!r.value)
         abort();
-    lift_init(&r.l, "payload", size);
+    if (deep)
+        lift_init_deep(&r.l, "payload", size + 8, "\\u0000", DEEP_MIN);
+    else
+        lift_init(&r.l, "payload", size);
     for (size_t at = 0; at < size && r.rc == OK; at += step) {
         size_t n = step < size - at ? step : size - at, got = 0;
         r.rc = lift_feed(&r.l, data + at, n, r.value + r.len, &got);
@@ -76,18 +81,45 @@ static void compare_parsed(const uint8_t *data, size_t size, const struct lifted
     json_decref(rest);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* At any depth: JSON stays JSON, and nothing is taken that is not longer than it has to be. */
+static void check_deep(const uint8_t *data, size_t size, const struct lifted *r)
 {
-    struct lifted whole = run(data, size, size + 1);
+    json_t *whole = json_loadb((const char *)data, size, FLAGS, NULL);
+    json_t *rest;
+
+    if (!whole)
+        return;
+    if (r->rc != OK)
+        abort();
+    rest = json_loadb(r->l.text, r->l.text_len, FLAGS, NULL);
+    if (!rest || (!r->l.found && !json_equal(whole, rest)) || (r->l.found && r->len == 0))
+        abort();
+    json_decref(whole);
+    json_decref(rest);
+}
+
+static struct lifted run_cut(const uint8_t *data, size_t size, bool deep)
+{
+    struct lifted whole = run(data, size, size + 1, deep);
 
     for (size_t step = 1; step < 8; step += 3) {
-        struct lifted r = run(data, size, step);
+        struct lifted r = run(data, size, step, deep);
         if (r.rc != whole.rc ||
             (r.rc == OK && (r.l.found != whole.l.found || r.l.text_len != whole.l.text_len ||
                             r.len != whole.len || memcmp(r.value, whole.value, r.len) != 0)))
             abort();
         end(&r);
     }
+    return whole;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct lifted whole = run_cut(data, size, true);
+
+    check_deep(data, size, &whole);
+    end(&whole);
+    whole = run_cut(data, size, false);
     compare_parsed(data, size, &whole);
     end(&whole);
     return 0;
