@@ -19,6 +19,7 @@ static struct {
     bool hold_each, close_each, echo;
 } heard;
 
+static void note(const char *format, ...) PRINTF_LIKE(1, 2);
 static void note(const char *format, ...)
 {
     size_t n = strlen(heard.log);
