@@ -25,6 +25,7 @@
 #define DRAIN_GAIN     0.5
 #define DRAIN_START    4   /* rounds */
 #define WINDOW_GAIN    2.5 /* a stream below may hold back all that was sent in a round trip */
+#define WINDOW_ACKS    1.5 /* of what ACKs may wait for others */
 #define PACE_BURST_MIN 32.0
 
 void flow_init(struct flow *f)
@@ -119,7 +120,7 @@ static double path_chunks(const struct flow *f)
 
 static uint32_t window_chunks(const struct flow *f, double gain, uint32_t least)
 {
-    double time = gain * (double)f->min_rtt + 1.5 * (double)f->ack_delay;
+    double time = gain * (double)f->min_rtt + WINDOW_ACKS * (double)f->ack_delay;
     double window = MAX(rate_best(f) * time / (double)USEC_SEC, (double)least);
     return (uint32_t)MIN(window, (double)FLOW_WINDOW_MAX);
 }

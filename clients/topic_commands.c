@@ -12,18 +12,24 @@
 #define TOPICS    "/messages/topics"
 #define WHAT_LIST "list the topic rules"
 
+/* The topic as the API takes it. False: told. */
+static bool encode(const char *topic, const char *what, char ret[static TOPIC_TEXT_MAX])
+{
+    int rc = topic_base64(topic, ret);
+    if (rc != OK)
+        command_fail("cannot %s: %s", what,
+                     rc == ERR_TOOBIG ? "a topic has at most 255 bytes"
+                                      : "what follows base64: is no base64");
+    return rc == OK;
+}
+
 /* The path of a rule, with what stands behind its topic. False: told. */
 static bool rule_path(const char *topic, const char *behind, const char *more, const char *what,
                       char ret[static 2048])
 {
     char base64[TOPIC_TEXT_MAX], escaped[3 * TOPIC_TEXT_MAX], tail[512] = "";
-    int rc = topic_base64(topic, base64);
-    if (rc != OK) {
-        command_fail("cannot %s: %s", what,
-                     rc == ERR_TOOBIG ? "a topic has at most 255 bytes"
-                                      : "what follows base64: is no base64");
+    if (!encode(topic, what, base64))
         return false;
-    }
     if (!url_escape(base64, escaped, sizeof(escaped)) ||
         (more && !url_escape(more, tail, sizeof(tail)))) {
         command_fail("cannot %s: the name is too long", what);
@@ -180,10 +186,8 @@ int command_topics_default(const struct api_target *t, const char *action)
 int command_topics_add(const struct api_target *t, const char *topic)
 {
     const char *what = "add the topic rule";
-    char base64[TOPIC_TEXT_MAX], path[2048];
-    if (!rule_path(topic, "", NULL, what, path)) /* checks it, too */
-        return 1;
-    if (topic_base64(topic, base64) != OK)
+    char base64[TOPIC_TEXT_MAX];
+    if (!encode(topic, what, base64))
         return 1;
     return call_with(t, "POST", TOPICS, NULL, base64, what);
 }
