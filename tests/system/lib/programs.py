@@ -7,7 +7,7 @@ import tempfile
 
 from .binary import REPOSITORY, under_test
 
-SOURCES = {"campaign": ("campaign.c", "books.c", "daemon.c", "http_client.c"),
+SOURCES = {"campaign": ("campaign.c", "campaign_clients.c", "books.c", "daemon.c", "http_client.c"),
            "load": ("load.c", "http_client.c"),
            "lossy_path": ("lossy_path.c",)}
 FOLDER = REPOSITORY / "tests" / "load"
