@@ -138,6 +138,7 @@ static const struct row rows[] = {
         "Messages of clients refused because of a limit of the outbox"),
     FIRST("bus_refused_total", COUNT, "reason", "limit", bus.refused_limit,
           "Messages of other nodes refused at their beginning, by reason"),
+    MORE("bus_refused_total", COUNT, "reason", "order", bus.early),
     MORE("bus_refused_total", COUNT, "reason", "rate", bus.refused_rate),
     MORE("bus_refused_total", COUNT, "reason", "topic", bus.refused_topic),
     ONE("bus_remembered", LEVEL, bus.seen, "Ids of received messages that are remembered"),

@@ -431,7 +431,8 @@ enum bus_store_kind {
     BUS_STORE_OUT_GET,   /* read the entry out.seq */
     BUS_STORE_OUT_LIST,  /* read entries by `filter`, newest first */
     BUS_STORE_IN_PART,   /* insert or update the PART in.seq (in.state PART or PART_FULL) */
-    BUS_STORE_IN_READY,  /* remove PART `part_seq` (0: none), insert `in`; has_seen: and `seen` */
+    BUS_STORE_IN_READY,  /* remove PART `part_seq` (0: none), insert `in`; has_seen: and `seen`.
+                            after_seq (0: none) is not in the inbox: nothing, ERR_NOENT */
     BUS_STORE_IN_TAKE, /* remove READY in.seq (a client takes it); want_body: read the body first */
     BUS_STORE_IN_BODY, /* read the body of in.seq, leave it there */
     BUS_STORE_IN_DROP, /* remove PART in.seq */
@@ -475,7 +476,7 @@ struct bus_store_op {
     struct bus_out_row out;
     struct bus_in_row in;
     struct bus_seen_row seen;
-    uint64_t part_seq;
+    uint64_t part_seq, after_seq;
     bool has_out, has_in; /* OUT_PUT: has_in; IN_READY: has_out never */
     bool has_seen;        /* IN_READY: there is a row for seen */
     bool want_body;

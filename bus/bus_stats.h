@@ -18,6 +18,7 @@ struct bus_stats {
     /* With nodes that speak our extension. Said: */
     uint64_t sent_sack, sent_forget; /* CHUNK ACKs for many, counted in sent_ack too; FORGETs */
     uint64_t told_busy, told_refused;
+    uint64_t early; /* INITs of ordered messages, not taken before the one that they come behind */
     /* Heard: transfers that went on where they stood, that were complete there, that were asked to
      * wait; messages of which FORGET came. */
     uint64_t resumed, known_there, waited_busy, forgotten;

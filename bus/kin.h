@@ -34,5 +34,7 @@ MUST_CHECK int kins_init(struct kins *k);
 void kins_fini(struct kins *k); /* fine on a zeroed one */
 
 enum kin kin_get(const struct kins *k, uint64_t node, usec_t now);
-/* What the node just showed itself to be: its time begins anew. */
-void kin_set(struct kins *k, uint64_t node, enum kin kin, usec_t now);
+/* What one of ours can do: enum trailer_feature; 0: nothing that we know of. */
+uint32_t kin_features(const struct kins *k, uint64_t node, usec_t now);
+/* What the node just showed itself to be: its time begins anew. features: of KIN_OURS. */
+void kin_set(struct kins *k, uint64_t node, enum kin kin, uint32_t features, usec_t now);

@@ -106,6 +106,7 @@ struct node *node_get(struct nodes *t, const struct ip6 *addr, usec_t now)
         list_init(&n->lines[i].chunks);
     }
     list_init(&n->flying);
+    list_init(&n->behind);
     flow_init(&n->flow);
     if (timer_add(&t->wants, &n->want) != OK)
         goto nomem;

@@ -89,7 +89,8 @@ struct node {
 
     /* Incoming. */
     uint32_t parts;
-    uint32_t in_files; /* of them: large ones */
+    struct list behind; /* of them: those that come behind another message */
+    uint32_t in_files;  /* of them: large ones */
     uint64_t in_file_bytes;
     struct bucket inits, reads;
 };

@@ -102,6 +102,7 @@ struct out_msg {
     uint32_t many;         /* as in its row */
     struct stream *stream; /* streams.h; NULL: in none */
     struct list in_stream;
+    bool lined_up; /* it had its turn in the stream */
     enum out_state state;
     enum out_state final;   /* what it becomes once that is durable; OUT_QUEUED: nothing yet */
     enum out_reason reason; /* of `final`; NONE: the usual one */

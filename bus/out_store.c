@@ -9,6 +9,7 @@
 #include "bus/outbox.h"
 #include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
+#include "bus/streams.h"
 #include "bus/timer.h"
 
 void outbox_row(const struct out_msg *m, struct bus_out_row *r)
@@ -194,7 +195,10 @@ void outbox_begin(struct bus *b, struct out_msg *m, struct instant now)
         return;
     }
     outbox_keep_body(b, m);
-    outbox_line_up(b, m, now.mono);
+    if (m->stream)
+        stream_go(b, m, now.mono);
+    else
+        outbox_line_up(b, m, now.mono);
 }
 
 static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,

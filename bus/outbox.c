@@ -48,11 +48,8 @@ static void enqueue(struct bus *b, struct out_msg *m, usec_t now)
     node_ready(&b->nodes, m->node);
 }
 
-/* m is durable: it waits for its turn, or behind another with the same id. */
 void outbox_line_up(struct bus *b, struct out_msg *m, usec_t now)
 {
-    if (!stream_turn(m))
-        return;
     struct out_msg *first = outbox_find_key(b, m->node->key, &m->id);
     if (first) {
         list_push_back(&first->followers, &m->link);
@@ -469,7 +466,10 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
     b->out_seq = MAX(b->out_seq, m->seq);
     if (!m->reply)
         asked_note(&b->asked, n->key, &m->id, now.mono);
-    outbox_line_up(b, m, now.mono);
+    if (m->stream)
+        stream_go(b, m, now.mono);
+    else
+        outbox_line_up(b, m, now.mono);
     if (m->len > MSG_LEN_MAX && m->file == 0)
         outbox_lost(b, m, now);
     return OK;

@@ -42,8 +42,11 @@ static void seen_fill(const struct bus *b, const struct part *p, struct bus_seen
     r->expire_ms = bus_run_ms(b, now) + seen_life_ms(p, now.mono);
 }
 
-static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
+static bool ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
 {
+    p->held = !part_order_turn(b, p, b->next_at.mono, &op->after_seq);
+    if (p->held)
+        return false;
     op->kind = BUS_STORE_IN_READY;
     op->part_seq = p->row ? p->seq : 0;
     p->ready_flying = true;
@@ -59,6 +62,8 @@ static void ready_fill(struct bus *b, struct part *p, struct bus_store_op *op)
     seen_fill(b, p, &op->seen, b->next_at);
     p->seen_ms = op->seen.expire_ms;
     p->seen_ours = op->seen.ours;
+    part_order_go(b, p); /* what comes behind it may be part of the same commit */
+    return true;
 }
 
 bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op)
@@ -70,8 +75,7 @@ bool part_fill(struct bus *b, struct part *p, struct bus_store_op *op)
     row_fill(p, &op->in);
     if (ready) {
         p->flying = p->version;
-        ready_fill(b, p, op);
-        return true;
+        return ready_fill(b, p, op);
     }
     if (p->file) {
         op->kind = BUS_STORE_IN_PART;

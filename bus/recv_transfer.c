@@ -51,6 +51,8 @@ void part_free(struct bus *b, struct part *p, usec_t now)
     heap_del(&b->parts.expires, &p->expire);
     heap_del(&b->parts.holds, &p->hold);
     list_del(&p->sack);
+    list_del(&p->behind);
+    part_order_go(b, p);
     b->parts.count--;
     if (p->len <= MSG_LEN_MAX)
         b->parts.bytes -= p->len;
@@ -153,6 +155,7 @@ static void part_learn(struct bus *b, struct part *p, const struct msg_packet *i
         p->life_end = now + PART_LIFE_MS * USEC_MS;
         p->ours = t->there;
     }
+    part_order_learn(b, p, t);
     if (!p->ours)
         return;
     p->one_by_one = !(t->features & TRAILER_SACK);
@@ -251,7 +254,7 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
         return;
     }
     if (i->trailer.there)
-        kin_set(&b->kins, n->key, KIN_OURS, now.mono);
+        kin_set(&b->kins, n->key, KIN_OURS, i->trailer.features, now.mono);
     if (i->len > MIN(b->limits.len_max, MSG_LEN_CEILING)) {
         b->stats.refused_limit++;
         answer_refused(b, dst, src, i);
@@ -273,6 +276,10 @@ void recv_init(struct bus *b, const struct ip6 *src, const struct ip6 *dst, cons
     if (!bus_admits(b, src, src_key, &i->id, i->reply, i->topic.p, wire_left(&i->topic))) {
         b->stats.refused_topic++;
         answer_refused(b, dst, src, i);
+        return;
+    }
+    if (!part_order_known(b, n, src, &i->trailer, now.mono)) {
+        b->stats.early++;
         return;
     }
     bool topic_only = false;
@@ -478,10 +485,12 @@ void recv_abort(struct bus *b, const struct ip6 *src, const struct msg_packet *a
                 struct instant now)
 {
     struct part *p = part_find(b, src, &a->id);
-    if (p && !p->ready_flying)
-        part_give_up(b, p, now.mono);
-    else
+    if (!p || p->ready_flying) {
         b->stats.ignored++;
+        return;
+    }
+    part_order_gap(b, p);
+    part_give_up(b, p, now.mono);
 }
 
 void recv_forget(struct bus *b, const struct ip6 *src, const struct msg_packet *f,
@@ -537,12 +546,15 @@ void parts_tick(struct bus *b, struct instant now)
     while ((h = timer_fire(&b->parts.expires, now.mono))) {
         struct part *p = container_of(h, struct part, expire);
         usec_t end = part_end(p);
-        if (p->finishing) /* its end is on the way to the store */
+        if (p->finishing && !p->held) { /* its end is on the way to the store */
             timer_set(&b->parts.expires, h, now.mono + USEC_SEC);
-        else if (end > now.mono)
+        } else if (end > now.mono) {
             timer_set(&b->parts.expires, h, end);
-        else
+        } else {
+            if (now.mono >= p->life_end)
+                part_order_gap(b, p);
             part_give_up(b, p, now.mono);
+        }
     }
 }
 

@@ -85,6 +85,9 @@ struct part {
     bool init_has_sum; /* its INIT named the checksum, */
     uint8_t init_sum[MSG_SUM_BYTES];
     uint64_t init_count;  /* and the number of chunks (0: it did not) */
+    bool has_after;       /* it does not become complete before another one of its node: */
+    struct msg_id after;  /* that one */
+    struct list behind;   /* in node->behind, if it has_after */
     usec_t life_end;      /* when it gives up */
     usec_t heard_at;      /* last packet of it */
     struct list sack;     /* in parts.sacks: a CHUNK ACK is due */
@@ -96,6 +99,7 @@ struct part {
 
     /* Between a right DONE and its commit. */
     bool finishing;
+    bool held;         /* until the one that it comes behind is complete */
     bool ready_flying; /* the operation under way is the one that makes it READY */
     uint32_t done_echo;
     uint64_t done_count;
@@ -151,6 +155,22 @@ MUST_CHECK int part_ack_hold(struct part *p, const struct msg_packet *c, uint32_
 bool part_known(struct bus *b, struct part *p, struct instant now);
 /* With its row and its file. */
 void part_give_up(struct bus *b, struct part *p, usec_t now);
+/* --- part_order.c: ordered messages. --- */
+
+/* What INIT says of the one that p comes behind. */
+void part_order_learn(struct bus *b, struct part *p, const struct trailer *t);
+/* Is it here, at least in part? One that comes behind one that is not here would take the room that
+ * that one needs. */
+bool part_order_known(struct bus *b, const struct node *n, const struct ip6 *src,
+                      const struct trailer *t, usec_t now);
+/* May p become complete? *ret_after: behind this row of the inbox, which is under way to the store;
+ * 0: anyway. */
+bool part_order_turn(struct bus *b, const struct part *p, usec_t now, uint64_t *ret_after);
+/* p became complete, or is gone: who comes behind it looks again. */
+void part_order_go(struct bus *b, const struct part *p);
+/* Its sender gave p up: who came behind it comes behind the one before it. */
+void part_order_gap(struct bus *b, const struct part *p);
+
 /* Held ACKs: when do they ask for a commit? */
 void part_hold_settle(struct bus *b, struct part *p, usec_t now);
 

@@ -93,11 +93,11 @@ static void learn(struct bus *b, struct out_msg *m, const struct msg_packet *p, 
     uint64_t node = m->node->key;
     m->mute_inits = 0;
     if (p->trailer.there)
-        kin_set(&b->kins, node, KIN_OURS, now);
+        kin_set(&b->kins, node, KIN_OURS, p->trailer.features, now);
     else if (m->init_trailer)
-        kin_set(&b->kins, node, KIN_PLAIN, now);
+        kin_set(&b->kins, node, KIN_PLAIN, 0, now);
     else if (m->bare)
-        kin_set(&b->kins, node, KIN_MUTE, now);
+        kin_set(&b->kins, node, KIN_MUTE, 0, now);
     m->node->flow.ack_delay = p->trailer.there ? FLOW_ACK_DELAY_OURS : FLOW_ACK_DELAY;
 }
 

@@ -10,6 +10,7 @@
 #include "bus/holds.h"
 #include "bus/send_chunks.h"
 #include "bus/send_transfer.h"
+#include "bus/streams.h"
 #include "bus/timer.h"
 
 /* --- one packet of a transfer ------------------------------------------------------------- */
@@ -39,6 +40,7 @@ static struct pkt *init_packet(const struct out_msg *m, usec_t now)
     struct pkt *p = msg_init(&m->id, m->reply, m->len, &topic);
     if (!m->init_trailer)
         return p;
+    const struct out_msg *before = stream_after(m);
     struct trailer t = {.has_life = true,
                         .life_ms = (uint64_t)(MAX(m->deadline_at - now, 0) / USEC_MS),
                         .has_sum = true,
@@ -49,7 +51,18 @@ static struct pkt *init_packet(const struct out_msg *m, usec_t now)
                         .has_features = true,
                         .features = TRAILER_OURS};
     memcpy(t.sum, m->sum, sizeof(t.sum));
+    t.has_after = before != NULL;
+    if (before)
+        t.after = before->id;
     return msg_with_trailer(p, &t);
+}
+
+/* Does the receiver know what to do with the one that m comes behind? It did when m began, but it
+ * may be of another program by now. */
+static bool order_kept(const struct bus *b, const struct out_msg *m, usec_t now)
+{
+    return !stream_after(m) ||
+           (m->init_trailer && (kin_features(&b->kins, m->node->key, now) & TRAILER_ORDER));
 }
 
 static struct pkt *emit_init(struct bus *b, struct out_msg *m, usec_t now)
@@ -62,6 +75,8 @@ static struct pkt *emit_init(struct bus *b, struct out_msg *m, usec_t now)
     m->init_before = m->init_at;
     m->init_at = now;
     timer_set(&b->out.timers, &m->timer, now + send_timeout(m));
+    if (!order_kept(b, m, now))
+        return NULL;
     b->stats.sent_init++;
     return init_packet(m, now);
 }

@@ -19,6 +19,7 @@
 #include "bus/bus_core.h"
 #include "bus/holds.h"
 #include "bus/send_chunks.h"
+#include "bus/streams.h"
 #include "bus/timer.h"
 
 #define DOUBLINGS_MAX        10
@@ -196,6 +197,7 @@ int send_start(struct bus *b, struct out_msg *m, struct instant now)
         }
     }
     send_requeue(b, m);
+    stream_go(b, m, now.mono);
     return OK;
 }
 
@@ -252,12 +254,17 @@ static bool may_be_ours(const struct bus *b, const struct out_msg *m, struct ins
     return !b->plain && (kin == KIN_OURS || (kin == KIN_UNKNOWN && !m->bare && !silent));
 }
 
-/* A plain receiver refuses a topic by silence. While the node lives, who asks for the topic needs
- * no slot for that. */
+/* A plain receiver refuses a topic by silence; one of ours takes no ordered message before the one
+ * that it comes behind. While the node lives, who asks for that needs no slot. */
 static void check_mute(struct bus *b, struct out_msg *m, struct instant now)
 {
-    if (m->doublings < SEND_UNANSWERED || send_to_ours(b, m, now))
+    if (m->doublings < SEND_UNANSWERED)
         return;
+    if (send_to_ours(b, m, now)) {
+        if (stream_after(m) && m->node->unanswered == 0)
+            send_slot_end(b, m);
+        return;
+    }
     if (outbox_hold(b, m, now.mono + send_timeout(m)) == OK && m->node->unanswered == 0)
         send_slot_end(b, m);
 }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "bus/bus_core.h"
+#include "bus/send_transfer.h"
 
 struct stream {
     struct hnode hash; /* outbox.streams */
@@ -54,24 +55,90 @@ int stream_join(struct bus *b, struct out_msg *m)
     return OK;
 }
 
+static struct out_msg *before(const struct out_msg *m)
+{
+    struct list *prev = m->in_stream.prev;
+    return prev == &m->stream->messages ? NULL : list_entry(prev, struct out_msg, in_stream);
+}
+
+static struct out_msg *behind(const struct out_msg *m)
+{
+    struct list *next = m->in_stream.next;
+    return next == &m->stream->messages ? NULL : list_entry(next, struct out_msg, in_stream);
+}
+
+static bool is_small(const struct out_msg *m)
+{
+    return m->len <= OUT_SMALL_MAX && m->policy == OUT_AT_LEAST_ONCE && !m->reply;
+}
+
+static bool arrived(const struct out_msg *m)
+{
+    return m->final == OUT_RECEIVED || m->final == OUT_READ;
+}
+
+/* May m begin while p, before it, is not at its end? Only behind one that gets on: one that is
+ * stuck would take the slots of its node for all that come behind it. */
+static bool may_follow(const struct bus *b, const struct out_msg *p, const struct out_msg *m,
+                       usec_t now)
+{
+    bool gets_on = p->state != OUT_QUEUED && !p->busy && p->doublings == 0;
+    return (kin_features(&b->kins, m->node->key, now) & TRAILER_ORDER) && is_small(p) &&
+           is_small(m) && (p->final == OUT_QUEUED ? gets_on : arrived(p));
+}
+
+void stream_go(struct bus *b, const struct out_msg *m, usec_t now)
+{
+    struct out_msg *last = NULL;
+    unsigned n = 0;
+    if (!m->stream)
+        return;
+    list_foreach (l, &m->stream->messages) {
+        struct out_msg *next = list_entry(l, struct out_msg, in_stream);
+        if (!next->lined_up) {
+            if (next->accepted && next->final == OUT_QUEUED && n < STREAM_WINDOW &&
+                (!last || may_follow(b, last, next, now))) {
+                next->lined_up = true;
+                outbox_line_up(b, next, now); /* when it begins the one behind it is asked */
+            }
+            return;
+        }
+        last = next;
+        n++;
+    }
+}
+
+const struct out_msg *stream_after(const struct out_msg *m)
+{
+    const struct out_msg *p = m->stream ? before(m) : NULL;
+    return p && !arrived(p) ? p : NULL;
+}
+
+/* m is gone. The receiver waits for it as long as INIT of the one behind it named it; and it may
+ * not have taken that one as long as m was not there. */
+static void tell_next(struct bus *b, const struct out_msg *m, struct out_msg *next)
+{
+    if (next->state == OUT_QUEUED || next->final != OUT_QUEUED || next->busy ||
+        (arrived(m) && next->doublings == 0))
+        return;
+    next->doublings = 0;
+    send_restart(b, next, true);
+}
+
 void stream_leave(struct bus *b, struct out_msg *m, usec_t now)
 {
     struct stream *s = m->stream;
     if (!s)
         return;
-    bool first = stream_turn(m);
+    struct out_msg *next = behind(m);
     list_del(&m->in_stream);
     m->stream = NULL;
-    struct out_msg *next = list_first(&s->messages, struct out_msg, in_stream);
-    if (!next) {
+    if (next)
+        tell_next(b, m, next);
+    if (list_empty(&s->messages)) {
         hmap_del(&b->out.streams, &s->hash);
         free(s);
-    } else if (first && next->accepted && next->final == OUT_QUEUED) {
-        outbox_line_up(b, next, now);
+    } else {
+        stream_go(b, list_first(&s->messages, struct out_msg, in_stream), now);
     }
-}
-
-bool stream_turn(const struct out_msg *m)
-{
-    return !m->stream || m->stream->messages.next == &m->in_stream;
 }

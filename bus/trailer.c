@@ -12,6 +12,7 @@ enum item {
     ITEM_COUNT = 0x03,
     ITEM_ATTEMPT = 0x04,
     ITEM_FEATURES = 0x06,
+    ITEM_AFTER = 0x07,
     ITEM_STATUS = 0x81,
     ITEM_MAP = 0x82,
     ITEM_WAIT = 0x83,
@@ -21,7 +22,8 @@ enum item {
 };
 
 static_assert(TRAILER_MAX >= HEAD_BYTES + (2 + 8) + (2 + MSG_SUM_BYTES) + (2 + 8) + (2 + 4) +
-                                 (2 + 4) + (2 + 1) + (2 + 8 + TRAILER_MAP_MAX) + (2 + 4) + 2 +
+                                 (2 + 4) + (2 + MSG_ID_BYTES) + (2 + 1) +
+                                 (2 + 8 + TRAILER_MAP_MAX) + (2 + 4) + 2 +
                                  TRAILER_MORE * (2 + TRAILER_MORE_MAX),
               "all items together");
 static_assert(8 + TRAILER_MAP_MAX == UINT8_MAX, "the longest item");
@@ -50,6 +52,10 @@ static void decode_item(uint8_t type, struct wire_rd *v, struct trailer *t)
     case ITEM_FEATURES_ACK:
         t->has_features = true;
         t->features = wire_u32(v);
+        break;
+    case ITEM_AFTER:
+        t->has_after = true;
+        wire_copy(v, t->after.b, sizeof(t->after.b));
         break;
     case ITEM_STATUS:
         t->has_status = true;
@@ -156,6 +162,10 @@ size_t trailer_encode(const struct trailer *t, uint8_t ret[static TRAILER_MAX])
         put_u64(&w, ITEM_COUNT, t->count);
     if (t->has_attempt)
         put_u32(&w, ITEM_ATTEMPT, t->attempt);
+    if (t->has_after) {
+        put_head(&w, ITEM_AFTER, sizeof(t->after.b));
+        wire_put(&w, t->after.b, sizeof(t->after.b));
+    }
     if (t->has_status) {
         put_head(&w, ITEM_STATUS, 1);
         wire_put_u8(&w, t->status);

@@ -24,8 +24,9 @@ enum trailer_feature {
     TRAILER_SACK = 1,   /* one CHUNK ACK speaks for many chunks */
     TRAILER_FORGET = 2, /* FORGET is sent and understood */
     TRAILER_RESUME = 4, /* INIT again keeps what arrived */
+    TRAILER_ORDER = 8,  /* a message does not become complete before the one that INIT names */
 };
-#define TRAILER_OURS (TRAILER_SACK | TRAILER_FORGET | TRAILER_RESUME)
+#define TRAILER_OURS (TRAILER_SACK | TRAILER_FORGET | TRAILER_RESUME | TRAILER_ORDER)
 
 /* What a receiver answers to INIT. Others may come one day: they mean nothing to us. */
 enum trailer_status {
@@ -38,12 +39,14 @@ enum trailer_status {
 
 struct trailer {
     bool there;
-    bool has_life, has_sum, has_count, has_attempt, has_status, has_map, has_wait, has_features;
+    bool has_life, has_sum, has_count, has_attempt, has_status, has_map, has_wait, has_features,
+        has_after;
     uint64_t life_ms;           /* INIT: what is left until the sender gives up */
     uint8_t sum[MSG_SUM_BYTES]; /* INIT: of the payload */
     uint64_t count;             /* INIT: chunks of this cut */
     uint32_t attempt;           /* INIT: 1, 2, .. */
     uint32_t features;          /* INIT, INIT ACK: enum trailer_feature */
+    struct msg_id after;        /* INIT: of the same sender; this one comes behind it */
     uint8_t status;             /* INIT ACK: enum trailer_status */
     uint64_t missing;           /* INIT ACK, CHUNK ACK: first chunk that is not there */
     struct wire_rd map;         /* behind it: bit 0 of byte 0 is chunk missing + 1; borrowed */

@@ -107,9 +107,9 @@ void state_log(struct node *n)
              "acks_for_many=%" PRIu64 " forget_sent=%" PRIu64 " forget_heard=%" PRIu64
              " remembered=%" PRIu64 " resumed=%" PRIu64 " known_there=%" PRIu64
              " busy_told=%" PRIu64 " busy_heard=%" PRIu64 " refused_told=%" PRIu64
-             " refused_heard=%" PRIu64,
+             " refused_heard=%" PRIu64 " early=%" PRIu64,
              b.sent_sack, b.sent_forget, b.forgotten, b.seen, b.resumed, b.known_there, b.told_busy,
-             b.waited_busy, b.told_refused, b.refused);
+             b.waited_busy, b.told_refused, b.refused, b.early);
     log_info(
         "forwarding",
         "open=%" PRIu64 " taken=%" PRIu64 " replied=%" PRIu64 " connect=%" PRIu64 " write=%" PRIu64

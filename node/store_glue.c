@@ -428,6 +428,7 @@ void store_glue_submit(struct node *n, const struct bus_store_op *op)
     if (rc == OK) {
         s->tag = op->tag;
         s->part_seq = op->part_seq;
+        s->after_seq = op->after_seq;
         s->want_body = op->want_body;
         s->before_ms = op->before_ms;
         s->run_ms = op->run_ms;

@@ -43,6 +43,7 @@
     X(IN_DROP, "DELETE FROM inbox WHERE seq=?")                                                    \
     X(IN_PUT_FILE, "INSERT OR REPLACE INTO infile(seq,file) VALUES(?,?)")                          \
     X(IN_DROP_FILE, "DELETE FROM infile WHERE seq=?")                                              \
+    X(IN_THERE, "SELECT 1 FROM inbox WHERE seq=?")                                                 \
     X(IN_BODY, "SELECT body FROM inbox WHERE seq=?")                                               \
     X(IN_STATE, "INSERT OR REPLACE INTO offered(seq,state,tries,offers,since_ms) "                 \
                 "SELECT ?1,?2,?3,?4,?5 WHERE EXISTS(SELECT 1 FROM inbox WHERE seq=?1)")            \

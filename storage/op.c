@@ -344,9 +344,22 @@ static int read_body(struct run *r, enum stmt n, uint64_t seq)
     return rc;
 }
 
-static void in_ready(struct run *r)
+static bool in_there(struct run *r, uint64_t seq)
+{
+    struct row_wr w = run_bind(r, STMT_IN_THERE);
+    row_put_u64(&w, seq);
+    int e = w.rc == SQLITE_OK ? sqlite3_step(w.st) : w.rc;
+    (void)sqlite3_reset(w.st); /* repeats e */
+    if (e != SQLITE_ROW && e != SQLITE_DONE)
+        r->e = e;
+    return e == SQLITE_ROW;
+}
+
+static int in_ready(struct run *r)
 {
     struct store_op *op = r->op;
+    if (op->after_seq != 0 && !in_there(r, op->after_seq))
+        return ERR_NOENT;
     run_in(r, STMT_IN_PUT);
     if (op->has_seen) {
         struct row_wr w = run_bind(r, STMT_SEEN_PUT);
@@ -356,6 +369,7 @@ static void in_ready(struct run *r)
     }
     if (op->part_seq != 0)
         run_in_drop(r, op->part_seq);
+    return OK;
 }
 
 static int in_take(struct run *r)
@@ -472,8 +486,7 @@ static int dispatch(struct run *r)
         run_in(r, STMT_IN_PART);
         return OK;
     case STORE_IN_READY:
-        in_ready(r);
-        return OK;
+        return in_ready(r);
     case STORE_IN_TAKE:
         return in_take(r);
     case STORE_IN_BODY:

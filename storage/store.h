@@ -154,7 +154,8 @@ enum store_kind {
     STORE_OUT_LIST, /* -> list: entries by its filter, newest first, without bodies; looks at
                        STORE_LIST_ROWS of them at the most, so that nobody waits long */
     STORE_IN_PART,  /* upsert in by in.seq */
-    STORE_IN_READY, /* delete in row part_seq (0: none), insert in; has_seen: insert seen */
+    STORE_IN_READY, /* delete in row part_seq (0: none), insert in; has_seen: insert seen. after_seq
+                       (0: none) is not there: ERR_NOENT, and nothing is done */
     STORE_IN_TAKE,  /* delete in.seq; want_body: -> body. ERR_NOENT */
     STORE_IN_BODY,  /* -> body of in.seq. ERR_NOENT */
     STORE_IN_DROP,  /* delete in.seq, if there */
@@ -191,7 +192,7 @@ struct store_op {
     struct store_contact *contacts; /* malloc(); the operation's own */
     size_t contacts_count;          /* up to STORE_CONTACTS_ROWS */
     struct store_rule *rule;        /* malloc(); the operation's own */
-    uint64_t part_seq;
+    uint64_t part_seq, after_seq;
     bool has_in, has_seen, want_body, accept;
     int64_t before_ms;
     int64_t run_ms; /* how late it is, see store_run_ms(); of what expires by it, and of SWEEP */

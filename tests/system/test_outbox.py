@@ -206,13 +206,21 @@ def test_outbox_ordered(net):
             a.restart("kill9")
         if i in (18, 33):
             b.restart("kill9")
+    b.kill9()
+    for i in range(40, 400):  # many of them under way at one time when it is back
+        for topic in ("left", "right"):
+            push(a, b, b"%d" % i, topicText=topic, ordered="true", ttlMs=600000)
+    b.start()
+    for _ in range(4):
+        b.restart("kill9")
+    a.restart("kill9")
     for topic in ("left", "right"):
         got = []
-        while len(got) < 40:
+        while len(got) < 400:
             m = b.take(60, topic=topic.encode())
             check(m, f"{topic} ends after {len(got)}")
             got.append(int(m["payload"]))
-        check_equal(got, list(range(40)), topic)
+        check_equal(got, list(range(400)), topic)
     check_equal(b.take(1), None, "another message")
     push(a, b, b"x", 422, ordered="true", durable="false")
 

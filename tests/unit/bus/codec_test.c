@@ -298,6 +298,9 @@ static void test_every_cut(void **state)
 static const struct msg_id some_id = {.b = {1, 2, 3, 4, 5, 6, 7, 8}};
 static const struct topic topic_t = {.len = 1, .b = "t"};
 
+/* Of the vectors, which are older than TRAILER_ORDER. */
+#define VECTOR_FEATURES (TRAILER_SACK | TRAILER_FORGET | TRAILER_RESUME)
+
 static struct trailer init_trailer(void)
 {
     struct trailer t = {.has_life = true,
@@ -308,7 +311,7 @@ static struct trailer init_trailer(void)
                         .has_attempt = true,
                         .attempt = 1,
                         .has_features = true,
-                        .features = TRAILER_OURS};
+                        .features = VECTOR_FEATURES};
     uint8_t data[1400];
     for (size_t k = 0; k < sizeof(data); k++)
         data[k] = (uint8_t)(7 * k + 3);
@@ -327,7 +330,7 @@ static struct pkt *ack_with(enum trailer_status status, bool map, uint32_t wait_
                         .has_wait = wait_ms > 0,
                         .wait_ms = wait_ms,
                         .has_features = true,
-                        .features = TRAILER_OURS};
+                        .features = VECTOR_FEATURES};
     return msg_with_trailer(msg_init_ack(&some_id, false, 1400, 1), &t);
 }
 
@@ -377,7 +380,7 @@ static void test_extension_vectors(void **state)
         } else if (m.trailer.there) {
             assert_true(m.trailer.has_status);
             assert_int_equal(m.trailer.status, i - 2);
-            assert_int_equal(m.trailer.features, TRAILER_OURS);
+            assert_int_equal(m.trailer.features, VECTOR_FEATURES);
         }
         if (i == 3) {
             assert_true(m.trailer.has_map);
@@ -410,6 +413,26 @@ static void test_topic_only(void **state)
     p = msg_with_trailer(msg_init_ack(&some_id, false, 1400, 1), &t);
     assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
     assert_false(m.trailer.topic_only);
+    pkt_free(p);
+}
+
+/* The message that one comes behind: an id; of another length nothing of the trailer counts. */
+static void test_after(void **state)
+{
+    (void)state;
+    struct trailer t = {.has_after = true, .after = some_id};
+    struct pkt *p = msg_with_trailer(msg_init(&some_id, false, 1400, &topic_t), &t);
+    struct msg_packet m;
+    assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+    assert_true(m.trailer.there && m.trailer.has_after);
+    assert_memory_equal(m.trailer.after.b, some_id.b, MSG_ID_BYTES);
+    for (size_t cut = 1; cut <= 2 + MSG_ID_BYTES; cut++) {
+        assert_int_equal(msg_decode(wire_rd_of(p->data, p->len - cut), &m), OK);
+        assert_false(m.trailer.there || m.trailer.has_after);
+    }
+    p->data[p->len - MSG_ID_BYTES - 1] = MSG_ID_BYTES - 1;
+    assert_int_equal(msg_decode(wire_rd_of(p->data, p->len), &m), OK);
+    assert_false(m.trailer.there || m.trailer.has_after);
     pkt_free(p);
 }
 
@@ -544,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_extension_vectors),
         cmocka_unit_test(test_topic_only),
+        cmocka_unit_test(test_after),
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_long_map),
         cmocka_unit_test(test_trailer_cuts),

@@ -115,15 +115,15 @@ static void test_kin(void **state)
     struct kins k;
     assert_int_equal(kins_init(&k), OK);
     assert_int_equal(kin_get(&k, 5, 0), KIN_UNKNOWN);
-    kin_set(&k, 5, KIN_OURS, 100);
+    kin_set(&k, 5, KIN_OURS, 0, 100);
     assert_int_equal(kin_get(&k, 5, KIN_OURS_LIFE), KIN_OURS);
     assert_int_equal(kin_get(&k, 5, KIN_OURS_LIFE + 100), KIN_UNKNOWN);
-    kin_set(&k, 5, KIN_MUTE, 100);
+    kin_set(&k, 5, KIN_MUTE, 0, 100);
     assert_int_equal(kin_get(&k, 5, KIN_MUTE_LIFE), KIN_MUTE);
-    kin_set(&k, 5 + KIN_SLOTS, KIN_PLAIN, 100); /* the same slot */
+    kin_set(&k, 5 + KIN_SLOTS, KIN_PLAIN, 0, 100); /* the same slot */
     assert_int_equal(kin_get(&k, 5, 200), KIN_UNKNOWN);
     assert_int_equal(kin_get(&k, 5 + KIN_SLOTS, 200), KIN_PLAIN);
-    kin_set(&k, 5 + KIN_SLOTS, KIN_UNKNOWN, 100);
+    kin_set(&k, 5 + KIN_SLOTS, KIN_UNKNOWN, 0, 100);
     assert_int_equal(kin_get(&k, 5 + KIN_SLOTS, 200), KIN_UNKNOWN);
     kins_fini(&k);
 }

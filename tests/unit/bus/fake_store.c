@@ -88,6 +88,16 @@ static struct fake_in *in_by_seq(const struct fake_store *s, const struct msg_id
     return NULL;
 }
 
+static bool in_is_there(const struct fake_store *s, uint64_t seq)
+{
+    struct hnode *h = NULL;
+    size_t slot = 0;
+    while ((h = hmap_each(&s->in, &slot, h)))
+        if (container_of(h, struct fake_in, by_id)->row.seq == seq)
+            return true;
+    return false;
+}
+
 static void in_free(struct fake_store *s, struct fake_in *i)
 {
     hmap_del(&s->in, &i->by_id);
@@ -378,6 +388,10 @@ static void apply(struct fake_store *s, struct fake_op *o)
         s->part_writes++;
         break;
     case BUS_STORE_IN_READY:
+        if (op->after_seq && !in_is_there(s, op->after_seq)) {
+            o->res.rc = ERR_NOENT;
+            break;
+        }
         if (op->part_seq && (in = in_by_seq(s, &op->in.id, op->part_seq)))
             in_free(s, in);
         in_put(s, o);

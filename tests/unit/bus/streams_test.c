@@ -1,8 +1,12 @@
 /* Ordered messages: whatever the network, the stores and the clients do, those of one node and
  * topic come one after the other, and those of others do not wait for them. */
+#include "bus/streams.h"
+
+#include <limits.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "bus/bus_core.h"
 #include "tests/unit/bus/rig.h"
 #include "tests/unit/unit.h"
 
@@ -60,6 +64,10 @@ static void check_order(uint64_t seed, bool plain, bool kills)
         rig_start(&r, node);
         bus_route(r.node[node].bus, &r.node[!node].addr, true, rig_instant(&r));
     }
+    for (unsigned i = 0; kills && i < 20; i++) { /* and commits that fail */
+        r.node[1].store.fail_next = 1;
+        rig_run(&r, 50 * USEC_MS);
+    }
     rig_run(&r, 100 * USEC_SEC);
     for (int t = 0; t < 2; t++) {
         for (int i = 0; i < 30; i++)
@@ -72,7 +80,7 @@ static void check_order(uint64_t seed, bool plain, bool kills)
 static void test_order(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed < 6; seed++) {
+    for (uint64_t seed = 1; seed < 20; seed++) {
         check_order(seed, false, false);
         check_order(seed, true, false);
         check_order(seed, false, true);
@@ -112,6 +120,137 @@ static void test_one_at_a_time(void **state)
     assert_true(out_state_final(rig_status(&r, 0, &id)));
     assert_int_equal(take(&r, 1, "a"), 1);
     assert_int_equal(take(&r, 1, "a"), 2);
+    rig_fini(&r);
+}
+
+/* --- several under way -------------------------------------------------------------------- */
+
+static void meet(struct rig *r, uint64_t seed, usec_t delay)
+{
+    rig_init(r, seed);
+    r->delay_min = r->delay_max = delay;
+    rig_start(r, 0);
+    rig_start(r, 1);
+    send(r, "first", 0); /* they learn what the other one is */
+    rig_run(r, USEC_SEC);
+    assert_int_equal(take(r, 1, "first"), 0);
+}
+
+static struct msg_id id_of(struct rig *r, bus_client c)
+{
+    return rig_answer(r, 0, c, BUS_OUT_ACCEPTED)->id;
+}
+
+/* A stream is as fast as its window, not one message per round trip. */
+static void test_window(void **state)
+{
+    struct rig r;
+    (void)state;
+    meet(&r, 84, 100 * USEC_MS);
+    usec_t before = r.now;
+    for (unsigned i = 0; i < 200; i++)
+        send(&r, "a", (uint8_t)i);
+    struct bus_stats s;
+    do {
+        rig_run(&r, 10 * USEC_MS);
+        bus_stats(r.node[1].bus, &s);
+    } while (s.in_ready < 200 && r.now - before < 60 * USEC_SEC);
+    assert_int_equal(s.in_ready, 200);
+    assert_int_equal(s.early, 0);
+    assert_in_range(r.now - before, 200 * USEC_MS, (200 / STREAM_WINDOW + 4) * 200 * USEC_MS);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(take(&r, 1, "a"), i);
+    rig_fini(&r);
+}
+
+/* Not behind a large one, one of another policy, or at a node that does not keep the order. */
+static void test_alone(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct rig r;
+        meet(&r, 85, 100 * USEC_MS);
+        struct bus_send s = {.dst = r.node[1].addr, .ordered = true, .topic = {1, "a"}};
+        s.policy = kind == 1 ? OUT_AT_MOST_ONCE : OUT_AT_LEAST_ONCE;
+        s.payload = rig_pattern(kind == 0 ? OUT_SMALL_MAX + 1 : 60);
+        if (kind == 2)
+            kin_set(&r.node[0].bus->kins, ip6_node(&r.node[1].addr), KIN_OURS, TRAILER_SACK, r.now);
+        (void)rig_send_ex(&r, 0, &s);
+        blob_unref(s.payload);
+        bus_client c = send(&r, "a", 2);
+        rig_run(&r, 150 * USEC_MS);
+        struct msg_id id = id_of(&r, c);
+        assert_int_equal(rig_status(&r, 0, &id), OUT_QUEUED);
+        rig_run(&r, 10 * USEC_SEC);
+        assert_int_equal(rig_status(&r, 0, &id), OUT_RECEIVED);
+        rig_fini(&r);
+    }
+}
+
+/* Packets of the message whose INIT is the nth of topic "a" do not arrive, so many of them. */
+struct loss {
+    unsigned nth, inits;
+    int left;
+    struct msg_id id;
+};
+
+static bool drop_some(struct rig *r, const struct rig_packet *p)
+{
+    struct loss *l = r->filter_ctx;
+    struct msg_packet m;
+    if (p->from != 0 || msg_decode(wire_rd_of(p->bytes, p->len), &m) != OK ||
+        m.kind == MSG_KIND_ABORT)
+        return false;
+    bool of_a = m.kind == MSG_KIND_INIT && wire_left(&m.topic) == 1 && *m.topic.p == 'a';
+    if (of_a && ++l->inits == l->nth)
+        l->id = m.id;
+    return l->inits >= l->nth && memcmp(m.id.b, l->id.b, sizeof(m.id.b)) == 0 && l->left-- > 0;
+}
+
+/* One of those under way does not arrive: nothing behind it is shown before its end, at its
+ * deadline or by its client; then all of it is. */
+static void test_missing(void **state)
+{
+    (void)state;
+    for (int cancel = 0; cancel < 2; cancel++) {
+        struct rig r;
+        meet(&r, 86, 10 * USEC_MS);
+        struct loss loss = {.nth = 2, .left = INT_MAX};
+        r.filter = drop_some;
+        r.filter_ctx = &loss;
+        for (uint8_t i = 0; i < 4; i++)
+            send_to(&r, 1, "a", i, (struct bus_send){.ttl_ms = i == 1 && !cancel ? 3000 : 600000});
+        rig_run(&r, 2 * USEC_SEC);
+        assert_int_equal(take(&r, 1, "a"), 0);
+        assert_int_equal(take(&r, 1, "a"), -1);
+        struct bus_out_ref ref = {.id = loss.id};
+        if (cancel)
+            assert_int_equal(bus_out_cancel(r.node[0].bus, &ref, 900, rig_instant(&r)), OK);
+        rig_run(&r, cancel ? USEC_SEC : 3 * USEC_SEC);
+        assert_int_equal(take(&r, 1, "a"), 2);
+        assert_int_equal(take(&r, 1, "a"), 3);
+        assert_int_equal(take(&r, 1, "a"), -1);
+        rig_fini(&r);
+    }
+}
+
+/* Its INIT comes late: the others are not taken before it. */
+static void test_late(void **state)
+{
+    struct rig r;
+    (void)state;
+    meet(&r, 87, 10 * USEC_MS);
+    struct loss loss = {.nth = 1, .left = 3}; /* INIT, CHUNK, DONE */
+    r.filter = drop_some;
+    r.filter_ctx = &loss;
+    for (uint8_t i = 0; i < 10; i++)
+        send(&r, "a", i);
+    rig_run(&r, 10 * USEC_SEC);
+    struct bus_stats s;
+    bus_stats(r.node[1].bus, &s);
+    assert_true(s.early > 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(take(&r, 1, "a"), i);
     rig_fini(&r);
 }
 
@@ -175,10 +314,10 @@ static void test_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_one_at_a_time),
-        cmocka_unit_test(test_gaps),
-        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_order),   cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_window),  cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_missing), cmocka_unit_test(test_late),
+        cmocka_unit_test(test_gaps),    cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -456,6 +456,28 @@ static void test_in_part_then_ready(void **state)
     rows_free(&r);
 }
 
+/* Only behind a row that is there, also when that one fails in the same group. */
+static void test_in_after(void **state)
+{
+    struct ctx *c = *state;
+    struct rows r;
+    struct store_op *op = in_op(STORE_IN_READY, 2, 2, "two");
+    op->after_seq = 1;
+    assert_int_equal(fixture_do(&c->f, op), ERR_NOENT);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_READY, 1, 2, "one")), OK);
+    op = in_op(STORE_IN_READY, 3, 2, "three");
+    op->after_seq = 1;
+    assert_int_equal(fixture_do(&c->f, op), OK);
+    assert_int_equal(fixture_do(&c->f, in_op(STORE_IN_TAKE, 1, 2, NULL)), OK);
+    op = in_op(STORE_IN_READY, 4, 2, "four");
+    op->after_seq = 1;
+    assert_int_equal(fixture_do(&c->f, op), ERR_NOENT);
+    restart(c, &r, 1000, 0);
+    assert_int_equal(r.ins, 1);
+    assert_int_equal(r.in[0].seq, 3);
+    rows_free(&r);
+}
+
 static void test_in_take(void **state)
 {
     struct ctx *c = *state;
@@ -1077,6 +1099,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_out_find, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_part_then_ready, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_in_after, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_take, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seen_drop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_state, setup, teardown),
