@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #define LOG_TARGET "router"
+#include "router/link/socket.h"
 #include "router/link/tcp_priv.h"
 
 /* --- shared ------------------------------------------------------------------------------- */
@@ -18,48 +19,6 @@ void tcp_release(struct tcp *t)
 {
     if (--t->pending == 0 && t->freed)
         free(t);
-}
-
-/* uv_strerror() allocates for codes that it does not know. */
-const char *tcp_why(int status)
-{
-    switch (status) {
-    case UV_ECONNREFUSED:
-        return "connection refused";
-    case UV_ECONNRESET:
-        return "connection reset";
-    case UV_EPIPE:
-        return "closed by the peer";
-    case UV_ETIMEDOUT:
-        return "timed out";
-    case UV_ENETUNREACH:
-        return "network unreachable";
-    case UV_EHOSTUNREACH:
-        return "host unreachable";
-    case UV_EADDRNOTAVAIL:
-        return "address not available";
-    case UV_EAFNOSUPPORT:
-        return "address family not supported";
-    case UV_EPERM:
-    case UV_EACCES:
-        return "not permitted";
-    case UV_EMFILE:
-    case UV_ENFILE:
-        return "too many open files";
-    case UV_ENOMEM:
-    case UV_ENOBUFS:
-        return "out of memory";
-    default:
-        return "connection failed";
-    }
-}
-
-int tcp_mark(const struct tcp *t, int fd)
-{
-    if (t->c.firewall_mark == 0)
-        return 0;
-    int mark = t->c.firewall_mark;
-    return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
 }
 
 /* --- listener ----------------------------------------------------------------------------- */
@@ -76,7 +35,7 @@ static void listener_rest(struct tcp *t, int error)
 {
     t->stats.accept_pauses++;
     log_remote(LOG_LEVEL_WARN, &t->log_budget, usec_now(), "accepting connections pauses",
-               "why=\"%s\" ms=%d", tcp_why(-error), TCP_ACCEPT_PAUSE_MS);
+               "why=\"%s\" ms=%d", socket_why(error), TCP_ACCEPT_PAUSE_MS);
     (void)uv_poll_stop(&t->listener);
     (void)uv_timer_start(&t->pause, on_pause_over, TCP_ACCEPT_PAUSE_MS, 0);
 }
@@ -141,7 +100,7 @@ static int listen_on(const struct tcp *t, const struct sockaddr *a, socklen_t le
     if (rc == 0 && a->sa_family == AF_INET6)
         rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
     if (rc == 0) {
-        rc = tcp_mark(t, fd);
+        rc = socket_mark(fd, t->c.firewall_mark);
         errno = rc < 0 ? -rc : errno;
     }
     if (rc == 0)
@@ -166,22 +125,10 @@ static int listen_dual(const struct tcp *t)
     return fd;
 }
 
-static int bound_port(int fd, uint16_t *ret)
-{
-    struct sockaddr_storage a;
-    socklen_t len = sizeof(a);
-    if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-        return -1;
-    struct sockaddr_in sin; /* the port stands at the same place in both families */
-    memcpy(&sin, &a, sizeof(sin));
-    *ret = ntohs(sin.sin_port);
-    return 0;
-}
-
 static int listener_start(struct tcp *t)
 {
     t->listen_fd = listen_dual(t);
-    if (t->listen_fd < 0 || bound_port(t->listen_fd, &t->port) < 0)
+    if (t->listen_fd < 0 || socket_port(t->listen_fd, &t->port) < 0)
         return ERR_IO;
     int rc = uv_poll_init(t->c.loop, &t->listener, t->listen_fd);
     if (rc < 0) {
@@ -211,7 +158,7 @@ int tcp_new(const struct tcp_conf *c, struct tcp **ret)
     t->listen_fd = -1;
     t->log_budget = (struct log_budget)LOG_BUDGET_INIT;
     list_init(&t->links);
-    list_init(&t->dials);
+    dialler_init(&t->dialler, &tcp_dialler_ops, c->loop, PROTO_TCP);
     list_init(&t->later_links);
     if (!c->dial_only) {
         rc = listener_start(t);
@@ -242,10 +189,10 @@ void tcp_free(struct tcp *t)
     if (!t)
         return;
     t->freed = true;
-    tcp_dials_cancel(t);
+    dialler_cancel_all(&t->dialler);
     list_foreach (n, &t->links)
         link_close(
-            &list_entry(n, struct tcp_link, in_group)->base); /* leaves the list when freed */
+            &list_entry(n, struct tcp_link, in_links)->base); /* leaves the list when freed */
     if (t->listen_fd >= 0) {
         uv_close((uv_handle_t *)&t->listener, on_handle_closed);
         (void)close(t->listen_fd);
@@ -257,5 +204,9 @@ void tcp_free(struct tcp *t)
 
 struct tcp_stats tcp_stats(const struct tcp *t)
 {
-    return t->stats;
+    struct tcp_stats s = t->stats;
+    s.dials = t->dialler.count;
+    s.dials_failed = t->dialler.failed;
+    s.dialling = t->dialler.dialling;
+    return s;
 }

@@ -22,12 +22,6 @@
 #define TCP_READ_BUDGET  ((size_t)256 * 1024)
 #define TCP_READ_PACKET  1024
 #define TCP_WRITE_BUDGET ((size_t)512 * 1024)
-/* Addresses of a host name that are tried, and the time one attempt has before the next joins it
- * (RFC 8305, "Connection Attempt Delay"). */
-#define TCP_DIAL_ADDRESSES_MAX 16
-#define TCP_DIAL_STAGGER_MS    250
-/* Dials at once; a dial beyond fails with ERR_LIMIT. */
-#define TCP_DIALS_MAX 4096
 
 struct uv_loop_s;
 struct tcp; /* the transport: one listener and any number of dials and links */

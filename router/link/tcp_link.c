@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #define LOG_TARGET "router"
+#include "router/link/socket.h"
 #include "router/link/tcp_priv.h"
 
 /* Packets per system call. */
@@ -57,7 +58,7 @@ static void on_written(uv_write_t *req, int status)
     if (tl->base.state != LINK_OPEN)
         return;
     if (status < 0) {
-        link_fail(&tl->base, tcp_why(status));
+        link_fail(&tl->base, socket_why(status));
         return;
     }
     link_sent(&tl->base, n);
@@ -72,7 +73,7 @@ static void write_when_possible(struct tcp_link *tl)
     uv_buf_t buf = {.base = v.iov_base, .len = v.iov_len};
     int rc = uv_write(&tl->write, (uv_stream_t *)&tl->stream, &buf, 1, on_written);
     if (rc < 0)
-        link_fail(&tl->base, tcp_why(rc));
+        link_fail(&tl->base, socket_why(rc));
     else
         tl->writing_bytes = v.iov_len;
 }
@@ -92,7 +93,7 @@ static void tcp_link_flush(struct link *l)
         }
         int rc = uv_try_write((uv_stream_t *)&tl->stream, bufs, n);
         if (rc < 0 && rc != UV_EAGAIN) {
-            link_fail(l, tcp_why(rc));
+            link_fail(l, socket_why(rc));
             return;
         }
         size_t sent = rc > 0 ? (size_t)rc : 0;
@@ -121,7 +122,7 @@ static void on_read(uv_stream_t *s, ssize_t nread, const uv_buf_t *buf)
 {
     struct tcp_link *tl = container_of((uv_tcp_t *)s, struct tcp_link, stream);
     if (nread < 0 && nread != UV_ENOBUFS) {
-        link_fail(&tl->base, nread == UV_EOF ? "closed by the peer" : tcp_why((int)nread));
+        link_fail(&tl->base, nread == UV_EOF ? "closed by the peer" : socket_why((int)nread));
         return;
     }
     if (nread == UV_ENOBUFS) { /* the budget is used up */
@@ -143,7 +144,7 @@ void tcp_link_read(struct tcp_link *tl)
     tl->read_left = TCP_READ_BUDGET;
     int rc = uv_read_start((uv_stream_t *)&tl->stream, on_alloc, on_read);
     if (rc < 0)
-        link_fail(&tl->base, tcp_why(rc));
+        link_fail(&tl->base, socket_why(rc));
 }
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -152,7 +153,7 @@ static void on_closed(uv_handle_t *h)
 {
     struct tcp_link *tl = container_of((uv_tcp_t *)h, struct tcp_link, stream);
     struct tcp *t = tl->t;
-    list_del(&tl->in_group);
+    list_del(&tl->in_links);
     link_gone(&tl->base);
     free(tl);
     tcp_release(t);
@@ -185,13 +186,6 @@ void tcp_link_discard(struct tcp_link *tl)
     free(tl);
 }
 
-static bool is_mapped(const struct sockaddr_storage *a)
-{
-    struct sockaddr_in6 sin6;
-    memcpy(&sin6, a, sizeof(sin6));
-    return a->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&sin6.sin6_addr);
-}
-
 int tcp_link_open(struct tcp_link *tl)
 {
     struct link *l = &tl->base;
@@ -212,15 +206,14 @@ int tcp_link_open(struct tcp_link *tl)
     if (strcmp(a, b) == 0) /* a dial to a free local port can be given that port as its own */
         return UV_ECONNREFUSED;
     (void)snprintf(l->name, sizeof(l->name), "TCP %s <-> %s", a, b);
-    l->static_cost =
-        l->remote.ss_family == AF_INET || is_mapped(&l->remote) ? COST_IPV4 : COST_IPV6;
+    l->static_cost = socket_is_ipv4(&l->remote) ? COST_IPV4 : COST_IPV6;
     /* Neither option is needed to work: without them packets only wait longer. */
     (void)uv_tcp_nodelay(&tl->stream, 1);
     if (uv_fileno((uv_handle_t *)&tl->stream, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
     tl->opened = true;
     tl->t->stats.links++;
-    list_push_back(&tl->t->links, &tl->in_group);
+    list_push_back(&tl->t->links, &tl->in_links);
     link_open(l);
     return 0;
 }

@@ -1,18 +1,17 @@
-/* tcp_priv.h - what tcp.c (listener), tcp_link.c (open connections) and tcp_dial.c (dialler) share.
+/* tcp_priv.h - what tcp.c (listener), tcp_link.c (open connections), tcp_dial.c (attempts) share.
  *
  * The includer includes <uv.h> first: the library is known only to those three files. Every uv
- * handle and every name lookup counts in struct tcp.pending; tcp_release() after tcp_free() gives
- * the memory back with the last one. */
+ * handle and every hold of the dialler counts in struct tcp.pending; tcp_release() after tcp_free()
+ * gives the memory back with the last one. */
 #pragma once
 #include "base/list.h"
 #include "base/log.h"
+#include "router/link/dial.h"
 #include "router/link/link_ops.h"
 #include "router/link/tcp.h"
 
 /* At once: as many of the smallest packets as may be handled before another link has its turn. */
 #define TCP_READ_BYTES (16 * 1024)
-
-struct dial;
 
 struct tcp {
     struct tcp_conf c;
@@ -22,8 +21,9 @@ struct tcp {
     int listen_fd;   /* -1: none */
     uint16_t port;
     bool freed;     /* by the owner: no events any more */
-    size_t pending; /* uv handles and lookups that will still call back */
-    struct list links, dials, later_links;
+    size_t pending; /* what will still call back */
+    struct dialler dialler;
+    struct list links, later_links;
     struct log_budget log_budget;
     struct tcp_stats stats;
     uint8_t read_buf[TCP_READ_BYTES]; /* one for all: cut into packets inside the callback */
@@ -39,14 +39,14 @@ struct tcp_link {
     size_t read_left;     /* of this wake-up's budget */
     bool opened;
     struct tcp *t;
-    struct dial *dial;    /* while it is an attempt */
-    struct list in_group; /* links of the transport until freed, or attempts of the dial */
+    struct attempt attempt;
+    struct list in_links; /* of the transport, from its opening until it is freed */
     struct list in_later;
 };
 
-void tcp_release(struct tcp *t);           /* one handle or lookup less */
-const char *tcp_why(int status);           /* of a UV_E*: a constant for the log */
-int tcp_mark(const struct tcp *t, int fd); /* 0 or a UV_E* */
+extern const struct dialler_ops tcp_dialler_ops;
+
+void tcp_release(struct tcp *t); /* one thing less that will call back */
 
 /* NULL: out of memory. Its stream is not initialised: tcp_link_discard() undoes this. Once it is,
  * count it in pending, and link_close() is the way out. */
@@ -55,12 +55,3 @@ void tcp_link_discard(struct tcp_link *tl);
 /* The stream is connected: name, cost, options; enters t->links. 0 or a UV_E*. */
 int tcp_link_open(struct tcp_link *tl);
 void tcp_link_read(struct tcp_link *tl); /* starts reading unless it was closed meanwhile */
-
-void tcp_dials_cancel(struct tcp *t); /* all */
-/* tcp_dial() for addresses that are known; borrows them. */
-int tcp_dial_list(struct tcp *t, uint64_t dial, const struct sockaddr_storage *to, unsigned count,
-                  unsigned timeout_ms);
-/* What a lookup found as addresses to try: the resolver's order (RFC 6724) within each family, the
- * families alternating, the one that came first in front. Returns how many, at most max. */
-unsigned tcp_dial_order(const struct addrinfo *found, uint16_t port, struct sockaddr_storage *ret,
-                        unsigned max);

@@ -123,23 +123,23 @@ static void test_race(void **state)
                                     addr_of("127.0.0.1", none), addr_of("127.0.0.1", port),
                                     addr_of("127.0.0.2", port)};
     uint64_t start = uv_hrtime();
-    assert_int_equal(tcp_dial_list(f->b.t, 1, to, ARRAY_LEN(to), 5000), OK);
+    assert_int_equal(dialler_dial_list(&f->b.t->dialler, 1, to, ARRAY_LEN(to), 5000), OK);
     RUN_UNTIL(f, f->b.count == 1 && f->a.count == 1);
     uint64_t ms = (uv_hrtime() - start) / 1000000;
-    assert_in_range(ms, TCP_DIAL_STAGGER_MS - 5, 2 * TCP_DIAL_STAGGER_MS - 5);
+    assert_in_range(ms, DIAL_STAGGER_MS - 5, 2 * DIAL_STAGGER_MS - 5);
     assert_non_null(strstr(f->b.seen[0]->name, "<-> 127.0.0.1:"));
-    run_ms(f, TCP_DIAL_STAGGER_MS + 50); /* the last address is not tried any more */
+    run_ms(f, DIAL_STAGGER_MS + 50); /* the last address is not tried any more */
     assert_int_equal(f->a.count, 1);
     assert_int_equal(f->b.count, 1);
     assert_int_equal(f->b.failed, 0);
 
-    assert_int_equal(tcp_dial_list(f->b.t, 2, to, 3, 3 * TCP_DIAL_STAGGER_MS), OK);
+    assert_int_equal(dialler_dial_list(&f->b.t->dialler, 2, to, 3, 3 * DIAL_STAGGER_MS), OK);
     RUN_UNTIL(f, f->b.failed == 1);
     assert_string_equal(f->b.why, "timed out");
-    assert_int_equal(tcp_dial_list(f->b.t, 3, to + 1, 2, 5000), OK);
+    assert_int_equal(dialler_dial_list(&f->b.t->dialler, 3, to + 1, 2, 5000), OK);
     RUN_UNTIL(f, f->b.failed == 2);
     assert_string_equal(f->b.why, "connection refused");
-    assert_int_equal(tcp_dial_list(f->b.t, 4, to, 0, 5000), OK);
+    assert_int_equal(dialler_dial_list(&f->b.t->dialler, 4, to, 0, 5000), OK);
     RUN_UNTIL(f, f->b.failed == 3);
     assert_string_equal(f->b.why, "no address");
     full_close(&l);
@@ -164,18 +164,18 @@ static void test_order(void **state)
         ai[i].ai_addr = (struct sockaddr *)&sa[i];
         ai[i].ai_next = i < 4 ? &ai[i + 1] : NULL;
     }
-    assert_int_equal(tcp_dial_order(ai, 7, ret, 5), 5);
+    assert_int_equal(dial_order(ai, 7, ret, 5), 5);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(sockaddr_str((struct sockaddr *)&ret[i], buf, sizeof(buf)),
                             v6_first[i]);
-    assert_int_equal(tcp_dial_order(ai, 7, ret, 2), 2);
+    assert_int_equal(dial_order(ai, 7, ret, 2), 2);
     ai[4].ai_next = &ai[0]; /* 192.0.2.1 192.0.2.2 2001:db8::1 ... */
     ai[2].ai_next = NULL;
-    assert_int_equal(tcp_dial_order(&ai[3], 7, ret, 5), 5);
+    assert_int_equal(dial_order(&ai[3], 7, ret, 5), 5);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(sockaddr_str((struct sockaddr *)&ret[i], buf, sizeof(buf)),
                             v4_first[i]);
-    assert_int_equal(tcp_dial_order(NULL, 7, ret, 5), 0);
+    assert_int_equal(dial_order(NULL, 7, ret, 5), 0);
 }
 
 static unsigned localhost_families(bool *ret_v6_first)
@@ -225,7 +225,7 @@ static void test_host_name(void **state)
         RUN_UNTIL(f, f->b.count == 3);
         uint64_t ms = (uv_hrtime() - start) / 1000000;
         assert_int_equal(link_remote(f->b.seen[2]->l)->sa_family, AF_INET);
-        assert_in_range(ms, TCP_DIAL_STAGGER_MS - 20, 2000);
+        assert_in_range(ms, DIAL_STAGGER_MS - 20, 2000);
         full_close(&l);
     }
     (void)close(fd);
