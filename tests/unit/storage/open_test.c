@@ -13,6 +13,7 @@
 #include "../unit.h"
 #include "base/err.h"
 #include "fixture.h"
+#include "former.h"
 #include "storage/schema.h"
 
 #define PAGE 4096L /* bytes of the database's pages */
@@ -201,49 +202,6 @@ static void test_later_version(void **state)
     fixture_close(&c->f);
 }
 
-/* A store of version 1 as that version made it, with a row in each table. */
-static void make_version_1(struct ctx *c)
-{
-    int fd = open(c->db, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    close(fd);
-    exec(
-        c,
-        "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-        "BEGIN IMMEDIATE;"
-        "CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT, WITHOUT ROWID;"
-        "INSERT INTO meta VALUES('out_seq', 0), ('in_seq', 0);"
-        "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id INTEGER NOT NULL,"
-        "  src BLOB NOT NULL, dst BLOB NOT NULL,"
-        "  reply INTEGER NOT NULL, state INTEGER NOT NULL, policy INTEGER NOT NULL,"
-        "  created_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, final_ms INTEGER,"
-        "  len INTEGER NOT NULL, sum BLOB NOT NULL, topic BLOB NOT NULL) STRICT;"
-        "CREATE INDEX outbox_id ON outbox(id);"
-        "CREATE INDEX outbox_done ON outbox(created_ms) WHERE final_ms IS NOT NULL;"
-        "CREATE TABLE outbody(seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"
-        "CREATE TABLE inbox(seq INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
-        "  src BLOB NOT NULL, dst BLOB NOT NULL, src_key BLOB NOT NULL,"
-        "  id INTEGER NOT NULL, reply INTEGER NOT NULL,"
-        "  recv_ms INTEGER NOT NULL, expire_ms INTEGER NOT NULL,"
-        "  len INTEGER NOT NULL, sum BLOB NOT NULL, topic BLOB NOT NULL,"
-        "  chunks_seen INTEGER NOT NULL, got BLOB, body BLOB) STRICT;"
-        "CREATE TABLE seen(expire_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
-        "  node INTEGER NOT NULL, id INTEGER NOT NULL, reply INTEGER NOT NULL, sum BLOB NOT NULL,"
-        "  len INTEGER NOT NULL, count INTEGER NOT NULL,"
-        "  PRIMARY KEY(expire_ms, seq)) STRICT, WITHOUT ROWID;"
-        "PRAGMA application_id=1296193585; PRAGMA user_version=1;"
-        "INSERT INTO outbox VALUES(3, 11, zeroblob(16), zeroblob(16), 0, 0, 0, 1000, 301000, NULL,"
-        "  2, zeroblob(32), x'');"
-        "INSERT INTO outbody VALUES(3, x'6869');"
-        "INSERT INTO inbox VALUES(5, 2, zeroblob(16), zeroblob(16), zeroblob(32), 12, 0, 1000, 0,"
-        "  2, zeroblob(32), x'', 1, NULL, x'796f');"
-        "INSERT INTO seen VALUES(9000, 5, 13, 12, 0, zeroblob(32), 2, 1);"
-        "UPDATE meta SET v=4 WHERE k='out_seq'; UPDATE meta SET v=6 WHERE k='in_seq';"
-        "INSERT INTO meta VALUES('owner', CAST(x'01010101010101010101010101010101010101010101010101"
-        "01010101010101' AS BLOB)), ('owner_text', CAST('400::1' AS BLOB));"
-        "COMMIT");
-}
-
 static int64_t version_of(struct ctx *c)
 {
     sqlite3 *h;
@@ -261,7 +219,7 @@ static void test_former_version(void **state)
 {
     struct ctx *c = *state;
     static struct rows r;
-    make_version_1(c);
+    former_store(c->db);
     assert_int_equal(fixture_open(&c->f, c->dir, 2, NULL), ERR_PERM);
     assert_true(text_has(c, "400::1"));
     assert_int_equal(version_of(c), 1); /* another's store is left as it was */

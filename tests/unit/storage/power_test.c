@@ -14,11 +14,12 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "fixture.h"
+#include "former.h"
 #include "story.h"
 #include "vfs_shim.h"
 
 #define GROUPS    10
-#define GROUP_OPS 9
+#define GROUP_OPS 11
 #define FILES     4
 #define SECTOR    512
 
@@ -231,6 +232,60 @@ static void test_checkpoints(void **state)
     sweep(&eager);
 }
 
+/* While the store of a former version becomes one of this version. */
+static void check_migrated(const char *dir)
+{
+    static struct rows r;
+    struct fixture f;
+    assert_int_equal(fixture_open(&f, dir, 1, NULL), OK);
+    assert_int_equal(rows_load(&r, &f, 1000, 0), OK);
+    assert_int_equal(r.outs, 1);
+    assert_true(r.out[0].seq == 3 && blob_is(r.out[0].body, "hi"));
+    assert_int_equal(r.ins, 1);
+    assert_true(r.in[0].seq == 5 && blob_is(r.in[0].body, "yo"));
+    assert_int_equal(r.seens, 1);
+    assert_int_equal(r.seen[0].node, 13);
+    assert_int_equal(r.out_seq, 4);
+    assert_int_equal(r.in_seq, 6);
+    rows_free(&r);
+    fixture_start(&f);
+    struct store_op *op = op_make(STORE_IN_STATE, 1); /* into a table of a later version */
+    op->in.seq = 5;
+    op->in.state = 3;
+    assert_int_equal(fixture_do(&f, op), OK);
+    fixture_close(&f);
+}
+
+static void test_migration(void **state)
+{
+    const struct shim_event *ev;
+    struct rng r;
+    char db[4096], *dir = dir_new(true);
+    (void)state;
+    rng_init_seeded(&r, 43);
+    (void)snprintf(db, sizeof(db), "%s/bus.db", dir);
+    shim_record(true);
+    former_store(db);
+    shim_mark(1);
+    check_migrated(dir);
+    shim_record(false);
+    dir_remove(dir);
+    free(dir);
+    size_t n = shim_events(&ev), end = 0;
+    while (ev[end].what != SHIM_MARK)
+        end++;
+    assert_true(n > end + 20);
+    for (; end <= n; end++) {
+        for (enum keep keep = KEEP_NOTHING; keep < KEEP_KINDS; keep++) {
+            char *after = dir_new(true);
+            build(after, ev, end, keep, &r);
+            check_migrated(after);
+            dir_remove(after);
+            free(after);
+        }
+    }
+}
+
 int main(void)
 {
     log_nothing();
@@ -238,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commits),
         cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_migration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

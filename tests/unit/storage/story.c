@@ -9,7 +9,10 @@
 
 #define LAG 3 /* messages between coming and going */
 
-enum step { STEP_PUT, STEP_PART, STEP_READY, STEP_FINAL, STEP_TAKE };
+enum step { STEP_PUT, STEP_PART, STEP_READY, STEP_LEASE, STEP_FINAL, STEP_TAKE };
+
+/* So many messages between the coming of one and the step. */
+static const uint8_t lags[] = {[STEP_LEASE] = 1, [STEP_FINAL] = LAG, [STEP_TAKE] = LAG};
 
 /* Every fifth message is also put into the inbox of its own node, in the same operation. */
 static bool is_local(uint64_t i)
@@ -34,9 +37,9 @@ static bool locate(uint64_t tag, uint64_t *ret_msg, enum step *ret_step)
 {
     uint64_t i = tag / STORY_STEPS;
     enum step step = (enum step)(tag % STORY_STEPS);
-    if (step >= STEP_FINAL && i < LAG)
+    if (i < lags[step])
         return false;
-    *ret_msg = step >= STEP_FINAL ? i - LAG : i;
+    *ret_msg = i - lags[step];
     *ret_step = step;
     return true;
 }
@@ -65,11 +68,10 @@ static void fill_in(const struct story *st, struct store_in *in, uint64_t i, uin
 
 static struct store_op *make(const struct story *st, uint64_t tag, uint64_t i, enum step step)
 {
-    static const enum store_kind kind[] = {[STEP_PUT] = STORE_OUT_PUT,
-                                           [STEP_PART] = STORE_IN_PART,
-                                           [STEP_READY] = STORE_IN_READY,
-                                           [STEP_FINAL] = STORE_OUT_STATE,
-                                           [STEP_TAKE] = STORE_IN_TAKE};
+    static const enum store_kind kind[] = {
+        [STEP_PUT] = STORE_OUT_PUT,     [STEP_PART] = STORE_IN_PART,
+        [STEP_READY] = STORE_IN_READY,  [STEP_LEASE] = STORE_IN_STATE,
+        [STEP_FINAL] = STORE_OUT_STATE, [STEP_TAKE] = STORE_IN_TAKE};
     struct store_op *op = op_make(kind[step], tag);
     op->out.seq = i + 1;
     make_id(i, op->out.id);
@@ -91,6 +93,13 @@ static struct store_op *make(const struct story *st, uint64_t tag, uint64_t i, e
         op->seen.node = i;
         op->seen.expire_ms = 2000;
         break;
+    case STEP_LEASE:
+        op->in.seq = 2 * i + 2;
+        op->in.state = 3;
+        op->in.tries = (uint32_t)(i % 3);
+        op->in.offers = (uint32_t)i + 1;
+        op->in.since_ms = 1200;
+        break;
     case STEP_FINAL:
         op->out.state = 4;
         op->out.final_ms = 1500;
@@ -106,11 +115,9 @@ static struct store_op *make(const struct story *st, uint64_t tag, uint64_t i, e
 /* The stage that a step leads to, in *ret_in or *ret_out. */
 static uint8_t *stage(struct story_msg *m, enum step step, bool acked, uint8_t *ret_to)
 {
-    static const uint8_t to[] = {[STEP_PUT] = STORY_OUT_PUT,
-                                 [STEP_PART] = STORY_IN_PART,
-                                 [STEP_READY] = STORY_IN_READY,
-                                 [STEP_FINAL] = STORY_OUT_FINAL,
-                                 [STEP_TAKE] = STORY_IN_TAKEN};
+    static const uint8_t to[] = {[STEP_PUT] = STORY_OUT_PUT,     [STEP_PART] = STORY_IN_PART,
+                                 [STEP_READY] = STORY_IN_READY,  [STEP_LEASE] = STORY_IN_LEASED,
+                                 [STEP_FINAL] = STORY_OUT_FINAL, [STEP_TAKE] = STORY_IN_TAKEN};
     bool out = step == STEP_PUT || step == STEP_FINAL;
     *ret_to = to[step];
     if (out)
@@ -173,7 +180,7 @@ int story_body(const struct story *st, const struct store_op *op)
 struct found {
     const struct story *st;
     struct {
-        bool out, part, ready, local, seen, final, bad;
+        bool out, part, ready, leased, local, seen, final, bad;
     } m[STORY_MAX];
     int faults;
 };
@@ -209,6 +216,10 @@ static int found_in(void *ctx, const struct store_in *row)
     f->m[i].local = f->m[i].local || local;
     f->m[i].part = f->m[i].part || part;
     f->m[i].ready = f->m[i].ready || (!local && !part);
+    f->m[i].leased = f->m[i].leased || row->state == 3;
+    if (row->state == 3 ? row->tries != i % 3 || row->offers != i + 1 || row->since_ms != 1200
+                        : row->offers != 0)
+        fault(f, i, "half of a lease");
     if (!body_right(f->st, i, row->body))
         fault(f, i, "wrong body in the inbox");
     return OK;
@@ -251,7 +262,7 @@ static void judge(struct found *f, uint64_t i, enum story_slack slack)
     uint8_t out = f->m[i].final ? STORY_OUT_FINAL : f->m[i].out ? STORY_OUT_PUT : STORY_OUT_NONE;
     uint8_t in = f->m[i].part ? STORY_IN_PART : STORY_IN_NONE;
     if (f->m[i].seen)
-        in = f->m[i].ready ? STORY_IN_READY : STORY_IN_TAKEN;
+        in = f->m[i].leased ? STORY_IN_LEASED : f->m[i].ready ? STORY_IN_READY : STORY_IN_TAKEN;
     if (out < m->out_acked)
         fault(f, i, "acknowledged but lost from the outbox");
     if (in < m->in_acked)

@@ -1,9 +1,9 @@
 /* story.h - a long sequence of operations whose effects can be told from the database afterwards.
  *
- * Message i goes out as seq i + 1 and comes in as PART 2i + 1 and then READY 2i + 2; three messages
- * later it is final and taken. Each half moves through stages, one operation each. What came back
- * with OK must be there whatever happened since; what was never submitted must not; everything that
- * one operation changes must be there as a whole. */
+ * Message i goes out as seq i + 1 and comes in as PART 2i + 1 and then READY 2i + 2; one message
+ * later it is on lease, three messages later it is final and taken. Each half moves through stages,
+ * one operation each. What came back with OK must be there whatever happened since; what was never
+ * submitted must not; everything that one operation changes must be there as a whole. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,10 +12,10 @@
 #include "storage/store.h"
 
 #define STORY_MAX   20000
-#define STORY_STEPS 5 /* operations per message */
+#define STORY_STEPS 6 /* operations per message */
 
 enum story_out { STORY_OUT_NONE, STORY_OUT_PUT, STORY_OUT_FINAL };
-enum story_in { STORY_IN_NONE, STORY_IN_PART, STORY_IN_READY, STORY_IN_TAKEN };
+enum story_in { STORY_IN_NONE, STORY_IN_PART, STORY_IN_READY, STORY_IN_LEASED, STORY_IN_TAKEN };
 
 struct story_msg {
     uint8_t out_sent, out_acked, in_sent, in_acked;
