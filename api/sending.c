@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/body_lift.h"
 #include "api/json_message.h"
 #include "api/query.h"
 #include "base/err.h"
@@ -172,6 +173,29 @@ int sending_rest(struct sending *x, bool large, const uint8_t *json, size_t len,
     return OK;
 }
 
+/* As read_json(), with less to parse. False: nothing was read. */
+static bool read_lifted(struct sending *x, const uint8_t *json, size_t len)
+{
+    const struct sending before = *x;
+    struct json_fault fault = {0};
+    struct blob *payload = NULL;
+    char *rest = NULL;
+    size_t rest_len = 0;
+    int rc;
+
+    if (len < BODY_LIFT_FROM || body_lift(json, len, &payload, &rest, &rest_len) < 0)
+        return false;
+    rc = sending_rest(x, false, (const uint8_t *)rest, rest_len, &fault);
+    free(rest);
+    if (rc < 0) {
+        blob_unref(payload);
+        *x = before;
+        return false;
+    }
+    x->s.payload = payload;
+    return true;
+}
+
 /* The bus was asked for several: a refusal names the destination that it is about. */
 static void asked_many(struct api *a, const struct asked *q, int rc, size_t at,
                        const struct push_dsts *d)
@@ -216,7 +240,8 @@ void sending_whole(struct api *a, const struct asked *q, struct sending *x, cons
     int rc = OK;
 
     if (x->form != SEND_BUS_BYTES) {
-        rc = read_json(x, body, len, &fault);
+        if (!read_lifted(x, body, len))
+            rc = read_json(x, body, len, &fault);
     } else {
         x->s.payload = blob_copy(body, len);
         if (!x->s.payload)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/body_lift.h"
 #include "api/json_in.h"
 #include "api/push.h"
 #include "base/err.h"
@@ -38,6 +39,35 @@ static void check_send(int rc, struct bus_send *s, const struct json_fault *f)
     blob_unref(s->payload);
 }
 
+/* The payload taken out first, the rest parsed: the same as the whole. */
+static void check_lifted(const uint8_t *data, size_t size)
+{
+    struct push_dsts d = {0}, whole_d = {0};
+    struct bus_send s, whole_s;
+    struct blob *payload;
+    struct json_fault f;
+    size_t rest_len;
+    char *rest;
+    int rc, whole;
+
+    if (body_lift(data, size, &payload, &rest, &rest_len) < 0)
+        return;
+    rc = push_body_read((const uint8_t *)rest, rest_len, &s, &d, &f);
+    whole = push_body_read(data, size, &whole_s, &whole_d, &f);
+    check((rc == OK) == (whole == OK));
+    if (rc == OK) {
+        check(s.payload->len == 0 && payload->len == whole_s.payload->len && d.n == whole_d.n);
+        check(memcmp(payload->data, whole_s.payload->data, payload->len) == 0);
+        check(memcmp(&s.dst, &whole_s.dst, sizeof(s.dst)) == 0 && s.ttl_ms == whole_s.ttl_ms);
+        blob_unref(s.payload);
+        blob_unref(whole_s.payload);
+        free(d.v);
+        free(whole_d.v);
+    }
+    blob_unref(payload);
+    free(rest);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct json_fault f;
@@ -47,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!line)
         return 0;
+    check_lifted(data, size);
     struct push_dsts d = {0};
     check_send(push_body_read(data, size, &s, &d, &f), &s, &f);
     assert(d.n == 0 || (d.n >= 2 && d.n <= BUS_DSTS_MAX));
