@@ -157,6 +157,10 @@ static const struct row rows[] = {
     ONE("bus_tap_dropped_total", COUNT, bus.tap_dropped, "Of these: not taken in time"),
     ONE("bus_waiting_clients", LEVEL, bus.waiters, "Clients that wait for a message or a reply"),
 
+    ONE("link_handshakes", LEVEL4, tcp.handshaking,
+        "Accepted connections whose TLS handshake is under way"),
+    ONE("link_handshakes_failed_total", COUNT, tcp.handshakes_failed,
+        "Accepted connections whose TLS handshake failed"),
     FIRST("peer_manager_connection_attempts", COUNT, "connection_state", "finished", peers.dials_up,
           "Outgoing connections, by whether they were begun or came about"),
     MORE("peer_manager_connection_attempts", COUNT, "connection_state", "started", peers.dials),

@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "api/http.h"
 #include "bus/bus.h"
+#include "router/link/tcp.h"
 #include "router/peers.h"
 #include "router/router.h"
 #include "storage/store.h"
@@ -29,6 +30,7 @@ struct process_usage {
 struct metrics {
     struct router_stats router;
     struct peers_stats peers;
+    struct tcp_stats tcp;
     struct bus_stats bus;
     struct store_stats store;
     struct api_stats api;

@@ -33,6 +33,7 @@
 #include "node/forward_uv.h"
 #include "node/options.h"
 #include "router/identity.h"
+#include "router/link/network.h"
 #include "router/link/tcp.h"
 #include "router/peers.h"
 #include "router/router.h"
@@ -79,6 +80,7 @@ struct node {
     struct identity *identity;
     struct router *router;
     struct peers *peers;
+    struct network *network; /* NULL: not private */
     struct tcp *tcp;
     struct hmap links; /* peer_id -> struct node_link */
     struct list all_links, dirty_links;

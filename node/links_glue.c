@@ -1,5 +1,6 @@
 /* links_glue.c - links on one side, the router and the peer manager on the other. */
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,24 +134,66 @@ static void on_drained(void *ctx, struct link *l)
     bus_unblocked(n->bus, instant_now());
 }
 
+static int open_network(struct node *n)
+{
+    const struct options *o = n->options;
+    uint8_t key[NETWORK_KEY_BYTES];
+    unsigned warnings = 0;
+    if (!o->network_name)
+        return OK;
+    int rc = network_key_read(o->network_key_file, key, &warnings);
+    if (rc != OK) {
+        log_error("cannot read the network key", "path=\"%s\" why=\"%s\"", o->network_key_file,
+                  rc == ERR_MALFORMED ? "shorter than 32 bytes" : err_str(rc));
+        return rc;
+    }
+    if (warnings & NETWORK_KEY_LONG)
+        log_warn("network key is longer than 32 bytes: only the first 32 count", "path=\"%s\"",
+                 o->network_key_file);
+    if (warnings & NETWORK_KEY_READABLE)
+        log_warn("network key can be read by others", "path=\"%s\" fix=\"chmod 600\"",
+                 o->network_key_file);
+    rc = network_new(o->network_name, key, &n->network);
+    sodium_memzero(key, sizeof(key));
+    if (rc == OK)
+        log_info("private network", "name=\"%s\"", o->network_name);
+    return rc;
+}
+
+/* In a private network a peer at tcp:// is dialled as one at tls://. */
+static void tell_upgrades(const struct options *o)
+{
+    char text[ENDPOINT_STR_MAX];
+    for (size_t i = 0; o->network_name && i < o->peers_count; i++)
+        if (o->peers[i].proto == PROTO_TCP)
+            log_warn("peer is dialled with TLS, as all of a private network", "peer=%s",
+                     endpoint_str(&o->peers[i], text));
+}
+
 int links_start(struct node *n)
 {
+    int rc = open_network(n);
+    if (rc != OK)
+        return rc;
     struct tcp_conf c = {
         .loop = &n->loop,
         .listen_port = n->options->tcp_listen_port,
         .firewall_mark = (int)n->options->firewall_mark,
+        .network = n->network,
         .events = {.frame = on_frame, .down = on_down, .drained = on_drained},
         .accepted = on_accepted,
         .dialled = on_dialled,
         .ctx = n,
     };
     struct instant now = instant_now();
-    int rc = tcp_new(&c, &n->tcp);
+    rc = tcp_new(&c, &n->tcp);
     if (rc != OK) {
         log_error("cannot listen for peers", "port=%u why=\"%s\"", c.listen_port, errno_str(rc));
         return rc;
     }
-    log_info("listening for peers", "proto=tcp port=%u", tcp_port(n->tcp));
+    log_info("listening for peers", "proto=%s port=%u", n->network ? "tls" : "tcp",
+             tcp_port(n->tcp));
+    tell_upgrades(n->options);
     for (size_t i = 0; i < n->options->peers_count; i++) {
         rc = peers_add(n->peers, &n->options->peers[i], now.mono);
         if (rc != OK && rc != ERR_EXIST) /* the same peer twice on the command line is no error */
@@ -222,7 +265,7 @@ void links_apply(struct node *n, const struct peers_out *out)
     usec_t now = usec_now();
     if (out->kind == PEERS_OUT_DIAL) {
         int rc = ERR_UNSUPPORTED; /* other transports: the peer is listed, and stays dead */
-        if (out->endpoint.proto == PROTO_TCP)
+        if (out->endpoint.proto == PROTO_TCP || out->endpoint.proto == PROTO_TLS)
             rc = tcp_dial(n->tcp, out->entry, &out->endpoint,
                           (unsigned)(PEERS_DIAL_TIMEOUT / USEC_MS));
         if (rc != OK)

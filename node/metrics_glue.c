@@ -14,6 +14,8 @@ void metrics_gather(void *ctx, struct metrics *ret)
     ret->peers = peers_stats(n->peers);
     bus_stats(n->bus, &ret->bus);
     store_stats(n->store, &ret->store);
+    if (n->tcp)
+        ret->tcp = tcp_stats(n->tcp);
     if (n->http)
         http_stats(n->http, &ret->http);
     process_usage(&ret->process);

@@ -486,6 +486,7 @@ int node_run(const struct options *o)
     if (n->forwarder && forwarder_idle(n->forwarder))
         forwarder_free(n->forwarder);
     hmap_fini(&n->links);
+    network_free(n->network); /* no session is left */
     reload_end(n);
     if (n->results.tail)
         mailbox_fini(&n->results);

@@ -13,12 +13,17 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "base/toml.h"
 #include "node/command_table.h"
 #include "node/config_file.h"
 #include "node/help.h"
 #include "node/memory_plan.h"
 #include "node/option_value.h"
+#include "router/link/network.h"
+
+/* The second name of the program: one that runs in a private network or not at all. */
+#define PRIVATE_PROGRAM "mycelium-private"
 
 #define GO_ON (-1) /* no exit status yet */
 
@@ -326,6 +331,24 @@ static void certificate(struct parser *p)
         file_errors(p, "api_tls_cert and api_tls_key need each other");
 }
 
+/* A node that its owner takes for private must not be open to all. */
+static void private_network(struct parser *p)
+{
+    const struct options *o = p->o;
+    const char *slash = p->argv[0] ? strrchr(p->argv[0], '/') : NULL;
+    const char *called = slash ? slash + 1 : p->argv[0];
+    size_t len = o->network_name ? strlen(o->network_name) : 0;
+    if (o->command != CMD_NODE)
+        return;
+    if (!o->network_name != !o->network_key_file)
+        file_errors(p, "network_name and network_key_file need each other");
+    else if (!o->network_name && called && strcmp(called, PRIVATE_PROGRAM) == 0)
+        file_errors(p, PRIVATE_PROGRAM " needs --network-name and --network-key-file");
+    else if (o->network_name && (len < NETWORK_NAME_MIN || len > NETWORK_NAME_MAX ||
+                                 !utf8_valid(o->network_name, len)))
+        file_errors(p, "network name must be between 2 and 64 characters");
+}
+
 static void memory(struct parser *p)
 {
     char why[MEMORY_PLAN_WHY_MAX];
@@ -351,14 +374,14 @@ static void unserved_settle(struct options *o)
 {
     if (o->command != CMD_NODE)
         return;
-    if (!o->disable_quic)
+    if (!o->disable_quic && !o->network_name) /* a private network has none */
         o->unserved |= UNSERVED_QUIC;
     if (!o->disable_peer_discovery)
         o->unserved |= UNSERVED_DISCOVERY;
     if (!o->no_tun)
         o->unserved |= UNSERVED_TUNNEL;
     for (size_t i = 0; i < o->peers_count; i++)
-        if (o->peers[i].proto != PROTO_TCP)
+        if (o->peers[i].proto != PROTO_TCP && !(o->peers[i].proto == PROTO_TLS && o->network_name))
             o->unserved |= UNSERVED_PEERS;
 }
 
@@ -389,7 +412,8 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
 {
     struct parser p = {.argc = argc, .next = 1, .argv = argv, .o = ret, .status = GO_ON};
     void (*const steps[])(struct parser * p) = {command_check, environment, configuration_file,
-                                                refuse,        certificate, memory};
+                                                refuse,        certificate, private_network,
+                                                memory};
     options_default(ret);
     ret->argc = argc;
     ret->argv = argv;

@@ -118,7 +118,8 @@ struct options {
     uint32_t api_connections;
     uint64_t api_body_bytes;
     bool no_tun;
-    uint32_t firewall_mark; /* 0: none */
+    uint32_t firewall_mark;                      /* 0: none */
+    const char *network_name, *network_key_file; /* of a private network; both or none */
     /* taken and checked, without effect in this release */
     bool disable_quic, disable_peer_discovery, no_ui;
     uint16_t quic_listen_port, peer_discovery_port;

@@ -57,12 +57,22 @@ static void accepted(struct tcp *t, int fd)
         link_close(&tl->base);
         return;
     }
-    if (tcp_link_open(tl) < 0) { /* reset already */
+    if (tcp_link_connected(tl) < 0) { /* reset already */
         link_close(&tl->base);
         return;
     }
     t->stats.accepted++;
-    struct endpoint from = endpoint_of(PROTO_TCP, link_remote(&tl->base));
+    if (t->c.network)
+        tcp_tls_begin(tl, true);
+    else
+        tcp_link_ready(tl);
+}
+
+void tcp_accepted(struct tcp_link *tl)
+{
+    struct tcp *t = tl->t;
+    struct endpoint from =
+        endpoint_of(t->c.network ? PROTO_TLS : PROTO_TCP, link_remote(&tl->base));
     t->c.accepted(t->c.ctx, &tl->base, &from);
     tcp_link_read(tl);
 }
@@ -158,6 +168,7 @@ int tcp_new(const struct tcp_conf *c, struct tcp **ret)
     t->listen_fd = -1;
     t->log_budget = (struct log_budget)LOG_BUDGET_INIT;
     list_init(&t->links);
+    list_init(&t->shakes);
     dialler_init(&t->dialler, &tcp_dialler_ops, c->loop, PROTO_TCP);
     list_init(&t->later_links);
     if (!c->dial_only) {
@@ -171,10 +182,11 @@ int tcp_new(const struct tcp_conf *c, struct tcp **ret)
             return rc;
         }
     }
-    (void)uv_timer_init(c->loop, &t->pause); /* both always 0 */
+    (void)uv_timer_init(c->loop, &t->pause); /* all of them always 0 */
+    (void)uv_timer_init(c->loop, &t->shaking);
     (void)uv_idle_init(c->loop, &t->later);
-    t->pause.data = t->later.data = t;
-    t->pending += 2;
+    t->pause.data = t->shaking.data = t->later.data = t;
+    t->pending += 3;
     *ret = t;
     return OK;
 }
@@ -199,6 +211,7 @@ void tcp_free(struct tcp *t)
         t->listen_fd = -1;
     }
     uv_close((uv_handle_t *)&t->pause, on_handle_closed);
+    uv_close((uv_handle_t *)&t->shaking, on_handle_closed);
     uv_close((uv_handle_t *)&t->later, on_handle_closed);
 }
 

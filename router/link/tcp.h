@@ -1,8 +1,8 @@
-/* tcp.h - plain TCP links on libuv: listener, dialler, link.
+/* tcp.h - TCP links on libuv, plain or, in a private network, TLS: listener, dialler, link.
  *
  * Owner of uv streams for peers. Callbacks come from the loop, never from inside a call of this
  * interface. The process must ignore SIGPIPE.
- * Thread: loop. Protocol: docs/protocol/connections.md, "TCP". */
+ * Thread: loop. Protocol: docs/protocol/connections.md, "TCP", "Private networks". */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,19 +22,26 @@
 #define TCP_READ_BUDGET  ((size_t)256 * 1024)
 #define TCP_READ_PACKET  1024
 #define TCP_WRITE_BUDGET ((size_t)512 * 1024)
+/* Accepted connections whose handshake is not done, and the time each has for it. One more takes
+ * the place of the oldest. */
+#define TCP_HANDSHAKES_MAX 256
+#define TCP_HANDSHAKE_MS   10000
 
+struct network;
 struct uv_loop_s;
 struct tcp; /* the transport: one listener and any number of dials and links */
 
 struct tcp_conf {
     struct uv_loop_s *loop;
-    uint16_t listen_port; /* dual stack, IPv4 alone where there is no IPv6; 0: the system chooses
-                             (tests) */
-    bool dial_only;       /* no listener: what remains when the port is taken */
-    int firewall_mark;    /* SO_MARK before listen and connect; 0: none */
+    uint16_t listen_port;    /* dual stack, IPv4 alone where there is no IPv6; 0: the system chooses
+                                (tests) */
+    bool dial_only;          /* no listener: what remains when the port is taken */
+    int firewall_mark;       /* SO_MARK before listen and connect; 0: none */
+    struct network *network; /* every connection is a session in it; NULL: plain. Lent. */
     struct link_events events;
-    /* A connection was accepted, or a dial ended (link NULL: failed, why is a constant). The link
-     * may be used, and closed, at once; packets are read after the call. `from` is borrowed. */
+    /* A connection was accepted (and its handshake is done), or a dial ended (link NULL: failed,
+     * why is a constant). The link may be used, and closed, at once; packets are read after the
+     * call. `from` is borrowed. */
     void (*accepted)(void *ctx, struct link *l, const struct endpoint *from);
     void (*dialled)(void *ctx, uint64_t dial, struct link *l, const char *why);
     void *ctx; /* for the events too */
@@ -43,7 +50,7 @@ struct tcp_conf {
 MUST_CHECK int tcp_new(const struct tcp_conf *c, struct tcp **ret);
 uint16_t tcp_port(const struct tcp *t); /* the port it listens on; 0: dial_only */
 /* `dial` is the caller's number, handed back in dialled(). Ends by itself after the time given.
- * ERR_UNSUPPORTED: not a tcp endpoint. ERR_LIMIT, ERR_NOMEM, ERR_IO. */
+ * ERR_UNSUPPORTED: not a tcp endpoint, or tls without a network. ERR_LIMIT, ERR_NOMEM, ERR_IO. */
 MUST_CHECK int tcp_dial(struct tcp *t, uint64_t dial, const struct endpoint *e,
                         unsigned timeout_ms);
 void tcp_dial_cancel(struct tcp *t, uint64_t dial); /* no event follows; fine when it has ended */
@@ -53,6 +60,7 @@ void tcp_free(struct tcp *t);
 
 struct tcp_stats {
     uint64_t accepted, accept_errors, accept_pauses, dials, dials_failed;
-    uint32_t links, dialling; /* now */
+    uint64_t handshakes_failed;            /* of accepted ones */
+    uint32_t links, dialling, handshaking; /* now; the last: accepted ones */
 };
 struct tcp_stats tcp_stats(const struct tcp *t);

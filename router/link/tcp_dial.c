@@ -20,9 +20,12 @@ static void on_connected(uv_connect_t *req, int status)
     if (!tl->attempt.dial)
         return; /* closed meanwhile */
     if (status == 0)
-        status = tcp_link_open(tl);
+        status = tcp_link_connected(tl);
     if (status == 0) {
-        attempt_opened(&tl->attempt);
+        if (tl->t->c.network)
+            tcp_tls_begin(tl, false);
+        else
+            tcp_link_ready(tl);
         return;
     }
     link_close(&tl->base); /* lives until its handle is closed */
@@ -94,7 +97,10 @@ const struct dialler_ops tcp_dialler_ops = {
 
 int tcp_dial(struct tcp *t, uint64_t dial, const struct endpoint *e, unsigned timeout_ms)
 {
-    return dialler_dial(&t->dialler, dial, e, timeout_ms);
+    struct endpoint tcp = *e;
+    if (e->proto == PROTO_TLS && t->c.network) /* as tcp is there */
+        tcp.proto = PROTO_TCP;
+    return dialler_dial(&t->dialler, dial, &tcp, timeout_ms);
 }
 
 void tcp_dial_cancel(struct tcp *t, uint64_t dial)

@@ -11,8 +11,6 @@
 #include "router/link/socket.h"
 #include "router/link/tcp_priv.h"
 
-/* Packets per system call. */
-#define TCP_IOVECS 64
 /* Unsent bytes that the kernel takes for one connection: what it holds, no control packet can
  * overtake any more. */
 #define TCP_UNSENT_BYTES (128 * 1024)
@@ -41,8 +39,7 @@ static void on_later(uv_idle_t *h)
     }
 }
 
-/* For what must not happen inside a call of the owner, and for what exceeds this turn's budget. */
-static void later(struct tcp_link *tl)
+void tcp_link_later(struct tcp_link *tl)
 {
     if (list_linked(&tl->in_later))
         return;
@@ -104,7 +101,7 @@ static void tcp_link_flush(struct link *l)
     }
     bool unfinished = l->queued_bytes > 0 && tl->writing_bytes == 0;
     if (l->state == LINK_OPEN && (unfinished || link_drained_due(l)))
-        later(tl);
+        tcp_link_later(tl);
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -122,7 +119,11 @@ static void on_read(uv_stream_t *s, ssize_t nread, const uv_buf_t *buf)
 {
     struct tcp_link *tl = container_of((uv_tcp_t *)s, struct tcp_link, stream);
     if (nread < 0 && nread != UV_ENOBUFS) {
-        link_fail(&tl->base, nread == UV_EOF ? "closed by the peer" : socket_why((int)nread));
+        const char *why = nread == UV_EOF ? "closed by the peer" : socket_why((int)nread);
+        if (tl->tls)
+            tcp_tls_failed(tl, why);
+        else
+            link_fail(&tl->base, why);
         return;
     }
     if (nread == UV_ENOBUFS) { /* the budget is used up */
@@ -131,7 +132,9 @@ static void on_read(uv_stream_t *s, ssize_t nread, const uv_buf_t *buf)
     }
     uint64_t packets = tl->base.rx_packets;
     bool wake_up_ends = (size_t)nread < buf->len;
-    if (nread > 0)
+    if (nread > 0 && tl->tls)
+        tcp_tls_input(tl, (const uint8_t *)buf->base, (size_t)nread);
+    else if (nread > 0)
         link_input(&tl->base, (const uint8_t *)buf->base, (size_t)nread);
     size_t cost = (size_t)nread + (size_t)(tl->base.rx_packets - packets) * TCP_READ_PACKET;
     tl->read_left = wake_up_ends ? TCP_READ_BUDGET : tl->read_left - MIN(cost, tl->read_left);
@@ -139,11 +142,15 @@ static void on_read(uv_stream_t *s, ssize_t nread, const uv_buf_t *buf)
 
 void tcp_link_read(struct tcp_link *tl)
 {
-    if (tl->base.state != LINK_OPEN)
+    bool due = tl->base.state == LINK_OPEN || (tl->tls && tl->base.state == LINK_NEW);
+    if (!due || tl->reading)
         return;
     tl->read_left = TCP_READ_BUDGET;
     int rc = uv_read_start((uv_stream_t *)&tl->stream, on_alloc, on_read);
-    if (rc < 0)
+    tl->reading = rc == 0;
+    if (rc < 0 && tl->tls)
+        tcp_tls_failed(tl, socket_why(rc));
+    else if (rc < 0)
         link_fail(&tl->base, socket_why(rc));
 }
 
@@ -155,6 +162,7 @@ static void on_closed(uv_handle_t *h)
     struct tcp *t = tl->t;
     list_del(&tl->in_links);
     link_gone(&tl->base);
+    tls_free(tl->tls);
     free(tl);
     tcp_release(t);
 }
@@ -165,16 +173,18 @@ static void tcp_link_close(struct link *l)
     if (tl->opened)
         tl->t->stats.links--;
     list_del(&tl->in_later);
+    tcp_tls_stop(tl);
     uv_close((uv_handle_t *)&tl->stream, on_closed);
 }
 
 struct tcp_link *tcp_link_new(struct tcp *t)
 {
-    static const struct link_ops ops = {.flush = tcp_link_flush, .close = tcp_link_close};
+    static const struct link_ops plain = {.flush = tcp_link_flush, .close = tcp_link_close};
+    static const struct link_ops secure = {.flush = tcp_tls_flush, .close = tcp_link_close};
     struct tcp_link *tl = calloc(1, sizeof(*tl));
     if (!tl)
         return NULL;
-    link_init(&tl->base, &ops, &t->c.events, t->c.ctx);
+    link_init(&tl->base, t->c.network ? &secure : &plain, &t->c.events, t->c.ctx);
     tl->t = t;
     return tl;
 }
@@ -186,7 +196,7 @@ void tcp_link_discard(struct tcp_link *tl)
     free(tl);
 }
 
-int tcp_link_open(struct tcp_link *tl)
+int tcp_link_connected(struct tcp_link *tl)
 {
     struct link *l = &tl->base;
     struct sockaddr_storage local;
@@ -205,7 +215,8 @@ int tcp_link_open(struct tcp_link *tl)
     (void)sockaddr_str((struct sockaddr *)&l->remote, b, sizeof(b));
     if (strcmp(a, b) == 0) /* a dial to a free local port can be given that port as its own */
         return UV_ECONNREFUSED;
-    (void)snprintf(l->name, sizeof(l->name), "TCP %s <-> %s", a, b);
+    (void)snprintf(l->name, sizeof(l->name), "%s %s <-> %s", tl->t->c.network ? "TLS" : "TCP", a,
+                   b);
     l->static_cost = socket_is_ipv4(&l->remote) ? COST_IPV4 : COST_IPV6;
     /* Neither option is needed to work: without them packets only wait longer. */
     (void)uv_tcp_nodelay(&tl->stream, 1);
@@ -214,6 +225,14 @@ int tcp_link_open(struct tcp_link *tl)
     tl->opened = true;
     tl->t->stats.links++;
     list_push_back(&tl->t->links, &tl->in_links);
-    link_open(l);
     return 0;
+}
+
+void tcp_link_ready(struct tcp_link *tl)
+{
+    link_open(&tl->base);
+    if (tl->attempt.dial)
+        attempt_opened(&tl->attempt);
+    else
+        tcp_accepted(tl);
 }

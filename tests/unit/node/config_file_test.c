@@ -212,7 +212,6 @@ static void test_refused(void **state)
              "Error: this release does not support enable_dns, asked for by %s\n", path);
     assert_string_equal(output.err, expected);
     assert_int_equal(parse("cdn_cache = \"c\"\n", ""), 1);
-    assert_int_equal(parse("network_name = \"n\"\n", ""), 1);
     assert_int_equal(parse("bus_pop = \"safe\"\n", ""), 1);
     assert_int_equal(parse("bus_peek_reads = true\n", ""), 1);
     expect_ok("enable_dns = false\nipc_socket = \"off\"\nbus_pop = \"fast\"\n"

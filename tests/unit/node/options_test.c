@@ -475,8 +475,7 @@ static void test_refused(void **state)
 {
     static const char *const lines[] = {"--vsock-listen-port 1", "--ipc-socket s",
                                         "--persist-peers",       "--cdn-cache d",
-                                        "--enable-dns",          "--network-name n",
-                                        "--network-key-file f",  "-d --enable-dns -t 5"};
+                                        "--enable-dns",          "-d --enable-dns -t 5"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         assert_int_equal(parse(lines[i]), 1);
@@ -485,6 +484,25 @@ static void test_refused(void **state)
         assert_ptr_equal(strchr(output.err, '\n'), output.err + strlen(output.err) - 1);
     }
     expect_ok("--enable-dns=false --ipc-socket off --persist-peers=false", CMD_NODE);
+}
+
+/* Both or none, and only of the daemon. */
+static void test_private(void **state)
+{
+    (void)state;
+    expect_ok("--network-name lab --network-key-file f --peers tls://1.2.3.4:5", CMD_NODE);
+    assert_string_equal(options.network_name, "lab");
+    assert_string_equal(options.network_key_file, "f");
+    assert_int_equal(options.unserved & (UNSERVED_QUIC | UNSERVED_PEERS), 0);
+    expect_ok("--peers tls://1.2.3.4:5", CMD_NODE);
+    assert_true(options.unserved & UNSERVED_PEERS);
+    static const char *const lines[] = {"--network-name lab", "--network-key-file f",
+                                        "--network-name l --network-key-file f"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        assert_int_equal(parse(lines[i]), 1);
+        assert_non_null(strstr(output.err, "network"));
+    }
+    expect_ok("--network-name lab peers list", CMD_PEERS_LIST);
 }
 
 static void test_unserved(void **state)
@@ -549,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_listen_addresses_cut),
         cmocka_unit_test(test_usage_errors),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_private),
         cmocka_unit_test(test_unserved),
         cmocka_unit_test(test_help),
     };

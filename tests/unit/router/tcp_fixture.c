@@ -104,13 +104,13 @@ struct tcp_conf conf(struct fixture *f, struct side *side)
                              .events = {.frame = on_frame, .down = on_down, .drained = on_drained},
                              .accepted = on_accepted,
                              .dialled = on_dialled,
+                             .network = side->network,
                              .ctx = side};
 }
 
-int setup(void **state)
+static int start(void **state, struct fixture *f)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-    if (!f || uv_loop_init(&f->loop) < 0)
+    if (uv_loop_init(&f->loop) < 0)
         return -1;
     rng_init_seeded(&f->rng, 42);
     (void)uv_timer_init(&f->loop, &f->tick);
@@ -123,6 +123,22 @@ int setup(void **state)
     return 0;
 }
 
+int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    return f ? start(state, f) : -1;
+}
+
+int setup_private(void **state, uint8_t key_b)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    uint8_t key[NETWORK_KEY_BYTES] = {1};
+    if (!f || network_new("test", key, &f->a.network) < 0)
+        return -1;
+    key[0] = key_b;
+    return network_new("test", key, &f->b.network) < 0 ? -1 : start(state, f);
+}
+
 int teardown(void **state)
 {
     struct fixture *f = *state;
@@ -131,6 +147,8 @@ int teardown(void **state)
     uv_close((uv_handle_t *)&f->tick, NULL);
     if (uv_run(&f->loop, UV_RUN_DEFAULT) != 0 || uv_loop_close(&f->loop) != 0)
         return -1; /* a handle was forgotten */
+    network_free(f->a.network);
+    network_free(f->b.network);
     for (size_t i = 0; i < f->a.count; i++)
         free(f->a.seen[i]);
     for (size_t i = 0; i < f->b.count; i++)

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/rng.h"
+#include "router/link/network.h"
 #include "router/link/tcp.h"
 #include "tests/unit/unit.h"
 
@@ -36,6 +37,7 @@ struct seen {
 
 /* One transport with all that its callbacks told. */
 struct side {
+    struct network *network; /* NULL: plain */
     struct tcp *t;
     struct seen *seen[SEEN_MAX];
     size_t count, down;
@@ -68,6 +70,8 @@ uint64_t sum_bytes(uint64_t sum, const uint8_t *p, size_t len);
     } while (0)
 
 int setup(void **state);
+/* The same in a private network; key_b: the first byte of b's key, a's has 1. */
+int setup_private(void **state, uint8_t key_b);
 int teardown(void **state); /* fails when a handle was forgotten */
 
 struct tcp_conf conf(struct fixture *f, struct side *side);
