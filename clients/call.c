@@ -108,9 +108,16 @@ int api_call(const struct api_target *t, const struct call_args *a, struct http_
         [CALL_COMPATIBLE] = "/api/v1", [CALL_BUS] = "/bus/v1", [CALL_ROOT] = ""};
     char path[2048];
     int rc = ERR_TOOBIG;
+    struct http_query q = a->more ? *a->more : (struct http_query){0};
+    q.method = a->method;
+    q.path = path;
+    q.wait_s = a->wait_s;
+    if (a->body) {
+        q.body = a->body;
+        q.body_len = a->body_len;
+    }
     if (snprintf(path, sizeof(path), "%s%s", bases[a->base], a->path) < (int)sizeof(path))
-        rc = http_request(t, a->method ? a->method : "GET", path, a->body, a->body_len, a->wait_s,
-                          &r);
+        rc = http_exchange(t, &q, &r);
     if (rc != OK) {
         tell_no_answer(t, a, rc);
         return rc;

@@ -17,9 +17,10 @@ struct call_args {
     const char *path;    /* behind that */
     const char *body;    /* JSON; NULL: none */
     size_t body_len;
-    uint64_t wait_s;  /* how long the node may take by our wish */
-    unsigned accept;  /* a status that is no failure besides 2xx; 0: none */
-    const char *what; /* for the message: "list the peers" */
+    uint64_t wait_s;               /* how long the node may take by our wish */
+    const struct http_query *more; /* NULL; else its type, header, source, sink and ctx hold, too */
+    unsigned accept;               /* a status that is no failure besides 2xx; 0: none */
+    const char *what;              /* for the message: "list the peers" */
 };
 
 /* OK with an answer to be freed, or an error that has been told on standard error. */

@@ -11,6 +11,14 @@
 #include "base/macros.h"
 #include "clients/target.h"
 
+/* Exit status besides 0, 1 (failed) and 2 (usage). */
+#define EXIT_EMPTY 3 /* nothing came */
+#define EXIT_NOT_REACHED                                                                           \
+    4 /* the state that was waited for was not reached, or cannot be any more */
+
+/* How far a message has come. */
+enum message_until { UNTIL_ACCEPTED, UNTIL_RECEIVED, UNTIL_READ };
+
 struct send_args {
     const char *destination; /* 64 hex digits: a public key; else an address in 400::/7 */
     const char *message;     /* NULL with msg_path */
@@ -20,12 +28,22 @@ struct send_args {
     bool wait;
     bool has_timeout;
     uint64_t timeout_s;
+    /* what only nodes of this program have; nothing of it: the call that every node has */
+    int64_t ttl_ms;              /* 0: the node's own */
+    const char *priority;        /* "0" to "3"; NULL */
+    const char *policy;          /* NULL */
+    const char *idempotency_key; /* NULL */
+    bool ordered;
+    enum message_until until;
+    bool has_until;
 };
 int command_message_send(const struct api_target *t, const struct send_args *a);
 
 struct receive_args {
     const char *topic, *msg_path;
     bool raw;
+    bool ack;        /* on lease, settled when the output is written; nodes of this program only */
+    bool fail_empty; /* EXIT_EMPTY when nothing came */
     bool has_timeout;
     uint64_t timeout_s;
 };
@@ -50,6 +68,9 @@ int command_proxy_probe(const struct api_target *t, bool start);
 int command_health(const struct api_target *t, bool peers);
 /* What became of a message of this node, as JSON. */
 int command_message_status(const struct api_target *t, const char *id);
+/* Each state that it comes to, as the outbox has it, one line each, until `until` or its end. */
+int command_message_watch(const struct api_target *t, const char *ref, enum message_until until,
+                          const uint64_t *timeout_s); /* NULL: no limit */
 
 enum queue_kind { QUEUE_OUTBOX, QUEUE_INBOX };
 /* All pages. state NULL: every one. */

@@ -10,6 +10,7 @@
  * sent the library leaves arriving bytes alone, so we look at the socket ourselves, stop sending
  * and let it read the answer. */
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@
  * sent before it looks at an early answer. */
 #define SEND_PIECE 8192
 #define READ_PIECE 65536
+/* How often a request that may be stopped looks whether it is. */
+#define STOP_LOOK_MS 100
 
 /* Seconds without progress before a call is given up. */
 static unsigned patience_s = 30;
@@ -44,11 +47,10 @@ static unsigned patience_s = 30;
 struct call {
     struct lws_context *context;
     struct lws *wsi;
-    lws_sorted_usec_list_t deadline;
-    const char *token; /* NULL: none */
-    const char *body;
-    size_t body_len, sent;
-    uint64_t wait_s;
+    lws_sorted_usec_list_t deadline, stop_look;
+    const struct http_query *q;
+    const char *token;     /* NULL: none */
+    uint64_t length, sent; /* of the body */
     bool tls;
     bool connected; /* the request head has been asked for */
     bool sending;   /* parts of the body are still ours */
@@ -82,11 +84,22 @@ static void deadline_set(struct call *c, uint64_t seconds)
                      (lws_usec_t)seconds * LWS_USEC_PER_SEC);
 }
 
+static void on_stop_look(lws_sorted_usec_list_t *sul)
+{
+    struct call *c = container_of(sul, struct call, stop_look);
+    if (*c->q->stop) {
+        call_finish(c, ERR_STATE);
+        lws_cancel_service(c->context);
+    } else {
+        lws_sul_schedule(c->context, 0, sul, on_stop_look, STOP_LOOK_MS * LWS_US_PER_MS);
+    }
+}
+
 static void sending_stop(struct call *c)
 {
     c->sending = false;
     lws_client_http_body_pending(c->wsi, 0);
-    deadline_set(c, c->wait_s + patience_s);
+    deadline_set(c, c->q->wait_s + patience_s);
 }
 
 /* Over TLS what has arrived may be no answer. */
@@ -110,20 +123,37 @@ static int on_request_head(struct call *c, unsigned char **p, size_t room)
                                          (const unsigned char *)bearer, len, p, end))
             return -1;
     }
-    if (!c->body) {
-        deadline_set(c, c->wait_s + patience_s);
+    if (c->q->header && lws_add_http_header_by_name(c->wsi, (const unsigned char *)c->q->header,
+                                                    (const unsigned char *)c->q->value,
+                                                    (int)strlen(c->q->value), p, end))
+        return -1;
+    bool has_body = c->length > 0 || c->q->type;
+    if (!has_body || c->length == 0)
+        deadline_set(c, c->q->wait_s + patience_s);
+    if (!has_body)
         return 0;
-    }
-    int n = snprintf(len_text, sizeof(len_text), "%zu", c->body_len);
+    const char *type = c->q->type ? c->q->type : "application/json";
+    int n = snprintf(len_text, sizeof(len_text), "%" PRIu64, c->length);
     if (lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
-                                     (const unsigned char *)"application/json", 16, p, end) ||
+                                     (const unsigned char *)type, (int)strlen(type), p, end) ||
         lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH,
                                      (const unsigned char *)len_text, n, p, end))
         return -1;
+    if (c->length == 0)
+        return 0;
     c->sending = true;
     lws_client_http_body_pending(c->wsi, 1);
     lws_callback_on_writable(c->wsi);
     return 0;
+}
+
+/* At most *n bytes of the body; *n says how many it were. */
+static int piece_take(struct call *c, size_t *n)
+{
+    if (c->q->source)
+        return c->q->source(c->q->ctx, c->piece + LWS_PRE, *n, n);
+    memcpy(c->piece + LWS_PRE, c->q->body + c->sent, *n);
+    return OK;
 }
 
 static int on_writable(struct call *c)
@@ -134,9 +164,13 @@ static int on_writable(struct call *c)
         sending_stop(c);
         return 0;
     }
-    size_t n = MIN(c->body_len - c->sent, (size_t)SEND_PIECE);
-    bool last = c->sent + n == c->body_len;
-    memcpy(c->piece + LWS_PRE, c->body + c->sent, n);
+    size_t n = (size_t)MIN(c->length - c->sent, (uint64_t)SEND_PIECE);
+    int rc = piece_take(c, &n);
+    if (rc != OK) {
+        call_finish(c, rc);
+        return -1;
+    }
+    bool last = c->sent + n == c->length;
     c->sent += n;
     /* A short count cannot happen: the library keeps what the socket does not take. An error may
      * mean that the node refused and closed; its answer may be there to be read all the same. */
@@ -181,16 +215,26 @@ static int reply_grow(struct call *c, size_t more)
     return OK;
 }
 
-static int on_answer_bytes(struct call *c, const char *bytes, size_t len)
+static int reply_add(struct call *c, const char *bytes, size_t len)
 {
     int rc = reply_grow(c, len);
+    if (rc != OK)
+        return rc;
+    memcpy(c->reply.body + c->reply.body_len, bytes, len);
+    c->reply.body_len += len;
+    return OK;
+}
+
+static int on_answer_bytes(struct call *c, const char *bytes, size_t len)
+{
+    bool good = c->reply.status == 200 || c->reply.status == 206;
+    int rc = good && c->q->sink ? c->q->sink(c->q->ctx, c->reply.status, bytes, len)
+                                : reply_add(c, bytes, len);
     if (rc != OK) {
         call_finish(c, rc);
         return -1;
     }
-    memcpy(c->reply.body + c->reply.body_len, bytes, len);
-    c->reply.body_len += len;
-    deadline_set(c, patience_s);
+    deadline_set(c, patience_s); /* behind the sink: the time that it takes is its own */
     return 0;
 }
 
@@ -269,14 +313,13 @@ static bool token_is_clean(const char *token)
     return true;
 }
 
-static int call_start(struct call *c, const struct api_target *to, const char *method,
-                      const char *path)
+static int call_start(struct call *c, const struct api_target *to)
 {
     char host_header[96], unix_path[SOCKET_MAX + 2];
     struct in6_addr ip6;
     const char *host = to->socket ? "localhost" : to->host;
     size_t bare = strcspn(host, "%"); /* a zone is no part of the header */
-    if (strlen(path) > PATH_MAX_BYTES || bare > 64 ||
+    if (strlen(c->q->path) > PATH_MAX_BYTES || bare > 64 ||
         (to->socket && strlen(to->socket) > SOCKET_MAX) ||
         (c->token && strlen(c->token) > TOKEN_MAX))
         return ERR_TOOBIG;
@@ -293,9 +336,9 @@ static int call_start(struct call *c, const struct api_target *to, const char *m
         .context = c->context,
         .address = to->socket ? unix_path : host,
         .port = to->port,
-        .path = path,
+        .path = c->q->path,
         .host = host_header,
-        .method = method,
+        .method = c->q->method ? c->q->method : "GET",
         .protocol = protocols[0].name,
         /* Nodes are asked by their addresses, which certificates seldom name. */
         .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT |
@@ -303,6 +346,8 @@ static int call_start(struct call *c, const struct api_target *to, const char *m
         .pwsi = &c->wsi,
     };
     deadline_set(c, patience_s);
+    if (c->q->stop)
+        lws_sul_schedule(c->context, 0, &c->stop_look, on_stop_look, 1);
     if (!lws_client_connect_via_info(&info))
         call_finish(c, ERR_IO);
     return OK;
@@ -313,20 +358,18 @@ void http_patience_set(unsigned seconds)
     patience_s = seconds;
 }
 
-int http_request(const struct api_target *to, const char *method, const char *path,
-                 const char *body, size_t body_len, uint64_t wait_s, struct http_reply *ret)
+int http_exchange(const struct api_target *to, const struct http_query *q, struct http_reply *ret)
 {
     struct call *c = calloc(1, sizeof(*c));
     if (!c)
         return ERR_NOMEM;
-    c->body = body_len ? body : NULL;
-    c->body_len = body_len;
-    c->wait_s = wait_s;
+    c->q = q;
+    c->length = q->source ? q->length : q->body_len;
     c->token = to->token;
     c->tls = to->tls_cert && !to->socket;
     int rc = call_open(c, to);
     if (rc == OK)
-        rc = call_start(c, to, method, path);
+        rc = call_start(c, to);
     while (rc == OK && !c->done) {
         if (lws_service(c->context, 0) < 0)
             call_finish(c, ERR_IO);
@@ -340,6 +383,7 @@ int http_request(const struct api_target *to, const char *method, const char *pa
     if (c->context) {
         c->done = true; /* what the library still tells while it closes is of no interest */
         lws_sul_cancel(&c->deadline);
+        lws_sul_cancel(&c->stop_look);
         lws_context_destroy(c->context);
     }
     if (rc == OK) {
@@ -350,6 +394,14 @@ int http_request(const struct api_target *to, const char *method, const char *pa
     }
     free(c);
     return rc;
+}
+
+int http_request(const struct api_target *to, const char *method, const char *path,
+                 const char *body, size_t body_len, uint64_t wait_s, struct http_reply *ret)
+{
+    const struct http_query q = {
+        .method = method, .path = path, .body = body, .body_len = body_len, .wait_s = wait_s};
+    return http_exchange(to, &q, ret);
 }
 
 void http_reply_fini(struct http_reply *r)

@@ -1,13 +1,9 @@
 /* message send and message receive. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/ip6.h"
@@ -16,106 +12,16 @@
 #include "clients/commands.h"
 #include "clients/escape.h"
 #include "clients/message_answer.h"
+#include "clients/message_bus.h"
+#include "clients/payload_file.h"
 
-#define TOPIC_MAX_BYTES   255
-#define MESSAGE_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define TOPIC_MAX_BYTES 255
 /* What "for ever" means to the API: a year. */
 #define WAIT_FOREVER_S 31536000
 #define KEY_HEX_CHARS  64
 
 #define SEND_WHAT    "send the message"
 #define RECEIVE_WHAT "receive a message"
-
-/* --- payload files --------------------------------------------------------------------------- */
-
-static int file_fail(const char *what, const char *path)
-{
-    char why[96];
-    return command_fail("cannot %s: %s: %s", what, path, strerror_r(errno, why, sizeof(why)));
-}
-
-/* Whole content of a file of any kind (also a pipe). 0 or the exit status. */
-static int payload_read(const char *path, char **ret, size_t *ret_len)
-{
-    size_t len = 0, cap = 0;
-    char *buf = NULL;
-    int status = 1;
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return file_fail("read the message", path);
-    do {
-        if (len == cap) {
-            cap = cap ? cap * 2 : 65536;
-            char *grown = realloc(buf, cap);
-            if (!grown) {
-                status = command_fail("cannot read the message: %s", err_str(ERR_NOMEM));
-                goto out;
-            }
-            buf = grown;
-        }
-        len += fread(buf + len, 1, cap - len, f);
-    } while (!feof(f) && !ferror(f) && len <= MESSAGE_MAX_BYTES);
-    if (ferror(f)) {
-        status = file_fail("read the message", path);
-    } else if (len > MESSAGE_MAX_BYTES) {
-        status = command_fail("cannot send the message: %s is larger than 64 MiB", path);
-    } else {
-        *ret = buf;
-        *ret_len = len;
-        buf = NULL;
-        status = 0;
-    }
-out:
-    free(buf);
-    (void)fclose(f); /* only read from */
-    return status;
-}
-
-/* Where a received payload goes. Opened before the message is taken from the node: a path that
- * cannot be written must not cost a message. */
-struct sink {
-    const char *path;
-    int fd;
-    bool created;
-};
-
-static int sink_open(struct sink *s, const char *path)
-{
-    s->path = path;
-    s->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    s->created = s->fd >= 0;
-    if (s->fd < 0 && errno == EEXIST)
-        s->fd = open(path, O_WRONLY | O_CLOEXEC);
-    return s->fd < 0 ? file_fail("write the message", path) : 0;
-}
-
-static int sink_write(struct sink *s, const char *bytes, size_t len)
-{
-    struct stat st;
-    if (fstat(s->fd, &st) != 0 || (S_ISREG(st.st_mode) && ftruncate(s->fd, 0) != 0))
-        return file_fail("write the message", s->path);
-    while (len > 0) {
-        ssize_t n = write(s->fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return file_fail("write the message", s->path);
-        bytes += n;
-        len -= (size_t)n;
-    }
-    int rc = close(s->fd);
-    s->fd = -1;
-    s->created = false; /* it stays */
-    return rc != 0 ? file_fail("write the message", s->path) : 0;
-}
-
-static void sink_drop(struct sink *s)
-{
-    if (s->fd >= 0)
-        close(s->fd);
-    if (s->created)
-        (void)unlink(s->path); /* an empty file left behind does no harm */
-}
 
 /* --- send ------------------------------------------------------------------------------------ */
 
@@ -221,6 +127,11 @@ int command_message_send(const struct api_target *t, const struct send_args *a)
     const char *kind = status == 0 ? destination_kind(a->destination, &status) : NULL;
     if (!kind)
         return status;
+    if (message_bus_wanted(a)) {
+        status = message_bus_send(t, a, len);
+        if (status != MESSAGE_BUS_NONE)
+            return status;
+    }
     status = send_path(a, wait_s, path, sizeof(path));
     if (status == 0 && a->msg_path)
         status = payload_read(a->msg_path, &from_file, &len);
@@ -263,11 +174,12 @@ static int receive_path(const struct receive_args *a, uint64_t wait_s, char *buf
 }
 
 /* The message is ours alone from here on: what cannot go where it should is shown instead. */
-static int receive_show(const struct receive_args *a, struct sink *sink, const struct message *m)
+static int receive_show(const struct receive_args *a, struct payload_sink *sink,
+                        const struct message *m)
 {
     int status = 0;
     if (a->msg_path)
-        status = sink_write(sink, m->payload, m->payload_len);
+        status = payload_sink_write(sink, m->payload, m->payload_len, false);
     if (!a->raw || status != 0) {
         message_print(stdout, m, !a->msg_path || status != 0);
     } else if (!a->msg_path) {
@@ -281,12 +193,14 @@ int command_message_receive(const struct api_target *t, const struct receive_arg
 {
     char path[1400];
     uint64_t wait_s = a->has_timeout ? a->timeout_s : WAIT_FOREVER_S;
-    struct sink sink = {.fd = -1};
+    struct payload_sink sink = {.fd = -1};
     struct http_reply r = {0};
     struct message m = {0};
     int status = receive_path(a, wait_s, path, sizeof(path));
+    if (status == 0 && a->ack)
+        return message_bus_receive(t, a, wait_s);
     if (status == 0 && a->msg_path)
-        status = sink_open(&sink, a->msg_path);
+        status = payload_sink_open(&sink, a->msg_path);
     if (status != 0)
         return status;
     const struct call_args call = {.path = path, .wait_s = wait_s, .what = RECEIVE_WHAT};
@@ -294,8 +208,10 @@ int command_message_receive(const struct api_target *t, const struct receive_arg
     if (api_call(t, &call, &r) != OK)
         goto out;
     status = 0;
-    if (r.status == 204)
+    if (r.status == 204) {
+        status = a->fail_empty ? EXIT_EMPTY : 0;
         goto out;
+    }
     json_t *json = json_loadb(r.body, r.body_len, 0, NULL);
     http_reply_fini(&r);
     if (message_read(json, &m) == OK)
@@ -305,6 +221,6 @@ int command_message_receive(const struct api_target *t, const struct receive_arg
 out:
     message_fini(&m);
     http_reply_fini(&r);
-    sink_drop(&sink);
+    payload_sink_drop(&sink);
     return status;
 }

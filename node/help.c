@@ -34,7 +34,7 @@ static const char examples[] =
     "  MYCELIUM_LOG, RUST_LOG log level: error, warn, info, debug\n"
     "  NO_COLOR               no colours in log lines\n"
     "\n"
-    "Exit status: 0 success, 1 failure, 2 wrong usage.\n";
+    "Exit status: 0 success, 1 failure, 2 wrong usage, 3 nothing came, 4 not reached in time.\n";
 
 void version_print(FILE *out)
 {

@@ -43,6 +43,21 @@ static int ask_node(const struct options *o, uint8_t ret_key[static KEY_BYTES])
     return node_pubkey_ask(&t, ret_key);
 }
 
+static bool given(const struct options *o, size_t offset)
+{
+    return option_source_of(o, offset) != SOURCE_DEFAULT;
+}
+
+/* The word of an option that has choices; NULL: not given. */
+static const char *word_given(const struct options *o, size_t offset)
+{
+    for (size_t i = 0; given(o, offset) && i < option_count; i++)
+        if (option_table[i].offset == offset)
+            return option_table[i]
+                .choices[*(const unsigned *)(const void *)((const char *)o + offset)];
+    return NULL;
+}
+
 static int run_send(const struct options *o, const struct api_target *t)
 {
     const struct send_args a = {
@@ -54,6 +69,13 @@ static int run_send(const struct options *o, const struct api_target *t)
         .wait = o->wait,
         .has_timeout = o->has_timeout,
         .timeout_s = o->timeout_s,
+        .ttl_ms = o->ttl_ms,
+        .priority = word_given(o, offsetof(struct options, priority)),
+        .policy = word_given(o, offsetof(struct options, policy)),
+        .idempotency_key = o->idempotency_key,
+        .ordered = o->ordered,
+        .until = (enum message_until)o->until,
+        .has_until = given(o, offsetof(struct options, until)),
     };
     return command_message_send(t, &a);
 }
@@ -64,10 +86,21 @@ static int run_receive(const struct options *o, const struct api_target *t)
         .topic = o->topic,
         .msg_path = o->msg_path,
         .raw = o->raw,
+        .ack = o->ack,
+        .fail_empty = o->fail_empty,
         .has_timeout = o->has_timeout,
         .timeout_s = o->timeout_s,
     };
     return command_message_receive(t, &a);
+}
+
+static int run_status(const struct options *o, const struct api_target *t)
+{
+    bool until = given(o, offsetof(struct options, until));
+    if (!o->watch && !until)
+        return command_message_status(t, o->ref);
+    return command_message_watch(t, o->ref, until ? (enum message_until)o->until : UNTIL_READ,
+                                 o->has_timeout ? &o->timeout_s : NULL);
 }
 
 static int run_proxy_connect(const struct options *o, const struct api_target *t)
@@ -132,7 +165,7 @@ static int run_command(const struct options *o)
     case CMD_PROXY_PROBE_STOP:
         return command_proxy_probe(&t, false);
     case CMD_MESSAGE_STATUS:
-        return command_message_status(&t, o->ref);
+        return run_status(o, &t);
     case CMD_HEALTH:
         return command_health(&t, o->live_peer);
     case CMD_OUTBOX_LIST:

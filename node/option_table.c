@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "clients/commands.h"
 #include "node/command_table.h"
 
 #define AT(field) offsetof(struct options, field)
@@ -36,6 +37,16 @@ static const char *const log_formats[] = {
     [LOG_FORMAT_LOGFMT] = "logfmt",
     [LOG_FORMAT_PLAIN] = "plain",
     [LOG_FORMAT_PLAIN + 1] = NULL,
+};
+
+/* As the API has them. */
+static const char *const priorities[] = {"0", "1", "2", "3", NULL};
+static const char *const policies[] = {"at-least-once", "at-most-once", NULL};
+static const char *const untils[] = {
+    [UNTIL_ACCEPTED] = "accepted",
+    [UNTIL_RECEIVED] = "received",
+    [UNTIL_READ] = "read",
+    [UNTIL_READ + 1] = NULL,
 };
 
 /* In the table: name, key, kind and class of an option that stands before the command. */
@@ -325,7 +336,7 @@ const struct option_def option_table[] = {
     {.name = "timeout",
      .kind = OPTION_WAIT,
      .value = "SECONDS",
-     .where = MESSAGES,
+     .where = MESSAGES | WHERE(CMD_MESSAGE_STATUS),
      .offset = AT(timeout_s),
      .help = "How long to wait [default: for ever]"},
     {.name = "topic",
@@ -347,6 +358,65 @@ const struct option_def option_table[] = {
      .where = WHERE(CMD_MESSAGE_SEND),
      .offset = AT(reply_to),
      .help = "Id of the message that this one answers"},
+    {.name = "ttl",
+     .kind = OPTION_SPAN,
+     .value = "TIME",
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(ttl_ms),
+     .min = 1000,
+     .max = 30 * DAY,
+     .help = "How long it is tried: 90s, 5m, 2h, 3d [default: the node's, 5m]"},
+    {.name = "priority",
+     .kind = OPTION_CHOICE,
+     .value = "0-3",
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(priority),
+     .choices = priorities,
+     .help = "3 goes before 2, and so on [default: 1]"},
+    {.name = "policy",
+     .kind = OPTION_CHOICE,
+     .value = "POLICY",
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(policy),
+     .choices = policies,
+     .help = "at-least-once or at-most-once [default: at-least-once]"},
+    {.name = "ordered",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(ordered),
+     .help = "Behind the ordered ones of the same node and topic before it"},
+    {.name = "idempotency-key",
+     .kind = OPTION_TEXT,
+     .value = "KEY",
+     .where = WHERE(CMD_MESSAGE_SEND),
+     .offset = AT(idempotency_key),
+     .help = "The same key and message again send nothing, and name the first one",
+     .more =
+         "1 to 64 visible characters. For a program that does not know whether its last send arrived."},
+    {.name = "until",
+     .kind = OPTION_CHOICE,
+     .value = "STATE",
+     .where = WHERE(CMD_MESSAGE_SEND) | WHERE(CMD_MESSAGE_STATUS),
+     .offset = AT(until),
+     .choices = untils,
+     .help = "Wait until the message is accepted, received or read",
+     .more = "Exit status 0 when it is, 4 when not within --timeout, or never."},
+    {.name = "watch",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_MESSAGE_STATUS),
+     .offset = AT(watch),
+     .help = "Show each state that it comes to, until --until [default: read]"},
+    {.name = "ack",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_MESSAGE_RECEIVE),
+     .offset = AT(ack),
+     .help = "Take it on lease, and acknowledge it when it is written out",
+     .more = "A message of any length then goes to --msg-path, or with --raw, in pieces."},
+    {.name = "fail-empty",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_MESSAGE_RECEIVE),
+     .offset = AT(fail_empty),
+     .help = "Exit status 3 when nothing came"},
     {.name = "raw",
      .kind = OPTION_FLAG,
      .where = WHERE(CMD_MESSAGE_RECEIVE),

@@ -24,8 +24,8 @@ struct toml;
 
 #define OPTIONS_PEERS_MAX 256
 #define OPTIONS_ADDRS_MAX 8
-#define OPTIONS_WORDS_MAX 64 /* of one list */
-#define OPTIONS_ROWS_MAX  96 /* of option_table */
+#define OPTIONS_WORDS_MAX 64  /* of one list */
+#define OPTIONS_ROWS_MAX  128 /* of option_table */
 
 enum command {
     CMD_NODE, /* no command: run the daemon */
@@ -138,6 +138,10 @@ struct options {
     bool has_timeout;
     uint64_t timeout_s;
     const char *topic, *msg_path, *reply_to, *destination, *message, *key, *remote, *token, *note;
+    int64_t ttl_ms;                   /* 0: the node's own */
+    unsigned priority, policy, until; /* places in their choices; whether they were given: source */
+    const char *idempotency_key;
+    bool ordered, ack, fail_empty, watch;
     const char *state, *ref, *sender, *socket, *action; /* of outbox, inbox, topics */
     char *const *args; /* endpoints of `peers add|remove`, scopes of `token new` */
     size_t args_count;

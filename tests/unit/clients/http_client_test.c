@@ -203,18 +203,123 @@ static void test_limits(void **state)
         ERR_TOOBIG);
 }
 
+struct pieces {
+    char got[256];
+    size_t got_len, given;
+    unsigned status;
+    int rc; /* what the callbacks return, if not OK */
+};
+
+static int give(void *ctx, void *buf, size_t cap, size_t *ret_len)
+{
+    struct pieces *p = ctx;
+    assert_true(cap >= 1);
+    memcpy(buf, "0123456" + p->given % 7, 1); /* less than there is room for */
+    p->given++;
+    *ret_len = 1;
+    return p->rc;
+}
+
+static int take(void *ctx, unsigned status, const char *bytes, size_t len)
+{
+    struct pieces *p = ctx;
+    assert_true(p->got_len + len <= sizeof(p->got));
+    memcpy(p->got + p->got_len, bytes, len);
+    p->got_len += len;
+    p->status = status;
+    return p->rc;
+}
+
+static int exchange_pieces(const char *answer, struct pieces *p, char **ret_request,
+                           struct http_reply *r)
+{
+    static struct fake_node n;
+    const struct http_query q = {.method = "POST",
+                                 .path = "/x",
+                                 .type = "application/octet-stream",
+                                 .header = "range:",
+                                 .value = "bytes=5-",
+                                 .source = give,
+                                 .length = 20,
+                                 .sink = take,
+                                 .ctx = p};
+    fake_node_start(&n, &answer, 1, false);
+    int rc = http_exchange(&n.target, &q, r);
+    fake_node_stop(&n);
+    *ret_request = n.request;
+    return rc;
+}
+
+static void test_pieces(void **state)
+{
+    struct pieces p = {.rc = OK};
+    struct http_reply r = {0};
+    char *request;
+    (void)state;
+    assert_int_equal(
+        exchange_pieces("HTTP/1.1 206 P\r\ncontent-length: 5\r\n\r\nhello", &p, &request, &r), OK);
+    assert_non_null(strstr(request, "\r\ncontent-length: 20\r\n"));
+    assert_non_null(strstr(request, "\r\ncontent-type: application/octet-stream\r\n"));
+    assert_non_null(strstr(request, "\r\nrange: bytes=5-\r\n"));
+    assert_non_null(strstr(request, "\r\n\r\n01234560123456012345"));
+    assert_int_equal(p.given, 20);
+    assert_int_equal(p.got_len, 5);
+    assert_memory_equal(p.got, "hello", 5);
+    assert_int_equal(p.status, 206);
+    assert_int_equal(r.body_len, 0);
+    http_reply_fini(&r);
+    /* A refusal is not for the sink. */
+    p = (struct pieces){.rc = OK};
+    assert_int_equal(
+        exchange_pieces("HTTP/1.1 404 N\r\ncontent-length: 2\r\n\r\nno", &p, &request, &r), OK);
+    assert_string_equal(r.body, "no");
+    assert_int_equal(p.got_len, 0);
+    http_reply_fini(&r);
+}
+
+static void test_pieces_that_fail(void **state)
+{
+    static struct fake_node n;
+    const char *answer = "HTTP/1.1 200 O\r\ncontent-length: 5\r\n\r\nhello";
+    struct pieces p = {.rc = ERR_NOSPACE};
+    const struct http_query q = {.path = "/x", .sink = take, .ctx = &p};
+    struct http_reply r = {.status = 77};
+    char *request;
+    (void)state;
+    fake_node_start(&n, &answer, 1, false);
+    assert_int_equal(http_exchange(&n.target, &q, &r), ERR_NOSPACE);
+    fake_node_stop(&n);
+    assert_int_equal(exchange_pieces("", &p, &request, &r), ERR_NOSPACE); /* of the source */
+    assert_int_equal(r.status, 77);
+}
+
+/* A request that waits for its answer ends when it is told to. */
+static void test_stop(void **state)
+{
+    static const volatile sig_atomic_t stop = 1;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    struct http_reply r = {0};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    (void)state;
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
+    assert_int_equal(listen(fd, 4), 0); /* takes connections, and says nothing */
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    const struct api_target t = {.host = "127.0.0.1", .port = ntohs(a.sin_port)};
+    const struct http_query q = {.path = "/x", .wait_s = 3600, .stop = &stop};
+    assert_int_equal(http_exchange(&t, &q, &r), ERR_STATE);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_broken_answers),
-        cmocka_unit_test(test_request),
-        cmocka_unit_test(test_large_bodies),
-        cmocka_unit_test(test_early_refusal),
-        cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_proxies_are_ignored),
-        cmocka_unit_test(test_patience),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_pieces),         cmocka_unit_test(test_pieces_that_fail),
+        cmocka_unit_test(test_stop),           cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_request),
+        cmocka_unit_test(test_large_bodies),   cmocka_unit_test(test_early_refusal),
+        cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_proxies_are_ignored),
+        cmocka_unit_test(test_patience),       cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
