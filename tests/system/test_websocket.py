@@ -362,6 +362,83 @@ def test_thousand(net):
 
 
 @needs_ours
+@limit(240)
+def test_thousand_take(net):
+    """1,000 takers of one topic, one of them stalled: what it does not have on lease is taken by the others while it
+    stands, and what it has after it is gone; each message settled once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    node = net.node("a")
+    count, messages = 1000, 3000
+    stalled = Ws(node, buffer=4096)
+    stalled.ask("sub", sub="s", topic=b64(b"work"), credit=1000, leaseMs=3600000)
+    payload = os.urandom(2000)
+    first = 300  # before the others are there: more than its socket takes
+    for i in range(first):
+        send_self(node, struct.pack(">I", i) + payload * 25, topic=b"work", durable=False)
+    takers = Takers([Ws(node, binary=True) for _ in range(count - 1)])
+    for w in takers.all:
+        w.ask("sub", sub="s", topic=b64(b"work"), credit=2)
+
+    def send():
+        for i in range(first, messages):
+            send_self(node, struct.pack(">I", i) + payload, topic=b"work", durable=False)
+
+    t = threading.Thread(target=send, daemon=True)
+    began = time.monotonic()
+    t.start()
+
+    def left():
+        states = node.api.call("GET", "/bus/v1/stats").json()["inbox"]["byState"]
+        return states["ready"], states["leased"]
+
+    takers.work_until(lambda: not t.is_alive() and left()[0] == 0 and left()[1] == messages - len(takers.settled))
+    t.join()
+    took, had = time.monotonic() - began, left()[1]
+    print(f"# {count - 1} takers, {len(takers.settled)} messages of 2 kB: {took:.1f} s; the stalled one had {had}")
+    check(had < first, f"{had} messages were read for a socket that takes nothing")
+    stalled.close()
+    takers.work_until(lambda: len(takers.settled) == messages)
+    check_equal(sorted(takers.settled), list(range(messages)), "each once")
+    check(len(takers.busy) > 100, f"only {len(takers.busy)} of them had something to do")
+    check_equal(left(), (0, 0), "nothing is left")
+
+
+class Takers:
+    """Many clients that acknowledge what they get. settled: numbers, after the node said that it is done."""
+
+    def __init__(self, clients):
+        self.all, self.settled, self.busy, self.under_way = clients, [], set(), {}
+        self.selector = selectors.DefaultSelector()
+        for w in clients:
+            self.selector.register(w.socket, selectors.EVENT_READ, w)
+
+    def work_until(self, done, seconds=180):
+        end, look = time.monotonic() + scaled(seconds), 0
+        while True:
+            for key, _ in self.selector.select(0.05):
+                self.read(key.data)
+            if time.monotonic() >= look:  # not after each frame: it is a call
+                if done():
+                    return
+                look = time.monotonic() + 0.1
+            check(time.monotonic() < end, f"{len(self.settled)} messages in {scaled(seconds):g} s")
+
+    def read(self, w):
+        w._more()
+        while w.buffer or w.events:
+            o = w.next("msg", "ok")
+            if o["op"] == "msg":
+                self.busy.add(w)
+                w.refs += 1
+                self.under_way[w, str(w.refs)] = struct.unpack(">I", o["payload"][:4])[0]
+                w.say("ack", ref=str(w.refs), tokens=[o["token"]])
+            else:
+                check_equal(o["done"], 1, "settled")
+                self.settled.append(self.under_way.pop((w, o["ref"])))
+
+
+@needs_ours
 def test_events(net):
     node = net.node("a")
     for i in range(5):
