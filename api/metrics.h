@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "api/api.h"
+#include "api/forward_stats.h"
 #include "api/http.h"
 #include "bus/bus.h"
 #include "router/link/tcp.h"
@@ -34,7 +35,8 @@ struct metrics {
     struct bus_stats bus;
     struct store_stats store;
     struct api_stats api;
-    struct http_stats http;
+    struct http_stats http, rpc_http; /* rpc_http: the listener of JSON-RPC */
+    struct forward_stats forward;
     struct process_usage process;
 };
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "api/forward_stats.h"
 #include "bus/bus.h"
 
 #define FORWARDS_MAX      64
@@ -39,29 +40,4 @@ static inline bool forwarder_is_client(bus_client c)
 }
 void forwarder_answer(struct forwarder *f, const struct bus_out *out); /* to one of its clients */
 
-/* X(name): why a message went to the inbox instead. */
-#define FORWARD_WHY_LIST(X)                                                                        \
-    X(no_socket) /* its topic has none any more */                                                 \
-    X(too_large)                                                                                   \
-    X(connect)                                                                                     \
-    X(write)                                                                                       \
-    X(timeout)  /* no end of the reply in time */                                                  \
-    X(read)     /* the connection broke */                                                         \
-    X(empty)    /* closed without a reply */                                                       \
-    X(too_long) /* the reply */                                                                    \
-    X(refused)  /* the reply: by a limit of the outbox */                                          \
-    X(store)    /* it failed at the reply or at the message */
-
-enum forward_why {
-#define X(name) FORWARD_WHY_##name,
-    FORWARD_WHY_LIST(X)
-#undef X
-        FORWARD_WHY_END
-};
-
-struct forward_stats {
-    uint64_t open; /* now */
-    uint64_t taken, replied;
-    uint64_t returned[FORWARD_WHY_END];
-};
 void forwarder_stats(const struct forwarder *f, struct forward_stats *ret);

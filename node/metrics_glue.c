@@ -18,6 +18,10 @@ void metrics_gather(void *ctx, struct metrics *ret)
         ret->tcp = tcp_stats(n->tcp);
     if (n->http)
         http_stats(n->http, &ret->http);
+    if (n->rpc_http)
+        http_stats(n->rpc_http, &ret->rpc_http);
+    if (n->forwarder)
+        forwarder_stats(n->forwarder, &ret->forward);
     process_usage(&ret->process);
 }
 
