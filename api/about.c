@@ -4,6 +4,7 @@
 
 #include "api/metrics.h"
 #include "api/query.h"
+#include "api/stream.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -206,7 +207,14 @@ void call_bus_info(struct api *a, const struct asked *q)
 {
     struct json_out o = {0};
 
-    json_put(&o, "{\"version\":1,");
+    json_put(&o, "{\"version\":1,\"epoch\":");
+    json_quoted(&o, streams_epoch(a));
+    json_put(&o, ",\"subprotocols\":[");
+    for (size_t i = 0; ws_bus_protocols[i]; i++) {
+        json_put(&o, i ? "," : "");
+        json_quoted(&o, ws_bus_protocols[i]);
+    }
+    json_put(&o, "],");
     put_limits(&o, a);
     json_put(&o, "}");
     answer_out(a, q, 200, &o);

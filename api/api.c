@@ -8,7 +8,9 @@
 #include "api/calls.h"
 #include "api/download.h"
 #include "api/json_admin.h"
+#include "api/proxy_calls.h"
 #include "api/rpc_http.h"
+#include "api/rpc_ws.h"
 #include "api/stream.h"
 #include "api/upload.h"
 #include "base/err.h"
@@ -126,6 +128,17 @@ static void dispatch(struct api *a, const struct asked *q, const struct http_req
         break;
     case CALL_PACKETS:
         call_packets(a, q);
+        break;
+    case CALL_PROXIES:
+        call_proxies(a, q);
+        break;
+    case CALL_PROXY_CONNECT:
+        call_proxy_connect(a, q, r);
+        break;
+    case CALL_PROXY_DISCONNECT:
+    case CALL_PROXY_PROBE:
+    case CALL_PROXY_PROBE_STOP:
+        call_proxy_nothing(a, q);
         break;
     case CALL_PUBKEY:
         call_pubkey(a, q, m);
@@ -440,6 +453,7 @@ int api_new(const struct api_conf *c, struct api **ret)
     if (!a)
         return ERR_NOMEM;
     list_init(&a->rpcs);
+    list_init(&a->rpc_sockets);
     rng_init_system(&rng);
     rc = hmap_init(&a->pending, &rng);
     if (rc == OK)
@@ -549,6 +563,7 @@ void api_stop(struct api *a)
 {
     a->stopping = true;
     streams_stop(a);
+    rpc_ws_stop(a);
 }
 
 void api_stats(const struct api *a, struct api_stats *ret)

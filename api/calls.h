@@ -76,6 +76,7 @@ struct api {
     struct hmap pending;            /* by http_id */
     struct hmap uploads, downloads; /* likewise */
     struct list rpcs;               /* bodies of JSON-RPC under way */
+    struct list rpc_sockets;        /* struct rpc_ws */
     uint64_t rpc_seq;               /* of their calls */
     size_t rpc_batches;             /* bytes of text of those that are batches */
     struct streams streams;         /* stream.h */

@@ -5,6 +5,7 @@
 #include "api/json_admin.h"
 #include "api/json_message.h"
 #include "api/json_topic.h"
+#include "api/proxy_calls.h"
 #include "api/query.h"
 #include "api/rpc_methods.h"
 #include "api/sending.h"
@@ -94,6 +95,26 @@ void rpc_get_queried(struct rpc_run *r)
 void rpc_get_packets(struct rpc_run *r)
 {
     call_packets(r->api, &r->asked);
+}
+
+void rpc_get_proxies(struct rpc_run *r)
+{
+    call_proxies(r->api, &r->asked);
+}
+
+void rpc_connect_proxy(struct rpc_run *r)
+{
+    struct json_fault f = {0};
+
+    if (proxy_remote_read(rpc_arg(r, 0), &f) < 0)
+        rpc_fault(r, &f);
+    else
+        ask_proxy_connect(r->api, &r->asked);
+}
+
+void rpc_proxy_nothing(struct rpc_run *r)
+{
+    call_proxy_nothing(r->api, &r->asked);
 }
 
 /* --- messages -------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #define BAD_ID          (-32020)
 #define BAD_TOPIC       (-32021)
 #define UNKNOWN_TOPIC   (-32030)
+#define NO_PROXY        (-32032)
 
 static const struct rpc_method methods[] = {
     {.name = "getInfo", .call = rpc_get_info, .scope = SCOPE_READ},
@@ -45,6 +46,11 @@ static const struct rpc_method methods[] = {
     {.name = "getFallbackRoutes", .call = rpc_get_fallback, .scope = SCOPE_READ},
     {.name = "getQueriedSubnets", .call = rpc_get_queried, .scope = SCOPE_READ},
     {.name = "getPacketStatistics", .call = rpc_get_packets, .scope = SCOPE_READ},
+    {.name = "getProxies", .call = rpc_get_proxies, .scope = SCOPE_READ},
+    {"connectProxy", rpc_connect_proxy, SCOPE_ADMIN, {"remote"}, "null", {{404, NO_PROXY}}, false},
+    {.name = "disconnectProxy", .call = rpc_proxy_nothing, .scope = SCOPE_ADMIN, .none = "true"},
+    {.name = "startProxyProbe", .call = rpc_proxy_nothing, .scope = SCOPE_ADMIN, .none = "true"},
+    {.name = "stopProxyProbe", .call = rpc_proxy_nothing, .scope = SCOPE_ADMIN, .none = "true"},
     {"popMessage",
      rpc_pop,
      SCOPE_RECEIVE,

@@ -7,12 +7,14 @@
 #include "base/err.h"
 
 struct rpc_ws {
+    struct list link; /* of api->rpc_sockets */
     struct api *api;
     struct ws *ws;
     struct asked asked; /* who opened it */
     uint64_t connection;
     unsigned open; /* bodies under way */
     bool held;
+    bool reading; /* inside on_message() */
 };
 
 bool rpc_ws_wanted(const struct http_request *r)
@@ -31,6 +33,19 @@ static void refuse(struct rpc_ws *w, int code)
     json_out_fini(&o);
 }
 
+/* The node stops, and everything that was asked is answered. Frees w. */
+static void close_stopping(struct rpc_ws *w)
+{
+    list_del(&w->link);
+    ws_close(w->ws, WS_GOING_AWAY, "shutdown");
+    free(w);
+}
+
+static bool is_done(const struct rpc_ws *w)
+{
+    return w->api->stopping && w->open == 0 && !w->reading;
+}
+
 static void on_message(void *ctx, bool text, const uint8_t *bytes, size_t len)
 {
     struct rpc_ws *w = ctx;
@@ -42,7 +57,13 @@ static void on_message(void *ctx, bool text, const uint8_t *bytes, size_t len)
         return;
     }
     w->open++;
+    w->reading = true;
     rpc_start(w->api, &from, bytes, len, NULL);
+    w->reading = false;
+    if (is_done(w)) {
+        close_stopping(w);
+        return;
+    }
     if (w->open >= RPC_WS_OPEN && !w->held) {
         w->held = true;
         ws_hold(w->ws);
@@ -56,6 +77,10 @@ void rpc_ws_answer(struct rpc_ws *w, const struct json_out *answer)
         refuse(w, RPC_INTERNAL);
     else if (answer->len > 0)
         (void)ws_send(w->ws, true, (uint8_t *)answer->p, answer->len); /* as above */
+    if (is_done(w)) {
+        close_stopping(w);
+        return;
+    }
     if (w->held && w->open < RPC_WS_OPEN) {
         w->held = false;
         ws_more(w->ws);
@@ -72,6 +97,7 @@ static void on_closed(void *ctx, unsigned code)
     struct rpc_ws *w = ctx;
 
     (void)code;
+    list_del(&w->link);
     rpc_ws_gone(w->api, w);
     free(w);
 }
@@ -106,6 +132,17 @@ void rpc_ws_request(struct api *a, const struct asked *q, const struct http_requ
     ws_limits_default(&limits);
     limits.message_bytes = JSON_BODY_MAX;
     w->ws = ws_accept(q->server, r, &h, &limits, &handler);
-    if (!w->ws)
+    if (w->ws)
+        list_push_back(&a->rpc_sockets, &w->link);
+    else
         free(w);
+}
+
+void rpc_ws_stop(struct api *a)
+{
+    list_foreach_safe (l, &a->rpc_sockets) {
+        struct rpc_ws *w = list_entry(l, struct rpc_ws, link);
+        if (is_done(w))
+            close_stopping(w);
+    }
 }

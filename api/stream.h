@@ -71,5 +71,7 @@ const char *streams_epoch(const struct api *a); /* 16 hex digits */
 MUST_CHECK int streams_init(struct api *a, struct rng *r);
 void streams_fini(struct api *a);
 void streams_stop(struct api *a); /* bye to all */
+
+extern const char *const ws_bus_protocols[]; /* that its WebSocket speaks; ends with NULL */
 /* Is it an answer for a stream? Then it was taken. */
 bool streams_bus_answer(struct api *a, const struct bus_out *out);

@@ -8,7 +8,7 @@
 #include "api/ws.h"
 #include "base/err.h"
 
-static const char *const protocols[] = {"mycelium.bus.v1.json", "mycelium.bus.v1.bin", NULL};
+const char *const ws_bus_protocols[] = {"mycelium.bus.v1.json", "mycelium.bus.v1.bin", NULL};
 enum { PROTOCOL_JSON, PROTOCOL_BIN };
 
 struct stream_ws {
@@ -248,7 +248,7 @@ void call_ws(struct api *a, const struct asked *q, const struct http_request *r)
     const struct http_header upgrade = {"upgrade", "websocket"};
     struct ws_handshake h;
     const char *text;
-    int rc = ws_handshake_read(r, protocols, &h, &text);
+    int rc = ws_handshake_read(r, ws_bus_protocols, &h, &text);
 
     if (r->method == HTTP_HEAD)
         answer_bad_method(a, q, "GET");

@@ -57,6 +57,20 @@ static const struct path paths[] = {
      {{HTTP_GET, CALL_ROUTES_QUERIED, SCOPE_READ}},
      1},
     {API "/admin/stats/packets", "", "", "GET,HEAD", {{HTTP_GET, CALL_PACKETS, SCOPE_READ}}, 1},
+    {API "/admin/proxy",
+     "",
+     "",
+     "GET,HEAD,POST,DELETE",
+     {{HTTP_GET, CALL_PROXIES, SCOPE_READ},
+      {HTTP_POST, CALL_PROXY_CONNECT, SCOPE_ADMIN},
+      {HTTP_DELETE, CALL_PROXY_DISCONNECT, SCOPE_ADMIN}},
+     3},
+    {API "/admin/proxy/probe",
+     "",
+     "",
+     "GET,HEAD,DELETE",
+     {{HTTP_GET, CALL_PROXY_PROBE, SCOPE_ADMIN}, {HTTP_DELETE, CALL_PROXY_PROBE_STOP, SCOPE_ADMIN}},
+     2},
     {API "/pubkey/", "ip", "", "GET,HEAD", {{HTTP_GET, CALL_PUBKEY, SCOPE_READ}}, 1},
     {API "/messages",
      "",
@@ -240,6 +254,7 @@ bool call_wants_json(enum call c)
 {
     switch (c) {
     case CALL_PEER_ADD:
+    case CALL_PROXY_CONNECT:
     case CALL_SEND:
     case CALL_REPLY:
     case CALL_FETCH_LEASES:
@@ -259,6 +274,10 @@ bool call_wants_json(enum call c)
     case CALL_ROUTES_FALLBACK:
     case CALL_ROUTES_QUERIED:
     case CALL_PACKETS:
+    case CALL_PROXIES:
+    case CALL_PROXY_DISCONNECT:
+    case CALL_PROXY_PROBE:
+    case CALL_PROXY_PROBE_STOP:
     case CALL_PUBKEY:
     case CALL_TAKE:
     case CALL_LOOK:

@@ -6,6 +6,7 @@ import re
 from lib import Skip, check, check_equal, needs_ours, wait_for
 from lib.rest import Broken
 from lib.rpc import Rpc
+from lib.ws import Ws
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -109,6 +110,10 @@ def test_bus(net):
     a = net.node("a")
     info = get(a, "/bus/v1").json()
     check_equal((info["version"], info["limits"]["lenMax"]), (1, 1 << 30), "GET /bus/v1")
+    for protocol in info["subprotocols"]:
+        w = Ws(a, binary=protocol.endswith("bin"))
+        check_equal((w.headers["sec-websocket-protocol"], w.welcome["epoch"]), (protocol, info["epoch"]), "as it said")
+        w.close()
     a.send(a, b"x")
     stats = get(a, "/bus/v1/stats").json()
     check_equal((stats["inbox"]["messages"], stats["inbox"]["bytes"], stats["inbox"]["byState"]["ready"]), (1, 1, 1),

@@ -12,6 +12,7 @@ import time
 from lib import Skip, check, check_equal, limit, needs_ours, wait_for
 from lib.node import message_body
 from lib.ports import free_port
+from lib.rpc import Rpc
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -371,6 +372,23 @@ def test_routes(net):
     check(0 <= int(queried[0]["expiration"]) <= 15, "seconds left, as text")
 
 
+def test_proxies(net):
+    a = net.node("a")
+    check_equal(expect(a, "GET", "/admin/proxy", 200).json(), [], "none is known")
+    expect(a, "POST", "/admin/proxy", 404, "", {})
+    expect(a, "POST", "/admin/proxy", 404, "", {"remote": None})
+    expect(a, "POST", "/admin/proxy", 422, None, {"remote": "400::1"})
+    expect(a, "POST", "/admin/proxy", 422, None, {"remote": 5})
+    expect(a, "POST", "/admin/proxy", 415, None, {}, content_type="text/plain")
+    if net.ours:
+        expect(a, "POST", "/admin/proxy", 404, "", {"remote": "[400::1]:1080"})
+        expect(a, "POST", "/admin/proxy", 422, None, {"remote": "host.example:1080"})
+        expect(a, "HEAD", "/admin/proxy/probe", 204)
+        expect(a, "GET", "/admin/proxy/probe", 204, "")
+    expect(a, "DELETE", "/admin/proxy/probe", 204, "")
+    expect(a, "DELETE", "/admin/proxy", 204, "")
+
+
 def test_packet_statistics(net):
     a, b = net.pair()
     a.send(b.ip, b"counted")
@@ -506,6 +524,13 @@ def test_metrics(net):
     wait_for("20 are read", lambda: metrics_of(a, port)[0]['mycelium_bus_sent_total{result="read"}'] == 20)
     values, families = metrics_of(a, port)
     check_equal(values["mycelium_bus_accepted_total"], 20, "accepted")
+    check_equal(values["mycelium_api_rpc_requests_total"], 0, "requests of JSON-RPC")
+    Rpc(a).call("getTopics")
+    check_equal(metrics_of(a, port)[0]["mycelium_api_rpc_requests_total"], 1, "requests of JSON-RPC")
+    expect(a, "POST", "/messages/topics/Zg==/sources", 201, "", {"subnet": "400::/7"})
+    expect(a, "PUT", "/messages/topics/Zg==/forward", 204, "", {"socketPath": str(net.folder / "nobody")})
+    a.send(a, b"x", b"f")
+    wait_for("nobody took it", lambda: metrics_of(a, port)[0]['mycelium_forward_returned_total{reason="connect"}'] == 1)
     check_equal(values["mycelium_bus_delivery_seconds_count"], 20, "deliveries")
     check(values["mycelium_store_commit_seconds_count"] > 0, "no commit was counted")
     check(values['mycelium_router_packets_routed{verdict="local"}'] > 0, "no packet was counted")

@@ -464,6 +464,31 @@ def test_websocket_large_and_gone(net):
 
 
 @needs_ours
+def test_websocket_shutdown(net):
+    a = net.node("a")
+    idle, waiting = RpcWs(a), RpcWs(a)
+    waiting.send({"jsonrpc": "2.0", "id": 1, "method": "popMessage", "params": [False, 30]})
+    check_equal(idle.call("getTopics"), [], "both are read")
+    check_equal(waiting.call("getTopics"), [], "both are read")
+    a.stop()
+    try:
+        idle.raw()
+        check(False, "a frame behind the end")
+    except Closed as e:
+        check_equal(e.code, 1001, "the close code")
+
+
+def test_proxies(net):
+    rpc = Rpc(net.node("a"))
+    check_equal(rpc.call("getProxies"), [], "none is known")
+    check_equal(rpc.code("connectProxy"), -32032, "none is known")
+    check_equal(rpc.code("connectProxy", None), -32032, "none is known")
+    check_equal(rpc.code("connectProxy", "400::1"), -32602, "no socket address")
+    for method in ("stopProxyProbe", "disconnectProxy"):
+        check_equal(rpc.call(method), True, method)
+
+
+@needs_ours
 def test_websocket_origin(net):  # row 35
     a = net.node("a")
     for port, path in ((a.jsonrpc_port, "/"), (a.api_port, "/rpc")):

@@ -1083,7 +1083,9 @@ static void test_about(void **state)
     look("/version/", "");
     expect(404, "");
     look("/bus/v1", "");
-    expect_begin(200, "{\"version\":1,\"limits\":{\"lenMax\":1000,");
+    expect_begin(200, "{\"version\":1,\"epoch\":\"");
+    assert_non_null(strstr(t.body, "\",\"subprotocols\":[\"mycelium.bus.v1.json\","
+                                   "\"mycelium.bus.v1.bin\"],\"limits\":{\"lenMax\":1000,"));
     look("/bus/v1/stats", "");
     expect_begin(
         200, "{\"outbox\":{\"messages\":3,\"bytes\":30,\"inMemory\":1},\"inbox\":{\"messages\":3,"
