@@ -36,7 +36,7 @@ int command_flush(void)
     return 0;
 }
 
-static void tell_no_answer(const struct api_target *t, const struct call_args *a, int rc)
+int api_call_unanswered(const struct api_target *t, const char *what, int rc)
 {
     bool v6 = !t->socket && strchr(t->host, ':') != NULL;
     const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
@@ -45,10 +45,9 @@ static void tell_no_answer(const struct api_target *t, const struct call_args *a
                       : rc == ERR_TIMEOUT ? "no answer in time"
                                           : err_str(rc);
     if (t->socket)
-        command_fail("cannot %s: node at %s: %s", a->what, t->socket, why);
-    else
-        command_fail("cannot %s: node at %s://%s%s%s:%u: %s", a->what,
-                     t->tls_cert ? "https" : "http", open, t->host, close, t->port, why);
+        return command_fail("cannot %s: node at %s: %s", what, t->socket, why);
+    return command_fail("cannot %s: node at %s://%s%s%s:%u: %s", what,
+                        t->tls_cert ? "https" : "http", open, t->host, close, t->port, why);
 }
 
 static const char *status_text(unsigned status)
@@ -82,7 +81,7 @@ static const char *status_text(unsigned status)
 }
 
 /* The node's own words, when it had any that fit on a line. */
-static void tell_refusal(const struct call_args *a, const struct http_reply *r)
+int api_call_refused(const struct call_args *a, const struct http_reply *r)
 {
     char reason[REASON_MAX + 4];
     json_t *problem = a->base == CALL_BUS ? json_loadb(r->body, r->body_len, 0, NULL) : NULL;
@@ -97,8 +96,8 @@ static void tell_refusal(const struct call_args *a, const struct http_reply *r)
     snprintf(reason, sizeof(reason), "%.*s%s", n, text, len > REASON_MAX ? "..." : "");
     json_decref(problem);
     text_make_printable(reason);
-    command_fail("cannot %s: %u %s", a->what, r->status,
-                 reason[0] ? reason : status_text(r->status));
+    return command_fail("cannot %s: %u %s", a->what, r->status,
+                        reason[0] ? reason : status_text(r->status));
 }
 
 int api_call(const struct api_target *t, const struct call_args *a, struct http_reply *ret)
@@ -119,11 +118,11 @@ int api_call(const struct api_target *t, const struct call_args *a, struct http_
     if (snprintf(path, sizeof(path), "%s%s", bases[a->base], a->path) < (int)sizeof(path))
         rc = http_exchange(t, &q, &r);
     if (rc != OK) {
-        tell_no_answer(t, a, rc);
+        api_call_unanswered(t, a->what, rc);
         return rc;
     }
     if ((r.status < 200 || r.status > 299) && (a->accept == 0 || r.status != a->accept)) {
-        tell_refusal(a, &r);
+        api_call_refused(a, &r);
         http_reply_fini(&r);
         return ERR_INVAL;
     }

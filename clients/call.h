@@ -31,6 +31,11 @@ MUST_CHECK int api_call_plain(const struct api_target *t, const struct call_args
 /* api_call(), and the answer parsed. */
 MUST_CHECK int api_call_json(const struct api_target *t, const struct call_args *a, json_t **ret);
 
+/* What api_call() tells: a call that had no answer (what, ERR_* of http_exchange()), and an answer
+ * that is a refusal. Both return 1, the exit status. */
+int api_call_unanswered(const struct api_target *t, const char *what, int rc);
+int api_call_refused(const struct call_args *a, const struct http_reply *r);
+
 /* One line on standard error, beginning with "Error: ". Returns 1, the exit status. */
 int command_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The answer had another shape than expected. Returns 1. */

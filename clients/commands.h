@@ -49,6 +49,15 @@ struct receive_args {
 };
 int command_message_receive(const struct api_target *t, const struct receive_args *a);
 
+struct subscribe_args {
+    const char *topic, *prefix, *pattern; /* one of them, or none: everything */
+    const char *consumer;                 /* NULL */
+    const char *exec;                     /* run for each message; NULL: a line of JSON for each */
+    bool tap;                             /* copies; takes nothing */
+    uint64_t count;                       /* ends after so many; 0: never */
+};
+int command_message_subscribe(const struct api_target *t, const struct subscribe_args *a);
+
 int command_peers_list(const struct api_target *t, bool json);
 int command_peers_add(const struct api_target *t, char *const *endpoints, size_t n);
 int command_peers_remove(const struct api_target *t, char *const *endpoints, size_t n);
@@ -76,6 +85,8 @@ enum queue_kind { QUEUE_OUTBOX, QUEUE_INBOX };
 /* All pages. state NULL: every one. */
 int command_queue_list(const struct api_target *t, enum queue_kind which, const char *state,
                        bool json);
+/* Each change of the outbox on a line. */
+int command_outbox_watch(const struct api_target *t);
 /* Of the outbox: show, cancel, retry; of the inbox: show, drop, requeue. */
 enum queue_verb { QUEUE_SHOW, QUEUE_REMOVE, QUEUE_AGAIN };
 /* ref: as the API takes it: an id or `~` and a seq; a seq in the inbox. */

@@ -103,6 +103,20 @@ static int run_status(const struct options *o, const struct api_target *t)
                                  o->has_timeout ? &o->timeout_s : NULL);
 }
 
+static int run_subscribe(const struct options *o, const struct api_target *t)
+{
+    const struct subscribe_args a = {
+        .topic = o->topic,
+        .prefix = o->prefix,
+        .pattern = o->pattern,
+        .consumer = o->consumer,
+        .exec = o->exec,
+        .tap = o->tap,
+        .count = o->count,
+    };
+    return command_message_subscribe(t, &a);
+}
+
 static int run_proxy_connect(const struct options *o, const struct api_target *t)
 {
     struct listen_addr remote;
@@ -140,6 +154,8 @@ static int run_command(const struct options *o)
         return run_send(o, &t);
     case CMD_MESSAGE_RECEIVE:
         return run_receive(o, &t);
+    case CMD_MESSAGE_SUBSCRIBE:
+        return run_subscribe(o, &t);
     case CMD_PEERS_LIST:
         return command_peers_list(&t, o->json);
     case CMD_PEERS_ADD:
@@ -172,6 +188,8 @@ static int run_command(const struct options *o)
         return command_queue_list(&t, QUEUE_OUTBOX, o->state, o->json);
     case CMD_OUTBOX_SHOW:
         return command_queue_entry(&t, QUEUE_OUTBOX, QUEUE_SHOW, o->ref);
+    case CMD_OUTBOX_WATCH:
+        return command_outbox_watch(&t);
     case CMD_OUTBOX_CANCEL:
         return command_queue_entry(&t, QUEUE_OUTBOX, QUEUE_REMOVE, o->ref);
     case CMD_OUTBOX_RETRY:

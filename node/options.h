@@ -34,6 +34,7 @@ enum command {
     CMD_MESSAGE_SEND,
     CMD_MESSAGE_RECEIVE,
     CMD_MESSAGE_STATUS,
+    CMD_MESSAGE_SUBSCRIBE,
     CMD_HEALTH,
     CMD_PEERS_LIST,
     CMD_PEERS_ADD,
@@ -46,6 +47,7 @@ enum command {
     CMD_OUTBOX_SHOW,
     CMD_OUTBOX_CANCEL,
     CMD_OUTBOX_RETRY,
+    CMD_OUTBOX_WATCH,
     CMD_INBOX_LIST,
     CMD_INBOX_SHOW,
     CMD_INBOX_DROP,
@@ -141,7 +143,9 @@ struct options {
     int64_t ttl_ms;                   /* 0: the node's own */
     unsigned priority, policy, until; /* places in their choices; whether they were given: source */
     const char *idempotency_key;
-    bool ordered, ack, fail_empty, watch;
+    bool ordered, ack, fail_empty, watch, tap;
+    const char *prefix, *pattern, *consumer, *exec; /* of message subscribe */
+    uint32_t count;
     const char *state, *ref, *sender, *socket, *action; /* of outbox, inbox, topics */
     char *const *args; /* endpoints of `peers add|remove`, scopes of `token new` */
     size_t args_count;
