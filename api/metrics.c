@@ -192,6 +192,12 @@ static const struct row rows[] = {
     MORE("forward_returned_total", COUNT, "reason", "write", forward.returned[FORWARD_WHY_write]),
     ONE("forward_taken_total", COUNT, forward.taken, "Messages taken for a forward socket"),
 
+    FIRST("link_beacons_total", COUNT, "result", "heard", discovery.heard,
+          "Beacons of local discovery"),
+    MORE("link_beacons_total", COUNT, "result", "ignored", discovery.ignored),
+    MORE("link_beacons_total", COUNT, "result", "sent", discovery.sent),
+    ONE("link_discovery_interfaces", LEVEL4, discovery.interfaces,
+        "Interfaces on which peers are looked for"),
     ONE("link_handshakes", LEVEL4, tcp.handshaking,
         "Accepted connections whose TLS handshake is under way"),
     ONE("link_handshakes_failed_total", COUNT, tcp.handshakes_failed,

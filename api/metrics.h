@@ -12,6 +12,7 @@
 #include "api/forward_stats.h"
 #include "api/http.h"
 #include "bus/bus.h"
+#include "router/link/discovery.h"
 #include "router/link/tcp.h"
 #include "router/peers.h"
 #include "router/router.h"
@@ -32,6 +33,7 @@ struct metrics {
     struct router_stats router;
     struct peers_stats peers;
     struct tcp_stats tcp;
+    struct discovery_stats discovery;
     struct bus_stats bus;
     struct store_stats store;
     struct api_stats api;

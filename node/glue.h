@@ -33,6 +33,7 @@
 #include "node/forward_uv.h"
 #include "node/options.h"
 #include "router/identity.h"
+#include "router/link/discovery.h"
 #include "router/link/network.h"
 #include "router/link/tcp.h"
 #include "router/peers.h"
@@ -82,7 +83,8 @@ struct node {
     struct peers *peers;
     struct network *network; /* NULL: not private */
     struct tcp *tcp;
-    struct hmap links; /* peer_id -> struct node_link */
+    struct discovery *discovery; /* NULL: off */
+    struct hmap links;           /* peer_id -> struct node_link */
     struct list all_links, dirty_links;
     size_t longest_queue; /* bytes that one link had to write at once, at most */
     struct bus *bus;
@@ -107,6 +109,9 @@ static inline const char *errno_str(int rc)
 {
     return rc == ERR_IO && errno ? uv_strerror(uv_translate_sys_error(errno)) : err_str(rc);
 }
+
+/* discovery_glue.c */
+void discovery_start(struct node *n); /* behind the links; says why not, which is no error */
 
 /* links_glue.c */
 MUST_CHECK int links_start(struct node *n); /* listens; says why not */

@@ -212,6 +212,8 @@ void links_stop(struct node *n)
         link_close(nl->link);
         free(nl);
     }
+    discovery_free(n->discovery);
+    n->discovery = NULL;
     tcp_free(n->tcp);
     n->tcp = NULL;
 }

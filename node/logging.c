@@ -107,8 +107,6 @@ void logging_unserved(const struct options *o)
     char list[128] = "", peer[ENDPOINT_STR_MAX];
     if (o->unserved & UNSERVED_QUIC)
         unserved_append(list, sizeof(list), "QUIC");
-    if (o->unserved & UNSERVED_DISCOVERY)
-        unserved_append(list, sizeof(list), "link-local discovery");
     if (list[0])
         log_warn("not served by this release", "what=\"%s\"", list);
     if (o->unserved & UNSERVED_TUNNEL)

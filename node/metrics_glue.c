@@ -16,6 +16,8 @@ void metrics_gather(void *ctx, struct metrics *ret)
     store_stats(n->store, &ret->store);
     if (n->tcp)
         ret->tcp = tcp_stats(n->tcp);
+    if (n->discovery)
+        ret->discovery = discovery_stats(n->discovery);
     if (n->http)
         http_stats(n->http, &ret->http);
     if (n->rpc_http)

@@ -377,6 +377,8 @@ static int node_start(struct node *n)
     if (rc == OK)
         rc = links_start(n);
     if (rc == OK)
+        discovery_start(n);
+    if (rc == OK)
         rc = forwarder_new(&n->loop, n->bus, &n->forwarder);
     if (rc == OK)
         rc = start_api(n);

@@ -376,8 +376,6 @@ static void unserved_settle(struct options *o)
         return;
     if (!o->disable_quic && !o->network_name) /* a private network has none */
         o->unserved |= UNSERVED_QUIC;
-    if (!o->disable_peer_discovery)
-        o->unserved |= UNSERVED_DISCOVERY;
     if (!o->no_tun)
         o->unserved |= UNSERVED_TUNNEL;
     for (size_t i = 0; i < o->peers_count; i++)

@@ -73,10 +73,9 @@ enum command {
 /* What a user of the network's other node would expect to run with the options as given, and what
  * this release does not have: told once when the node starts. */
 enum unserved {
-    UNSERVED_QUIC = 1,      /* no --disable-quic */
-    UNSERVED_DISCOVERY = 2, /* no --disable-peer-discovery */
-    UNSERVED_TUNNEL = 8,    /* no --no-tun */
-    UNSERVED_PEERS = 16     /* peers that need another transport than TCP */
+    UNSERVED_QUIC = 1,   /* no --disable-quic */
+    UNSERVED_TUNNEL = 8, /* no --no-tun */
+    UNSERVED_PEERS = 16  /* peers that need another transport than TCP */
 };
 
 /* Where the value of an option came from; a higher one wins. */
@@ -120,14 +119,17 @@ struct options {
     uint32_t api_connections;
     uint64_t api_body_bytes;
     bool no_tun;
-    uint32_t firewall_mark;                      /* 0: none */
+    uint32_t firewall_mark; /* 0: none */
+    bool disable_peer_discovery;
+    uint16_t peer_discovery_port;
+    struct words peer_discovery_interfaces;      /* none: all */
     const char *network_name, *network_key_file; /* of a private network; both or none */
     /* taken and checked, without effect in this release */
-    bool disable_quic, disable_peer_discovery, no_ui;
-    uint16_t quic_listen_port, peer_discovery_port;
+    bool disable_quic, no_ui;
+    uint16_t quic_listen_port;
     uint32_t update_workers;
     const char *tun_name;
-    struct words peer_discovery_interfaces, tun_allow, proxy_listen;
+    struct words tun_allow, proxy_listen;
     struct listen_addr jsonrpc_addr;
     unsigned unserved;        /* bits of enum unserved; command CMD_NODE only */
     const char *topic_config; /* NULL: no rules */

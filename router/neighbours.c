@@ -50,6 +50,14 @@ static void slot_give(struct router *r, const struct neighbour *nb)
     r->slots_free++;
 }
 
+bool router_is_neighbour(const struct router *r, const struct ip6 *addr)
+{
+    for (uint32_t i = 0; i < r->slots_len; i++)
+        if (r->slots[i] && ip6_same_node(&r->slots[i]->origin, addr))
+            return true;
+    return false;
+}
+
 int router_peer_up(struct router *r, const struct router_link *link, usec_t now, peer_id *ret)
 {
     struct neighbour *nb = calloc(1, sizeof(*nb));

@@ -63,6 +63,8 @@ struct router_conf {
 MUST_CHECK int router_new(const struct router_conf *c, usec_t now, struct router **ret);
 void router_free(struct router *r);
 
+/* Has a neighbour shown itself to be the node of this address? */
+bool router_is_neighbour(const struct router *r, const struct ip6 *addr);
 const struct router_id *router_self(const struct router *r); /* lends */
 struct ip6 router_address(const struct router *r);
 

@@ -37,10 +37,15 @@ class Node:
         self.jsonrpc_addr = f"127.0.0.1:{self.jsonrpc_port}"
         self.peers, self.extra = list(peers), list(extra)
         self.space = space or contextlib.nullcontext()
+        self.discovers = False  # looks for peers on the local network
         self.environment = {}  # more variables for the daemon
         self.api = Api("127.0.0.1", self.api_port, self.space)
         self.process = None
         self.starts = 0
+
+    def use(self, binary):
+        """Of another program; before the start."""
+        self.binary, self.ours = pathlib.Path(binary), is_ours(binary)
 
     @property
     def ip(self):
@@ -55,7 +60,7 @@ class Node:
 
     def command(self):
         args = [str(self.binary), "-k", str(self.key_file), "--no-tun", "--disable-quic",
-                "--disable-peer-discovery", "-t", str(self.tcp_port),
+                *([] if self.discovers else ["--disable-peer-discovery"]), "-t", str(self.tcp_port),
                 "--api-addr", f"127.0.0.1:{self.api_port}",
                 "--jsonrpc-addr", self.jsonrpc_addr]
         if self.ours:

@@ -109,14 +109,14 @@ static void test_unserved(void **state)
     logging_unserved(&options);
     output_end(&output);
     assert_string_equal(output.out, "");
-    options.unserved = UNSERVED_QUIC | UNSERVED_DISCOVERY | UNSERVED_TUNNEL | UNSERVED_PEERS;
+    options.unserved = UNSERVED_QUIC | UNSERVED_TUNNEL | UNSERVED_PEERS;
     assert_int_equal(endpoint_parse("quic://1.2.3.4:5", &options.peers[0], &why), 0);
     assert_int_equal(endpoint_parse("tcp://1.2.3.4:5", &options.peers[1], &why), 0);
     options.peers_count = 2;
     output_begin(&output);
     logging_unserved(&options);
     output_end(&output);
-    assert_non_null(strstr(output.out, "QUIC, link-local discovery"));
+    assert_non_null(strstr(output.out, "QUIC"));
     assert_non_null(strstr(output.out, "no tunnel"));
     assert_non_null(strstr(output.out, "quic://1.2.3.4:5"));
     assert_null(strstr(output.out, "tcp://1.2.3.4:5"));

@@ -67,7 +67,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.api_addrs.a[0].port, 8989);
     assert_int_equal(options.api_addrs.count, 1);
     assert_int_equal(options.firewall_mark, 0);
-    assert_int_equal(options.unserved, UNSERVED_QUIC | UNSERVED_DISCOVERY | UNSERVED_TUNNEL);
+    assert_int_equal(options.unserved, UNSERVED_QUIC | UNSERVED_TUNNEL);
 }
 
 static void test_ways_to_give_a_value(void **state)
@@ -513,7 +513,7 @@ static void test_unserved(void **state)
     expect_ok("--quic-listen-port 1 --peer-discovery-port 2 --peer-discovery-interface a "
               "--peer-discovery-interface b --tun-name t --jsonrpc-addr 127.0.0.1:5",
               CMD_NODE);
-    assert_int_equal(options.unserved, UNSERVED_QUIC | UNSERVED_DISCOVERY | UNSERVED_TUNNEL);
+    assert_int_equal(options.unserved, UNSERVED_QUIC | UNSERVED_TUNNEL);
 }
 
 static void test_help(void **state)
