@@ -12,6 +12,7 @@
 #include "api/rpc_http.h"
 #include "api/rpc_ws.h"
 #include "api/stream.h"
+#include "api/tokens.h"
 #include "api/upload.h"
 #include "base/err.h"
 #include "base/rng.h"
@@ -308,6 +309,7 @@ static bool pass(struct api *a, const struct http_request *r, struct asked *q)
                         .id = r->id,
                         .origin = v.origin,
                         .scopes = v.scopes,
+                        .token = v.token,
                         .problems = path_is_bus(r->path)};
     if (v.status) {
         answer_guard(a, q, &v);
@@ -503,6 +505,18 @@ void api_free(struct api *a)
 void api_set_tokens(struct api *a, const struct tokens *t)
 {
     a->guard.tokens = t;
+    streams_recheck(a);
+    rpc_ws_recheck(a);
+}
+
+bool asked_recheck(const struct api *a, struct asked *q)
+{
+    unsigned scopes = q->scopes;
+
+    if (!q->token)
+        return true;
+    q->scopes = a->guard.tokens ? tokens_scopes_of(a->guard.tokens, q->token) : 0;
+    return (q->scopes & scopes) == scopes;
 }
 
 struct http_handler api_handler(struct api *a)

@@ -41,6 +41,7 @@ struct asked {
     const char *origin;  /* allowed foreign origin, to be named in the answer; or NULL */
     struct rpc_run *rpc; /* a call of JSON-RPC: what it is answered goes there; NULL: HTTP */
     unsigned scopes;     /* what the caller may do: bits of enum scope */
+    uint64_t token;      /* that it showed (struct guard_verdict); 0: none */
     bool problems;       /* a call of /bus/v1: refusals are problems, not texts */
 };
 
@@ -116,6 +117,8 @@ void answer_typed(struct api *a, const struct asked *q, unsigned status, const c
 void answer_guard(struct api *a, const struct asked *q, const struct guard_verdict *v);
 /* False, answered with 403: the caller's token is not for this. */
 bool asked_may(struct api *a, const struct asked *q, enum scope needed);
+/* There are other tokens. False: the caller may no longer do all that it might. */
+bool asked_recheck(const struct api *a, struct asked *q);
 /* A browser asks whether a page of another origin may ask: only those of the configuration may. */
 void answer_preflight(struct api *a, const struct asked *q);
 /* 405. */

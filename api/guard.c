@@ -247,7 +247,8 @@ struct guard_verdict guard_check(struct guard *g, const struct http_request *r, 
     struct guard_verdict v;
 
     if (token) {
-        unsigned scopes = g->tokens ? tokens_scopes(g->tokens, token) : 0;
+        uint64_t id = 0;
+        unsigned scopes = g->tokens ? tokens_scopes(g->tokens, token, &id) : 0;
         if (!scopes)
             return fail(g, r, "token not known", now);
         if (r->origin)
@@ -256,6 +257,7 @@ struct guard_verdict guard_check(struct guard *g, const struct http_request *r, 
         if (r->upgrading) /* what comes then is not looked at any more */
             v = check_page(g, r);
         v.scopes = scopes;
+        v.token = id;
         return v;
     }
     if (!needs_token(g, r))

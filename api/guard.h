@@ -27,6 +27,7 @@ struct guard_verdict {
     const char *origin;   /* passes as an allowed foreign origin: to be named in the answer. Lends
                              from guard */
     unsigned scopes;      /* passes: bits of enum scope; 0: only what needs none */
+    uint64_t token;       /* passes with this one (tokens_scopes()); 0: without */
 };
 
 struct guard_verdict guard_check(struct guard *g, const struct http_request *r, usec_t now);

@@ -146,3 +146,16 @@ void rpc_ws_stop(struct api *a)
             close_stopping(w);
     }
 }
+
+void rpc_ws_recheck(struct api *a)
+{
+    list_foreach_safe (l, &a->rpc_sockets) {
+        struct rpc_ws *w = list_entry(l, struct rpc_ws, link);
+        if (asked_recheck(a, &w->asked))
+            continue;
+        list_del(&w->link);
+        ws_close(w->ws, WS_REVOKED, "token-revoked");
+        rpc_ws_gone(a, w); /* what is under way has nobody to be told to */
+        free(w);
+    }
+}

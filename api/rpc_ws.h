@@ -20,5 +20,7 @@ bool rpc_ws_wanted(const struct http_request *r);
 void rpc_ws_request(struct api *a, const struct asked *q, const struct http_request *r);
 /* The node stops: 1001 to each as soon as everything that came over it is answered. */
 void rpc_ws_stop(struct api *a);
+/* There are other tokens: 4003 to those whose own is not what it was. */
+void rpc_ws_recheck(struct api *a);
 /* For a body that came over it: its answer; "" : none. */
 void rpc_ws_answer(struct rpc_ws *w, const struct json_out *answer);

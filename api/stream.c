@@ -543,6 +543,15 @@ void streams_fini(struct api *a)
     hmap_fini(&a->streams.by_number);
 }
 
+void streams_recheck(struct api *a)
+{
+    list_foreach_safe (l, &a->streams.all) {
+        struct stream *s = list_entry(l, struct stream, link);
+        if (!asked_recheck(a, &s->asked))
+            stream_bye(s, WS_REVOKED, "token-revoked", BUS_SUB_RETURN);
+    }
+}
+
 void streams_stop(struct api *a)
 {
     list_foreach_safe (l, &a->streams.all)

@@ -70,7 +70,8 @@ const char *streams_epoch(const struct api *a); /* 16 hex digits */
 
 MUST_CHECK int streams_init(struct api *a, struct rng *r);
 void streams_fini(struct api *a);
-void streams_stop(struct api *a); /* bye to all */
+void streams_stop(struct api *a);    /* bye to all */
+void streams_recheck(struct api *a); /* .. to those whose token is not what it was */
 
 extern const char *const ws_bus_protocols[]; /* that its WebSocket speaks; ends with NULL */
 /* Is it an answer for a stream? Then it was taken. */

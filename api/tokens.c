@@ -180,7 +180,16 @@ const char *tokens_first(const struct tokens *t, const char *text)
     return NULL;
 }
 
-unsigned tokens_scopes(const struct tokens *t, const char *token)
+/* Never 0. */
+static uint64_t id_of(const uint8_t hash[static TOKEN_HASH_BYTES])
+{
+    uint64_t id;
+
+    memcpy(&id, hash, sizeof(id));
+    return MAX(id, 1);
+}
+
+unsigned tokens_scopes(const struct tokens *t, const char *token, uint64_t *ret_id)
 {
     uint8_t hash[TOKEN_HASH_BYTES];
     unsigned scopes = 0;
@@ -191,5 +200,15 @@ unsigned tokens_scopes(const struct tokens *t, const char *token)
     for (size_t i = 0; i < t->count; i++)
         if (sodium_memcmp(t->t[i].hash, hash, sizeof(hash)) == 0)
             scopes = t->t[i].scopes;
+    if (scopes && ret_id)
+        *ret_id = id_of(hash);
     return scopes;
+}
+
+unsigned tokens_scopes_of(const struct tokens *t, uint64_t id)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (id_of(t->t[i].hash) == id)
+            return t->t[i].scopes;
+    return 0;
 }

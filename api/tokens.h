@@ -34,8 +34,11 @@ struct tokens_error {
 /* ERR_MALFORMED, ERR_LIMIT, ERR_TOOBIG: *err says where and why. */
 MUST_CHECK int tokens_parse(const char *text, size_t len, struct tokens *ret,
                             struct tokens_error *err);
-/* What the holder of this text may do; 0: it is no token of these. */
-unsigned tokens_scopes(const struct tokens *t, const char *token);
+/* What the holder of this text may do; 0: it is no token of these. *ret_id (if any) names the token
+ * from here on, also among those that are read later; it tells nothing of the token. */
+unsigned tokens_scopes(const struct tokens *t, const char *token, uint64_t *ret_id);
+/* .. of the one with this id. */
+unsigned tokens_scopes_of(const struct tokens *t, uint64_t id);
 
 /* The token that the first line with a token itself has; NULL: only hashes. Lends TOKEN_CHARS bytes
  * of the text. */

@@ -21,9 +21,10 @@ enum ws_code {
     WS_NOT_ALLOWED = 1008,
     WS_TOO_BIG = 1009,
     WS_INTERNAL = 1011,
-    WS_TRY_LATER = 1013, /* a limit is reached */
-    WS_SLOW = 4001,      /* ours: the client did not take what was sent */
-    WS_TAKEN_OVER = 4002 /* ours: another connection goes on under the same name */
+    WS_TRY_LATER = 1013,  /* a limit is reached */
+    WS_SLOW = 4001,       /* ours: the client did not take what was sent */
+    WS_TAKEN_OVER = 4002, /* ours: another connection goes on under the same name */
+    WS_REVOKED = 4003     /* ours: the token that it was opened with may no longer do so */
 };
 
 /* --- handshake ------------------------------------------------------------------------------- */

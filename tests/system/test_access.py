@@ -19,6 +19,8 @@ from lib import spaces
 from lib.node import message_body
 from lib.ports import free_port
 from lib.rest import Broken
+from lib.rpc import RpcWs
+from lib.ws import Closed, Sse, Ws
 from test_config import run, written
 
 PROXY = {"X-Forwarded-For": "192.0.2.7"}  # a proxy in front: the caller is not of this machine
@@ -114,6 +116,9 @@ def test_token_commands(net):
         wait_for(mark, lambda: a.log_file.read_text().count(mark) > before)
 
     check_equal(a.call("GET", "/admin", headers=bearer(spare)).status, 200, "before it is revoked")
+    shown = [f"authorization: Bearer {spare}"]
+    streams = [Ws(a, headers=shown), RpcWs(a, headers=shown)]
+    events, kept = Sse(a, "/bus/v1/outbox/events", headers=shown), Ws(a, headers=[f"authorization: Bearer {token}"])
     check_equal(run(a, "token", "revoke", lines[1][:12], *where).returncode, 0, "revoke")
     check_equal(run(a, "token", "revoke", lines[1][:12], *where).returncode, 1, "revoke again")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -123,6 +128,13 @@ def test_token_commands(net):
     hangup("tokens read")
     check_equal(a.call("GET", "/admin", headers=bearer(spare)).status, 401, "after it was revoked")
     check_equal(a.call("GET", "/admin", headers=bearer(token)).status, 200, "the other one")
+    streams[0].expect_close(4003, bye="token-revoked")
+    try:
+        check(False, f"a frame for a revoked token: {streams[1].raw()}")
+    except Closed as e:
+        check_equal(e.code, 4003, "JSON-RPC")
+    check_equal(events.next()[0], "bye", "the last event")
+    check_equal(kept.ask("ping", answer="pong")["op"], "pong", "a stream of a token that is still there")
     (a.state_dir / "api-token").write_text("nonsense\n")
     hangup("the tokens stay as they were")
     check(":1: neither a token" in a.log_file.read_text(), "no line of the broken file")

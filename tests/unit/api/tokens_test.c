@@ -41,15 +41,18 @@ static void test_lines(void **state)
 static void test_hash(void **state)
 {
     char hex[2 * TOKEN_HASH_BYTES + 1];
+    uint64_t id = 0;
     (void)state;
     assert_int_equal(parse(TOKEN), OK);
     assert_string_equal(hex_encode(tokens.t[0].hash, TOKEN_HASH_BYTES, hex), HASH);
     assert_int_equal(parse("sha256:" HASH " send"), OK);
-    assert_int_equal(tokens_scopes(&tokens, TOKEN), SCOPE_SEND);
-    assert_int_equal(tokens_scopes(&tokens, ""), 0);
-    assert_int_equal(tokens_scopes(&tokens, HASH), 0);
-    assert_int_equal(tokens_scopes(&tokens, "sha256:" HASH), 0);
-    assert_int_equal(tokens_scopes(&tokens, TOKEN "x"), 0);
+    assert_int_equal(tokens_scopes(&tokens, TOKEN, &id), SCOPE_SEND);
+    assert_int_equal(tokens_scopes_of(&tokens, id), SCOPE_SEND);
+    assert_int_equal(tokens_scopes_of(&tokens, id + 1), 0);
+    assert_int_equal(tokens_scopes(&tokens, "", NULL), 0);
+    assert_int_equal(tokens_scopes(&tokens, HASH, NULL), 0);
+    assert_int_equal(tokens_scopes(&tokens, "sha256:" HASH, NULL), 0);
+    assert_int_equal(tokens_scopes(&tokens, TOKEN "x", NULL), 0);
 }
 
 static void test_bad_lines(void **state)
@@ -129,8 +132,8 @@ static void test_new(void **state)
     assert_int_equal(strlen(a), TOKEN_CHARS);
     assert_int_equal(token_hash(a, strlen(a), hash), OK);
     assert_int_equal(parse(a), OK);
-    assert_int_equal(tokens_scopes(&tokens, a), SCOPE_ALL);
-    assert_int_equal(tokens_scopes(&tokens, b), 0);
+    assert_int_equal(tokens_scopes(&tokens, a, NULL), SCOPE_ALL);
+    assert_int_equal(tokens_scopes(&tokens, b, NULL), 0);
     assert_ptr_equal(tokens_first(&tokens, a), a);
     assert_int_equal(parse("sha256:" HASH), OK);
     assert_null(tokens_first(&tokens, "sha256:" HASH));
