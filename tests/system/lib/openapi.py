@@ -20,6 +20,7 @@ METHODS = ("get", "put", "post", "delete")
 # The description allows waits of minutes, and has them by default: generated ones are short.
 LONGEST_WAIT_MS = 20
 SHORT = ["0s", "5ms", f"{LONGEST_WAIT_MS}ms"]
+SECONDS = {"timeout", "reply_timeout"}  # not to be waited for
 WITH_SHORT = {"index": "wait=5ms", "wait": "waitMs=5"}  # added when it has none
 # What a description cannot say: parameters of which a call takes one only, or that need another one.
 NOT_ALONE = {"dst", "ack"}
@@ -110,7 +111,7 @@ def fitting(schema, name=""):
     return _plain(schema, kind, name)
 
 
-KNOWN_NAMES = {"dst": "ip", "ref": "ref", "seq": "seq", "tokens[]": "token", "replyTo": "id", "id": "id", "ip": "ip", "pk": "pk"}
+KNOWN_NAMES = {"dst": "ip", "topic": "topic", "endpoint": "endpoint", "subnet": "source", "ref": "ref", "seq": "seq", "tokens[]": "token", "replyTo": "id", "id": "id", "ip": "ip", "pk": "pk"}
 
 
 def _plain(schema, kind, name):
@@ -121,6 +122,8 @@ def _plain(schema, kind, name):
         return st.lists(fitting(schema["items"], name + "[]"), min_size=least, max_size=min(schema.get("maxItems", 4), least + 3))
     if kind == "integer":
         low, high = schema.get("minimum", 0), schema.get("maximum", 1 << 40)
+        if name in SECONDS:
+            high = 0
         if name == "waitMs":
             high = LONGEST_WAIT_MS
         return st.one_of(st.just(low), st.just(high), st.integers(low, high))
@@ -261,6 +264,8 @@ def plain(operation, which):
             return Known(KNOWN_NAMES[name], which)
         if schema.get("type") == "array":
             return [need(schema["items"], name + "[]")]
+        if schema.get("type") == "boolean":
+            return True
         first = schema.get("oneOf", [{}])[0]
         names = schema.get("required", []) + first.get("required", [])
         if schema.get("type") == "object" or "properties" in first:
@@ -288,6 +293,7 @@ def resolve(operation, values, body, memory):
         if value is None:
             continue
         text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = "0" if p["name"] in SECONDS and text.isdecimal() else text
         fits = fits and text_fits(p["schema"], text)
         if p["in"] == "path":
             path = path.replace("{" + p["name"] + "}", urllib.parse.quote(text, safe=""))
@@ -336,6 +342,8 @@ def judge(operation, answer, statuses_of_codes):
     media, content = answer.headers.get("content-type", "").partition(";")[0], response.get("content", {})
     if not content:
         return out + ([f"a body of type {media!r} that is not described"] if answer.body else [])
+    if answer.status >= 400 and not answer.body and not media:
+        return out  # a refusal without text
     if media not in content:
         return out + [f"content type {media!r} is not described for {answer.status}"]
     if not media.endswith("json") or not answer.body:
