@@ -96,8 +96,9 @@ int api_call_refused(const struct call_args *a, const struct http_reply *r)
     snprintf(reason, sizeof(reason), "%.*s%s", n, text, len > REASON_MAX ? "..." : "");
     json_decref(problem);
     text_make_printable(reason);
-    return command_fail("cannot %s: %u %s", a->what, r->status,
-                        reason[0] ? reason : status_text(r->status));
+    const char *advice = r->status == 401 ? "; give --token-file, or MYCELIUM_API_TOKEN" : "";
+    return command_fail("cannot %s: %u %s%s", a->what, r->status,
+                        reason[0] ? reason : status_text(r->status), advice);
 }
 
 int api_call(const struct api_target *t, const struct call_args *a, struct http_reply *ret)

@@ -75,6 +75,8 @@ int command_proxy_probe(const struct api_target *t, bool start);
 
 /* 0: the node can do its work; 1: not, or it does not answer. peers: it shall have a live one. */
 int command_health(const struct api_target *t, bool peers);
+/* How the node is; on a terminal again and again, unless `once`. */
+int command_top(const struct api_target *t, bool json, bool once);
 /* What became of a message of this node, as JSON. */
 int command_message_status(const struct api_target *t, const char *id);
 /* Each state that it comes to, as the outbox has it, one line each, until `until` or its end. */

@@ -91,6 +91,8 @@ const struct command_def command_table[] = {
      {{TOPIC},
       {"SOCKET", AT(socket), false, false, "Its absolute path; without one: to none any more"}}},
     {"health", NULL, CMD_HEALTH, "Is the node ready? Exit status 0 or 1", {{0}}},
+    {"top", NULL, CMD_TOP, "How the node is: peers, queues, rates; on a terminal every 2 s", {{0}}},
+    {"doctor", NULL, CMD_DOCTOR, "Look for what is wrong, and say what to do", {{0}}},
     {"token", NULL, GROUP_COMMAND, "Who may use the API of this node", {{0}}},
     {"new",
      "token",

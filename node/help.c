@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/examples.h"
 #include "node/option_value.h"
 
 #define LEFT_MAX   80
@@ -31,8 +32,9 @@ static const char examples[] =
     "Environment:\n"
     "  MYCELIUM_CONFIG        stands in for --config-file\n"
     "  MYCELIUM_API_ADDR      stands in for --api-addr\n"
+    "  MYCELIUM_API_TOKEN     stands in for the first token of --token-file\n"
     "  MYCELIUM_LOG, RUST_LOG log level: error, warn, info, debug\n"
-    "  NO_COLOR               no colours in log lines\n"
+    "  NO_COLOR               no colours, also on a terminal\n"
     "\n"
     "Exit status: 0 success, 1 failure, 2 wrong usage, 3 nothing came, 4 not reached in time.\n";
 
@@ -165,6 +167,10 @@ void help_print(FILE *out, const struct command_def *command, bool full)
                      : "Print help; --help "
                        "prints more",
                 NULL, full);
+    if (command && !group && full) {
+        fputs("Examples:\n", out);
+        print_indented(out, 2, example_of(command->command));
+    }
     if (command)
         return;
     print_entry(out, "-V, --version", "Print the version", NULL, full);

@@ -6,6 +6,7 @@
 #include "clients/commands.h"
 #include "node/check_config.h"
 #include "node/config_file.h"
+#include "node/doctor.h"
 #include "node/inspect.h"
 #include "node/logging.h"
 #include "node/node.h"
@@ -182,6 +183,10 @@ static int run_command(const struct options *o)
         return command_proxy_probe(&t, false);
     case CMD_MESSAGE_STATUS:
         return run_status(o, &t);
+    case CMD_TOP:
+        return command_top(&t, o->json, o->once);
+    case CMD_DOCTOR:
+        return command_doctor(o, &t);
     case CMD_HEALTH:
         return command_health(&t, o->live_peer);
     case CMD_OUTBOX_LIST:

@@ -13,7 +13,7 @@
     (WHERE(CMD_PEERS_LIST) | WHERE(CMD_ROUTES_SELECTED) | WHERE(CMD_ROUTES_FALLBACK) |             \
      WHERE(CMD_ROUTES_QUERIED) | WHERE(CMD_STATS_PACKETS) | WHERE(CMD_PROXY_LIST) |                \
      WHERE(CMD_PROXY_CONNECT) | WHERE(CMD_INSPECT) | WHERE(CMD_OUTBOX_LIST) |                      \
-     WHERE(CMD_INBOX_LIST) | WHERE(CMD_TOPICS_LIST))
+     WHERE(CMD_INBOX_LIST) | WHERE(CMD_TOPICS_LIST) | WHERE(CMD_TOP) | WHERE(CMD_DOCTOR))
 #define MESSAGES (WHERE(CMD_MESSAGE_SEND) | WHERE(CMD_MESSAGE_RECEIVE))
 
 #define KIB (UINT64_C(1) << 10)
@@ -42,6 +42,7 @@ static const char *const log_formats[] = {
 /* As the API has them. */
 static const char *const priorities[] = {"0", "1", "2", "3", NULL};
 static const char *const policies[] = {"at-least-once", "at-most-once", NULL};
+static const char *const outputs[] = {"text", "json", NULL};
 static const char *const untils[] = {
     [UNTIL_ACCEPTED] = "accepted",
     [UNTIL_RECEIVED] = "received",
@@ -186,7 +187,7 @@ const struct option_def option_table[] = {
     {.name = "state-dir",
      .key = "state_dir",
      .kind = OPTION_PATH,
-     .where = BEFORE | WHERE_TOKENS,
+     .where = BEFORE | WHERE_TOKENS | WHERE(CMD_DOCTOR),
      .value = "FOLDER",
      .offset = AT(state_dir),
      .help = "Where messages are kept",
@@ -312,6 +313,13 @@ const struct option_def option_table[] = {
      .where = LISTS,
      .offset = AT(json),
      .help = "Output as JSON"},
+    {.name = "output",
+     .kind = OPTION_CHOICE,
+     .value = "FORM",
+     .where = LISTS,
+     .offset = AT(output),
+     .choices = outputs,
+     .help = "text or json [default: text]"},
     {.name = "legacy",
      .kind = OPTION_FLAG,
      .where = WHERE(CMD_INSPECT),
@@ -378,6 +386,11 @@ const struct option_def option_table[] = {
      .more =
          "By /bin/sh, one at a time. The payload is its standard input; MYCELIUM_ID, _SRC_IP, _SRC_PK,\n"
          "_DST_IP, _DST_PK, _TOPIC, _SEQ, _LEN, _REDELIVERED and _REPLY say the rest."},
+    {.name = "once",
+     .kind = OPTION_FLAG,
+     .where = WHERE(CMD_TOP),
+     .offset = AT(once),
+     .help = "One look, as without a terminal"},
     {.name = "count",
      .kind = OPTION_U32,
      .value = "NUMBER",

@@ -370,6 +370,11 @@ static void sources_settle(struct options *o)
         o->state_dir = NULL;
 }
 
+static void output_settle(struct options *o)
+{
+    o->json = o->json || o->output == 1;
+}
+
 static void unserved_settle(struct options *o)
 {
     if (o->command != CMD_NODE)
@@ -427,6 +432,7 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
         return ERR_INVAL;
     }
     sources_settle(ret);
+    output_settle(ret);
     unserved_settle(ret);
     return OK;
 }

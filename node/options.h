@@ -36,6 +36,8 @@ enum command {
     CMD_MESSAGE_STATUS,
     CMD_MESSAGE_SUBSCRIBE,
     CMD_HEALTH,
+    CMD_TOP,
+    CMD_DOCTOR,
     CMD_PEERS_LIST,
     CMD_PEERS_ADD,
     CMD_PEERS_REMOVE,
@@ -145,9 +147,10 @@ struct options {
     int64_t ttl_ms;                   /* 0: the node's own */
     unsigned priority, policy, until; /* places in their choices; whether they were given: source */
     const char *idempotency_key;
-    bool ordered, ack, fail_empty, watch, tap;
+    bool ordered, ack, fail_empty, watch, tap, once;
     const char *prefix, *pattern, *consumer, *exec; /* of message subscribe */
     uint32_t count;
+    unsigned output;                                    /* 1: json, as the flag says, too */
     const char *state, *ref, *sender, *socket, *action; /* of outbox, inbox, topics */
     char *const *args; /* endpoints of `peers add|remove`, scopes of `token new` */
     size_t args_count;
