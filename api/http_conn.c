@@ -5,7 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "api/client_numbers.h"
 #include "api/http1.h"
+
+static_assert(UINT64_C(1) << (SEQ_FIRST_BITS + SLOT_BITS) < RPC_CLIENT,
+              "a http_id is nobody else's number, for 2^60 requests");
 
 /* Ends a connection from outside its callbacks: the socket becomes ready, and the callback closes.
  */

@@ -1,21 +1,16 @@
 #include "api/rpc_run.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/client_numbers.h"
 #include "api/rpc_http.h"
 #include "api/rpc_ws.h"
-#include "api/stream_core.h"
 #include "base/err.h"
 #include "base/text.h"
 
-/* Of the numbers of calls, so that they are neither a http_id nor a stream's (nor a forwarder's).
- */
-#define RPC_CLIENT (UINT64_C(1) << 61)
-static_assert((RPC_CLIENT & STREAM_CLIENT) == 0, "the bus answers by number");
 /* Of what stands around a payload in an answer. */
 #define AROUND 4096
 

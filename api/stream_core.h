@@ -1,10 +1,10 @@
 /* stream_core.h - inside of a stream: stream.c (life, what the bus says), stream_ops.c (what the
  * client asks) and stream_frames.c (what it is told). Private to these. */
 #pragma once
+#include "api/client_numbers.h"
 #include "api/stream.h"
 
-/* Numbers of the bus's clients: a stream has 256, by what they are for. */
-#define STREAM_CLIENT    (UINT64_C(1) << 62)
+/* A stream has 256 of the numbers with STREAM_CLIENT, by what they are for. */
 #define STREAM_LANE_BITS 8
 #define STREAM_LANE_SUBS STREAM_REQUESTS /* from here on: subscriptions and taps */
 #define STREAM_LANE_OWN  (STREAM_REQUESTS + STREAM_SUBS_MAX) /* what no request of it asked for */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "api/client_numbers.h"
 #include "api/forward_stats.h"
 #include "bus/bus.h"
 
@@ -22,8 +23,6 @@
 #define FORWARD_PAYLOAD_MAX MSG_LEN_MAX
 #define FORWARD_CONNECT_MS  5000
 #define FORWARD_WRITE_MS    5000
-/* The number of bus clients that are ours; those of the API count from 1. */
-#define FORWARD_CLIENT (UINT64_C(1) << 63)
 
 struct forwarder;
 
