@@ -90,6 +90,11 @@ int api_call_refused(const struct call_args *a, const struct http_reply *r)
         text = json_string_value(json_object_get(problem, "title"));
     size_t len = text ? strlen(text) : r->body_len;
     text = text ? text : r->body;
+    if (r->status == 404 && a->base != CALL_COMPATIBLE && len == 0) {
+        json_decref(problem);
+        return command_fail("cannot %s: the node is of another program, which does not offer this",
+                            a->what);
+    }
     int n = (int)MIN(len, (size_t)REASON_MAX);
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
         n--;

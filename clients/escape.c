@@ -37,6 +37,16 @@ bool url_escape(const char *text, char *buf, size_t cap)
     return true;
 }
 
+bool url_query_add(char *buf, size_t cap, const char *key, const char *value)
+{
+    size_t used = strlen(buf);
+    if (!value)
+        return true;
+    int n = snprintf(buf + used, cap - used, "%c%s=", strchr(buf, '?') ? '&' : '?', key);
+    return n > 0 && (size_t)n < cap - used &&
+           url_escape(value, buf + used + n, cap - used - (size_t)n);
+}
+
 void json_string_write(FILE *out, const char *text, size_t len)
 {
     static const char named[] = "\b\f\n\r\t\"\\", names[] = "bfnrt\"\\";

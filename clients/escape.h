@@ -10,6 +10,10 @@
  * Appends nothing and returns false when it does not fit with its zero byte. */
 bool url_escape(const char *text, char *buf, size_t cap);
 
+/* Adds `?key=value`, or `&key=value` behind a query, to the path in buf. value NULL: nothing.
+ * false: it does not fit; what stands in buf then is of no use. */
+bool url_query_add(char *buf, size_t cap, const char *key, const char *value);
+
 /* A JSON string with its quotes. Text is UTF-8; only `"`, `\` and control characters are escaped.
  */
 void json_string_write(FILE *out, const char *text, size_t len);

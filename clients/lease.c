@@ -168,3 +168,20 @@ int lease_payload(struct lease *l, lease_take *take, void *ctx)
         return command_fail("cannot " FETCH_WHAT ": the node answers %u", status);
     return command_fail("cannot " FETCH_WHAT ": %s", err_str(rc == OK ? ERR_CLOSED : rc));
 }
+
+static int to_message(void *ctx, const char *bytes, size_t len)
+{
+    struct message *m = ctx;
+    char *grown = realloc(m->payload, m->payload_len + len);
+    if (!grown)
+        return command_fail("cannot " FETCH_WHAT ": %s", err_str(ERR_NOMEM));
+    memcpy(grown + m->payload_len, bytes, len);
+    m->payload = grown;
+    m->payload_len += len;
+    return 0;
+}
+
+int lease_payload_whole(struct lease *l)
+{
+    return l->large ? lease_payload(l, to_message, &l->m) : 0; /* else it is there */
+}

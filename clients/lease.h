@@ -33,6 +33,9 @@ void lease_keep(struct lease *l);
 typedef int lease_take(void *ctx, const char *bytes, size_t len);
 MUST_CHECK int lease_payload(struct lease *l, lease_take *take, void *ctx);
 
+/* The same into l->m, up to 64 MiB: what is larger is for the caller to refuse. */
+MUST_CHECK int lease_payload_whole(struct lease *l);
+
 enum lease_end { LEASE_ACK, LEASE_NACK };
 /* tokens: an array, which is borrowed. 0 or the exit status, told. */
 MUST_CHECK int lease_settle(const struct api_target *t, enum lease_end how, json_t *tokens,

@@ -44,17 +44,6 @@ bool message_bus_wanted(const struct send_args *a)
            st.st_size > STREAM_BYTES && (!a->wait || (uint64_t)st.st_size > PLAIN_BYTES);
 }
 
-/* Adds `key=value` behind what is there; false: no room. */
-static bool query_add(char *path, size_t cap, const char *key, const char *value)
-{
-    size_t used = strlen(path);
-    if (!value)
-        return true;
-    int n = snprintf(path + used, cap - used, "%c%s=", strchr(path, '?') ? '&' : '?', key);
-    return n > 0 && (size_t)n < cap - used &&
-           url_escape(value, path + used + n, cap - used - (size_t)n);
-}
-
 static int send_path(const struct send_args *a, char *path, size_t cap)
 {
     char topic[B64_LEN(TOPIC_MAX) + 1], ttl[24];
@@ -62,13 +51,13 @@ static int send_path(const struct send_args *a, char *path, size_t cap)
         b64_encode(a->topic, strlen(a->topic), topic);
     snprintf(ttl, sizeof(ttl), "%" PRId64, a->ttl_ms);
     snprintf(path, cap, "/messages");
-    if (query_add(path, cap, "dst", a->destination) &&
-        query_add(path, cap, "topic", a->topic ? topic : NULL) &&
-        query_add(path, cap, "replyTo", a->reply_to) &&
-        query_add(path, cap, "ttlMs", a->ttl_ms > 0 ? ttl : NULL) &&
-        query_add(path, cap, "priority", a->priority) &&
-        query_add(path, cap, "policy", a->policy) &&
-        query_add(path, cap, "ordered", a->ordered ? "true" : NULL))
+    if (url_query_add(path, cap, "dst", a->destination) &&
+        url_query_add(path, cap, "topic", a->topic ? topic : NULL) &&
+        url_query_add(path, cap, "replyTo", a->reply_to) &&
+        url_query_add(path, cap, "ttlMs", a->ttl_ms > 0 ? ttl : NULL) &&
+        url_query_add(path, cap, "priority", a->priority) &&
+        url_query_add(path, cap, "policy", a->policy) &&
+        url_query_add(path, cap, "ordered", a->ordered ? "true" : NULL))
         return 0;
     return command_fail("cannot " SEND_WHAT ": the id to reply to is too long");
 }
@@ -236,19 +225,6 @@ static int to_stdout(void *ctx, const char *bytes, size_t len)
     return fwrite(bytes, 1, len, stdout) == len ? 0 : command_flush();
 }
 
-/* Into the message itself, which is printed as a whole then. */
-static int to_message(void *ctx, const char *bytes, size_t len)
-{
-    struct message *m = ctx;
-    char *grown = realloc(m->payload, m->payload_len + len);
-    if (!grown)
-        return command_fail("cannot " RECEIVE_WHAT ": %s", err_str(ERR_NOMEM));
-    memcpy(grown + m->payload_len, bytes, len);
-    m->payload = grown;
-    m->payload_len += len;
-    return 0;
-}
-
 static int show(const struct receive_args *a, struct payload_sink *sink, struct lease *l)
 {
     int status = 0;
@@ -266,7 +242,7 @@ static int show(const struct receive_args *a, struct payload_sink *sink, struct 
         status = command_fail("cannot " RECEIVE_WHAT
                               ": it is larger than 64 MiB and stays in the inbox; use --msg-path");
     } else if (l->large) {
-        status = lease_payload(l, to_message, &l->m);
+        status = lease_payload_whole(l);
     }
     if (status == 0 && !a->raw)
         message_print(stdout, &l->m, !a->msg_path);

@@ -38,18 +38,6 @@ struct subscription {
 
 /* --- one message ------------------------------------------------------------------------------ */
 
-static int to_message(void *ctx, const char *bytes, size_t len)
-{
-    struct message *m = ctx;
-    char *grown = realloc(m->payload, m->payload_len + len);
-    if (!grown)
-        return command_fail("cannot " WHAT ": %s", err_str(ERR_NOMEM));
-    memcpy(grown + m->payload_len, bytes, len);
-    m->payload = grown;
-    m->payload_len += len;
-    return 0;
-}
-
 static int print_line(struct subscription *s, struct lease *l)
 {
     bool whole = !l->large || (l->token && l->len <= INLINE_MAX);
@@ -58,7 +46,7 @@ static int print_line(struct subscription *s, struct lease *l)
                 l->m.id);
         return lease_settle_one(l, LEASE_NACK, NACK_MAX_MS);
     }
-    if (l->large && whole && lease_payload(l, to_message, &l->m) != 0)
+    if (l->large && whole && lease_payload_whole(l) != 0)
         return 1;
     message_print(stdout, &l->m, whole);
     if (!l->token)
@@ -212,14 +200,6 @@ static int on_pause(void *ctx)
 /* --- the command -------------------------------------------------------------------------------
  */
 
-static bool add_query(char *path, size_t cap, const char *key, const char *value)
-{
-    size_t used = strlen(path);
-    int n = snprintf(path + used, cap - used, "&%s=", key);
-    return n > 0 && (size_t)n < cap - used &&
-           url_escape(value, path + used + n, cap - used - (size_t)n);
-}
-
 int command_message_subscribe(const struct api_target *t, const struct subscribe_args *a)
 {
     char path[1800], text[TOPIC_TEXT_MAX];
@@ -234,10 +214,12 @@ int command_message_subscribe(const struct api_target *t, const struct subscribe
     if (filter && topic_base64(filter, text) != OK)
         return command_fail("cannot " WHAT ": the topic is longer than 255 bytes, or no base64");
     snprintf(path, sizeof(path), "/events?credit=%d", a->exec || a->count > 0 ? 1 : CREDIT);
-    if ((filter && !add_query(path, sizeof(path), a->topic ? "topic" : "prefix", text)) ||
-        (a->pattern && !add_query(path, sizeof(path), "pattern", a->pattern)) ||
-        (a->consumer && !add_query(path, sizeof(path), "consumer", a->consumer)) ||
-        (a->tap && !add_query(path, sizeof(path), "mode", "tap")))
+    const char *prefix = a->prefix ? text : NULL, *topic = a->topic ? text : NULL;
+    if (!url_query_add(path, sizeof(path), "topic", topic) ||
+        !url_query_add(path, sizeof(path), "prefix", prefix) ||
+        !url_query_add(path, sizeof(path), "pattern", a->pattern) ||
+        !url_query_add(path, sizeof(path), "consumer", a->consumer) ||
+        !url_query_add(path, sizeof(path), "mode", a->tap ? "tap" : NULL))
         return command_fail("cannot " WHAT ": the pattern or the consumer's name is too long");
     const struct event_stream stream = {
         .path = path, .what = WHAT, .take = on_event, .pause = on_pause, .ctx = &s};

@@ -104,11 +104,33 @@ static void test_printable(void **state)
     assert_string_equal(text_make_printable(text), "a?[0m???\xc3\xbc");
 }
 
+static void test_query(void **state)
+{
+    char buf[64] = "/x";
+    (void)state;
+    assert_true(url_query_add(buf, sizeof(buf), "a", NULL));
+    assert_string_equal(buf, "/x");
+    assert_true(url_query_add(buf, sizeof(buf), "a", "1&2"));
+    assert_true(url_query_add(buf, sizeof(buf), "b", ""));
+    assert_string_equal(buf, "/x?a=1%262&b=");
+    /* Every room from what is there on: nothing is written beyond. */
+    for (size_t cap = 3; cap < 16; cap++) {
+        char *room = calloc(1, cap);
+        assert_non_null(room);
+        memcpy(room, "/x", 3);
+        if (url_query_add(room, cap, "k", "vv"))
+            assert_string_equal(room, "/x?k=vv");
+        else
+            assert_true(cap < sizeof("/x?k=vv") + 3); /* room for the longest form is asked for */
+        free(room);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_url),  cmocka_unit_test(test_url_room),  cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_json), cmocka_unit_test(test_printable),
+        cmocka_unit_test(test_url),  cmocka_unit_test(test_query), cmocka_unit_test(test_url_room),
+        cmocka_unit_test(test_utf8), cmocka_unit_test(test_json),  cmocka_unit_test(test_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
