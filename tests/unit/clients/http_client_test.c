@@ -214,7 +214,7 @@ static int give(void *ctx, void *buf, size_t cap, size_t *ret_len)
 {
     struct pieces *p = ctx;
     assert_true(cap >= 1);
-    memcpy(buf, "0123456" + p->given % 7, 1); /* less than there is room for */
+    memcpy(buf, &"0123456"[p->given % 7], 1); /* less than there is room for */
     p->given++;
     *ret_len = 1;
     return p->rc;
