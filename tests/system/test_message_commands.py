@@ -97,7 +97,7 @@ def through(net, length):
     down = peak_kib(b, "message", "receive", "--ack", "--timeout", "30", "--msg-path", target, "-t", "file")
     check_equal(digest(target), digest(source), "the payload")
     check_equal(entries(b, "inbox"), [], "acknowledged")
-    check(up < RSS_MAX_KIB and down < RSS_MAX_KIB, f"peak of send {up} KiB, of receive {down} KiB")
+    check(net.sanitized or (up < RSS_MAX_KIB and down < RSS_MAX_KIB), f"peak of send {up} KiB, of receive {down} KiB")
     return up, down
 
 
