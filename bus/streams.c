@@ -135,10 +135,11 @@ void stream_leave(struct bus *b, struct out_msg *m, usec_t now)
     m->stream = NULL;
     if (next)
         tell_next(b, m, next);
-    if (list_empty(&s->messages)) {
+    const struct out_msg *first = list_first(&s->messages, struct out_msg, in_stream);
+    if (first) {
+        stream_go(b, first, now);
+    } else {
         hmap_del(&b->out.streams, &s->hash);
         free(s);
-    } else {
-        stream_go(b, list_first(&s->messages, struct out_msg, in_stream), now);
     }
 }

@@ -58,9 +58,9 @@ static void on_shaking(uv_timer_t *h)
 static void wait_for_handshake(struct tcp_link *tl)
 {
     struct tcp *t = tl->t;
-    if (t->stats.handshaking >= TCP_HANDSHAKES_MAX)
-        tcp_tls_failed(list_first(&t->shakes, struct tcp_link, in_shakes),
-                       "too many handshakes under way");
+    struct tcp_link *oldest = list_first(&t->shakes, struct tcp_link, in_shakes);
+    if (oldest && t->stats.handshaking >= TCP_HANDSHAKES_MAX)
+        tcp_tls_failed(oldest, "too many handshakes under way");
     t->stats.handshaking++;
     tl->shake_by = uv_now(t->c.loop) + TCP_HANDSHAKE_MS;
     list_push_back(&t->shakes, &tl->in_shakes);
@@ -138,7 +138,7 @@ void tcp_tls_flush(struct link *l)
            (l->queued_bytes > 0 || tls_out_len(tl->tls) > 0)) {
         size_t n = 1;
         while (n > 0 && budget > 0 && l->queued_bytes > 0 &&
-               tls_out_len(tl->tls) + 2 * TLS_RECORD <= TLS_OUT_MAX) {
+               tls_out_len(tl->tls) + (size_t)2 * TLS_RECORD <= TLS_OUT_MAX) {
             n = seal(tl);
             budget -= MIN(n, budget);
         }
