@@ -124,7 +124,8 @@ int api_call(const struct api_target *t, const struct call_args *a, struct http_
     if (snprintf(path, sizeof(path), "%s%s", bases[a->base], a->path) < (int)sizeof(path))
         rc = http_exchange(t, &q, &r);
     if (rc != OK) {
-        api_call_unanswered(t, a->what, rc);
+        if (rc != ERR_STATE)
+            api_call_unanswered(t, a->what, rc);
         return rc;
     }
     if ((r.status < 200 || r.status > 299) && (a->accept == 0 || r.status != a->accept)) {

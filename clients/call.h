@@ -23,7 +23,8 @@ struct call_args {
     const char *what;              /* for the message: "list the peers" */
 };
 
-/* OK with an answer to be freed, or an error that has been told on standard error. */
+/* OK with an answer to be freed, or an error that has been told on standard error: ERR_STATE of a
+ * source or sink says that it has told by itself. */
 MUST_CHECK int api_call(const struct api_target *t, const struct call_args *a,
                         struct http_reply *ret);
 /* api_call() for an answer whose body says nothing. Returns the exit status. */

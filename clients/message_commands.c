@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/ip6.h"
 #include "base/text.h"
+#include "clients/answer_stream.h"
 #include "clients/call.h"
 #include "clients/commands.h"
 #include "clients/escape.h"
@@ -18,7 +19,10 @@
 #define TOPIC_MAX_BYTES 255
 /* What "for ever" means to the API: a year. */
 #define WAIT_FOREVER_S 31536000
-#define KEY_HEX_CHARS  64
+/* Longer answers are written out while they come: into a file, and as a line of JSON. */
+#define STREAM_BYTES  ((size_t)1024 * 1024)
+#define KEEP_BYTES    ((size_t)96 * 1024 * 1024)
+#define KEY_HEX_CHARS 64
 
 #define SEND_WHAT    "send the message"
 #define RECEIVE_WHAT "receive a message"
@@ -203,22 +207,28 @@ int command_message_receive(const struct api_target *t, const struct receive_arg
         status = payload_sink_open(&sink, a->msg_path);
     if (status != 0)
         return status;
-    const struct call_args call = {.path = path, .wait_s = wait_s, .what = RECEIVE_WHAT};
+    struct answer_stream in = {.sink = a->msg_path ? &sink : NULL,
+                               .raw = a->raw,
+                               .limit = a->msg_path || a->raw ? STREAM_BYTES : KEEP_BYTES};
+    const struct http_query more = {.sink = answer_stream_take, .ctx = &in};
+    const struct call_args call = {
+        .path = path, .wait_s = wait_s, .more = &more, .what = RECEIVE_WHAT};
     status = 1;
-    if (api_call(t, &call, &r) != OK)
-        goto out;
-    status = 0;
-    if (r.status == 204) {
+    if (api_call(t, &call, &r) != OK) {
+        if (in.streaming)
+            fputs(
+                "The message was taken from the inbox; --ack leaves it there until it is written.\n",
+                stderr);
+    } else if (r.status == 204) {
         status = a->fail_empty ? EXIT_EMPTY : 0;
-        goto out;
-    }
-    json_t *json = json_loadb(r.body, r.body_len, 0, NULL);
-    http_reply_fini(&r);
-    if (message_read(json, &m) == OK)
+    } else if (in.streaming) {
+        status = answer_stream_end(&in);
+    } else if (message_read(json_loadb(in.buf ? in.buf : "", in.len, 0, NULL), &m) == OK) {
         status = receive_show(a, &sink, &m);
-    else
+    } else {
         status = command_fail_shape(RECEIVE_WHAT);
-out:
+    }
+    answer_stream_fini(&in);
     message_fini(&m);
     http_reply_fini(&r);
     payload_sink_drop(&sink);

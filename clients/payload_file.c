@@ -91,9 +91,11 @@ int payload_source_next(void *ctx, void *buf, size_t cap, size_t *ret_len)
         n = read(s->fd, buf, cap);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return err_from_errno(errno);
-    if (n == 0)
-        return ERR_CORRUPT;
+        (void)file_fail(READ_WHAT, s->path);
+    else if (n == 0)
+        command_fail("cannot send the message: %s became shorter meanwhile", s->path);
+    if (n <= 0)
+        return ERR_STATE;
     progress_at(&s->progress, (uint64_t)lseek(s->fd, 0, SEEK_CUR));
     *ret_len = (size_t)n;
     return OK;

@@ -22,7 +22,7 @@ struct payload_source {
 /* length 0: no regular file, or an empty one; nothing is open then. 0, or the exit status. */
 MUST_CHECK int payload_source_open(struct payload_source *s, const char *path);
 void payload_source_close(struct payload_source *s);
-/* An http_source; ctx: struct payload_source. ERR_CORRUPT: the file is shorter by now. */
+/* An http_source; ctx: struct payload_source. ERR_STATE, told. */
 MUST_CHECK int payload_source_next(void *ctx, void *buf, size_t cap, size_t *ret_len);
 
 /* Where a received payload goes. Opened before the message is taken from the node: a path that

@@ -97,6 +97,14 @@ def through(net, length):
     down = peak_kib(b, "message", "receive", "--ack", "--timeout", "30", "--msg-path", target, "-t", "file")
     check_equal(digest(target), digest(source), "the payload")
     check_equal(entries(b, "inbox"), [], "acknowledged")
+    # The call that every node has takes as little.
+    asked(a, "message", "send", b.ip, "--msg-path", source, "-t", "file")
+    wait_for("it is there", lambda: entries(b, "inbox", "--state", "ready"), 60 + length / MIB)
+    target.unlink()
+    down = max(down, peak_kib(b, "message", "receive", "--timeout", "30", "--msg-path", target, "-t", "file"))
+    check_equal(digest(target), digest(source), "the payload that was popped")
+    shown = json.loads((b.folder / "out").read_text())
+    check_equal((shown["topic"], "payload" in shown), ("file", False), "what it printed")
     check(net.sanitized or (up < RSS_MAX_KIB and down < RSS_MAX_KIB), f"peak of send {up} KiB, of receive {down} KiB")
     return up, down
 
