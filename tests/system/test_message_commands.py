@@ -122,7 +122,7 @@ def test_large_file(net):
 def test_longest_file(net):
     """What the bus takes at most."""
     up, down = through(net, 1024 * MIB)
-    print(f"1 GiB: peak of send {up} KiB, of receive {down} KiB")
+    print(f"# 1 GiB: peak of send {up} KiB, of receive {down} KiB")
 
 
 @needs_ours
