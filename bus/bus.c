@@ -223,11 +223,16 @@ static void recv_answer(struct bus *b, struct node *n, const struct ip6 *src,
     struct out_msg *m = outbox_find(b, src, &p->id);
     if (n)
         n->answered_at = now.mono;
-    if (!m) {
-        if (p->kind == MSG_KIND_READ && !bus_is_self(b, src))
+    if (!m && p->kind == MSG_KIND_READ) { /* it may overtake the record of the receipt */
+        m = outbox_received(b, src, &p->id);
+        if (m)
+            send_read(b, m, now);
+        else if (!bus_is_self(b, src))
             outbox_read_entry(b, n, src, &p->id, now);
-        else
-            b->stats.ignored++;
+        return;
+    }
+    if (!m) {
+        b->stats.ignored++;
         return;
     }
     if (m->state != OUT_QUEUED)

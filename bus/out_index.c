@@ -56,6 +56,15 @@ struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id
     return m;
 }
 
+struct out_msg *outbox_received(struct bus *b, const struct ip6 *node, const struct msg_id *id)
+{
+    struct out_msg *oldest = NULL;
+    for (struct out_msg *m = outbox_newest(b, id); m; m = m->id_older)
+        if (m->final == OUT_RECEIVED && !m->read_late && ip6_same_node(&m->dst, node))
+            oldest = m;
+    return oldest;
+}
+
 void outbox_id_add(struct bus *b, struct out_msg *m)
 {
     struct out_msg *old = outbox_newest(b, &m->id);

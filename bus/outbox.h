@@ -81,6 +81,8 @@ struct out_msg *outbox_find_key(struct bus *b, uint64_t node, const struct msg_i
 struct out_msg *outbox_newest(struct bus *b, const struct msg_id *id);
 /* The newest live one with this id, and this seq unless that is 0, that was accepted. */
 struct out_msg *outbox_accepted(struct bus *b, uint64_t seq, const struct msg_id *id);
+/* The oldest to this node with this id that is received, which is not durable yet. */
+struct out_msg *outbox_received(struct bus *b, const struct ip6 *node, const struct msg_id *id);
 /* Of (node, id), with the secret of the index. */
 uint64_t outbox_key_hash(const struct bus *b, uint64_t node, const struct msg_id *id);
 /* Is a message with this id live or lately ended, to this node? */

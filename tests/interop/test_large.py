@@ -30,6 +30,7 @@ def test_large_to_reference(net):
         check(m["payload"] == payload, f"{n} bytes: other bytes")
         print(f"# ours to the reference, {n} bytes: {time.monotonic() - began:.1f} s")
         wait_for("no file", lambda: not os.listdir(a.state_dir / "spool"))
+        a.wait_read(m["id"], b)
 
 
 @limit(120)

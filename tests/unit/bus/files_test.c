@@ -119,6 +119,30 @@ static void test_restart(void **state)
     rig_fini(&r);
 }
 
+/* A plain receiver whose client waits says READ right behind the DONE ACK: the receipt stands
+ * behind a note of progress that the store has not answered, and READ must not overtake it. */
+static void test_read_at_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, 8);
+    r.node[1].plain = true;
+    r.node[0].commit_min = r.node[0].commit_max = 200 * USEC_MS;
+    r.node[1].commit_min = r.node[1].commit_max = USEC_MS;
+    rig_start(&r, 0);
+    rig_start(&r, 1);
+    for (int i = 0; i < 3; i++) {
+        (void)rig_take(&r, 1, 20000);
+        bus_client c = rig_send_file(&r, 0, &r.node[1].addr, LARGE, OUT_AT_LEAST_ONCE);
+        rig_run(&r, 10 * USEC_SEC);
+        struct msg_id id = rig_answer(&r, 0, c, BUS_OUT_ACCEPTED)->id;
+        struct fake_out *row = fake_out_find(&r.node[0].store, &id, ip6_node(&r.node[1].addr));
+        assert_non_null(row);
+        assert_int_equal(row->row.state, OUT_READ);
+    }
+    rig_fini(&r);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -168,7 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_to_self),         cmocka_unit_test(test_peek_body_fetch),
         cmocka_unit_test(test_restart),         cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_file_not_needed),
+        cmocka_unit_test(test_file_not_needed), cmocka_unit_test(test_read_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
