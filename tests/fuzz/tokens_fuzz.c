@@ -29,8 +29,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     const char *first = tokens_first(&t, text);
     if (first) {
+        uint64_t id = 0;
         memcpy(word, first, TOKEN_CHARS);
-        assert(tokens_scopes(&t, word) != 0);
+        unsigned may = tokens_scopes(&t, word, &id);
+        assert(may != 0 && tokens_scopes_of(&t, id) != 0);
     }
     free(text);
     return 0;
