@@ -189,7 +189,7 @@ static void on_readable(uv_poll_t *h, int status, int events)
 
 static int open_socket(const struct discovery_conf *c)
 {
-    int one = 1, zero = 0, keep;
+    int one = 1, zero = 0;
     struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(c->port)};
     int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -199,18 +199,11 @@ static int open_socket(const struct discovery_conf *c)
         rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (rc == 0)
         rc = setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &zero, sizeof(zero));
-    if (rc == 0) {
+    if (rc == 0)
         rc = socket_mark(fd, c->firewall_mark);
-        errno = rc < 0 ? -rc : errno;
-    }
     if (rc == 0)
         rc = bind(fd, (const struct sockaddr *)&any, sizeof(any));
-    if (rc == 0)
-        return fd;
-    keep = errno;
-    (void)close(fd);
-    errno = keep;
-    return -1;
+    return rc == 0 ? fd : socket_give_up(fd);
 }
 
 int discovery_new(const struct discovery_conf *c, struct discovery **ret)

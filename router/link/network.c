@@ -1,14 +1,12 @@
 #include "router/link/network.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "router/link/network_priv.h"
 
@@ -42,7 +40,6 @@ int network_new(const char *name, const uint8_t key[static NETWORK_KEY_BYTES], s
         return ERR_NOMEM;
     memcpy(n->key, key, sizeof(n->key));
     memcpy(n->name, name, len);
-    n->name_len = len;
     if (gnutls_psk_allocate_client_credentials(&n->client) < 0 ||
         gnutls_psk_set_client_credentials(n->client, n->name, &k, GNUTLS_PSK_KEY_RAW) < 0 ||
         gnutls_psk_allocate_server_credentials(&n->server) < 0 ||
@@ -73,26 +70,18 @@ int network_key_read(const char *path, uint8_t ret[static NETWORK_KEY_BYTES],
                      unsigned *ret_warnings)
 {
     struct stat st;
-    uint8_t more[NETWORK_KEY_BYTES + 1];
-    size_t got = 0;
-    ssize_t n = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_from_errno(errno);
-    while (got < sizeof(more) && n > 0) {
-        n = read(fd, more + got, sizeof(more) - got);
-        if (n < 0 && errno == EINTR)
-            n = 1;
-        else if (n > 0)
-            got += (size_t)n;
+    uint8_t buf[NETWORK_KEY_BYTES + 1]; /* one more shows a longer one */
+    size_t len = 0;
+    uint64_t size;
+    int rc = file_read(path, buf, sizeof(buf), &len, &size);
+    if (rc == OK && len < NETWORK_KEY_BYTES)
+        rc = ERR_MALFORMED;
+    if (rc == OK) {
+        memcpy(ret, buf, NETWORK_KEY_BYTES);
+        *ret_warnings = len > NETWORK_KEY_BYTES ? NETWORK_KEY_LONG : 0;
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077))
+            *ret_warnings |= NETWORK_KEY_READABLE;
     }
-    int rc = n < 0 ? err_from_errno(errno) : got < NETWORK_KEY_BYTES ? ERR_MALFORMED : OK;
-    *ret_warnings = got > NETWORK_KEY_BYTES ? NETWORK_KEY_LONG : 0;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077))
-        *ret_warnings |= NETWORK_KEY_READABLE;
-    if (rc == OK)
-        memcpy(ret, more, NETWORK_KEY_BYTES);
-    sodium_memzero(more, sizeof(more));
-    (void)close(fd);
+    sodium_memzero(buf, sizeof(buf));
     return rc;
 }

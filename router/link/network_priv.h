@@ -9,6 +9,5 @@ struct network {
     gnutls_psk_server_credentials_t server;
     gnutls_priority_t priority;
     uint8_t key[NETWORK_KEY_BYTES];
-    size_t name_len;
     char name[NETWORK_NAME_MAX + 1];
 };

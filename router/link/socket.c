@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *socket_why(int error)
 {
@@ -40,9 +41,15 @@ const char *socket_why(int error)
 
 int socket_mark(int fd, int mark)
 {
-    if (mark == 0)
-        return 0;
-    return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
+    return mark == 0 ? 0 : setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+}
+
+int socket_give_up(int fd)
+{
+    int kept = errno;
+    (void)close(fd);
+    errno = kept;
+    return -1;
 }
 
 int socket_port(int fd, uint16_t *ret)

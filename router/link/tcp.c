@@ -102,27 +102,20 @@ static void on_listener(uv_poll_t *h, int status, int events)
 /* A bound and listening socket, or -1 with errno. */
 static int listen_on(const struct tcp *t, const struct sockaddr *a, socklen_t len)
 {
-    int one = 1, zero = 0, rc, keep;
+    int one = 1, zero = 0, rc;
     int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (rc == 0 && a->sa_family == AF_INET6)
         rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-    if (rc == 0) {
+    if (rc == 0)
         rc = socket_mark(fd, t->c.firewall_mark);
-        errno = rc < 0 ? -rc : errno;
-    }
     if (rc == 0)
         rc = bind(fd, a, len);
     if (rc == 0)
         rc = listen(fd, TCP_BACKLOG);
-    if (rc == 0)
-        return fd;
-    keep = errno;
-    (void)close(fd);
-    errno = keep;
-    return -1;
+    return rc == 0 ? fd : socket_give_up(fd);
 }
 
 static int listen_dual(const struct tcp *t)

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static struct attempt *attempt_start(struct dialler *d, const struct sockaddr_st
     t->pending++;
     rc = uv_fileno((uv_handle_t *)&tl->stream, &fd);
     if (rc == 0)
-        rc = socket_mark(fd, t->c.firewall_mark);
+        rc = socket_mark(fd, t->c.firewall_mark) < 0 ? -errno : 0;
     if (rc == 0)
         rc = uv_tcp_connect(&tl->connect, &tl->stream, (const struct sockaddr *)to, on_connected);
     if (rc < 0) {

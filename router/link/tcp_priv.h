@@ -46,7 +46,6 @@ struct tcp_link {
     size_t read_left;     /* of this wake-up's budget */
     bool opened, reading;
     struct tls *tls;   /* in a private network */
-    bool secured;      /* its handshake is done */
     uint8_t *sealed;   /* with the loop; NULL: nothing is */
     uint64_t shake_by; /* on the clock of the loop */
     struct list in_shakes;

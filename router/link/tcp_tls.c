@@ -163,7 +163,6 @@ static void handshake(struct tcp_link *tl)
         tcp_tls_failed(tl, why);
         return;
     }
-    tl->secured = true;
     tcp_tls_stop(tl);
     tcp_link_ready(tl);
 }
@@ -172,9 +171,9 @@ void tcp_tls_input(struct tcp_link *tl, const uint8_t *bytes, size_t len)
 {
     enum tls_step s = TLS_OK;
     tls_input(tl->tls, bytes, len);
-    if (!tl->secured)
+    if (tl->base.state == LINK_NEW)
         handshake(tl);
-    while (tl->secured && tl->base.state == LINK_OPEN && s == TLS_OK) {
+    while (tl->base.state == LINK_OPEN && s == TLS_OK) {
         const char *why = NULL;
         size_t n = 0;
         s = tls_read(tl->tls, tl->t->plain_buf, sizeof(tl->t->plain_buf), &n, &why);
