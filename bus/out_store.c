@@ -195,10 +195,7 @@ void outbox_begin(struct bus *b, struct out_msg *m, struct instant now)
         return;
     }
     outbox_keep_body(b, m);
-    if (m->stream)
-        stream_go(b, m, now.mono);
-    else
-        outbox_line_up(b, m, now.mono);
+    stream_line_up(b, m, now.mono);
 }
 
 static void put_done(struct bus *b, struct out_msg *m, const struct bus_store_result *res,

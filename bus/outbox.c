@@ -466,10 +466,7 @@ int outbox_load(struct bus *b, const struct bus_out_row *row, struct instant now
     b->out_seq = MAX(b->out_seq, m->seq);
     if (!m->reply)
         asked_note(&b->asked, n->key, &m->id, now.mono);
-    if (m->stream)
-        stream_go(b, m, now.mono);
-    else
-        outbox_line_up(b, m, now.mono);
+    stream_line_up(b, m, now.mono);
     if (m->len > MSG_LEN_MAX && m->file == 0)
         outbox_lost(b, m, now);
     return OK;

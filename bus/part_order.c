@@ -14,15 +14,22 @@ static bool is_behind(const struct part *q, const struct part *p)
     return memcmp(q->after.b, p->id.b, MSG_ID_BYTES) == 0 && q != p;
 }
 
-void part_order_learn(struct bus *b, struct part *p, const struct trailer *t)
+/* p comes behind that message, or (has false) behind none; it may have its turn now. */
+static void come_behind(struct bus *b, struct part *p, bool has, const struct msg_id *after)
 {
-    list_del(&p->behind);
-    p->has_after = t->has_after && !p->file;
-    p->after = t->after;
-    if (p->has_after)
+    p->has_after = has;
+    p->after = *after;
+    if (!has)
+        list_del(&p->behind);
+    else if (!list_linked(&p->behind))
         list_push_back(&p->node->behind, &p->behind);
     if (p->held)
         op_want(&b->ops, &p->op);
+}
+
+void part_order_learn(struct bus *b, struct part *p, const struct trailer *t)
+{
+    come_behind(b, p, t->has_after && !p->file, &t->after);
 }
 
 bool part_order_known(struct bus *b, const struct node *n, const struct ip6 *src,
@@ -57,13 +64,7 @@ void part_order_gap(struct bus *b, const struct part *p)
 {
     list_foreach_safe (l, &p->node->behind) {
         struct part *q = list_entry(l, struct part, behind);
-        if (!is_behind(q, p))
-            continue;
-        q->after = p->after;
-        q->has_after = p->has_after;
-        if (!q->has_after)
-            list_del(&q->behind);
-        if (q->held)
-            op_want(&b->ops, &q->op);
+        if (is_behind(q, p))
+            come_behind(b, q, p->has_after, &p->after);
     }
 }

@@ -155,6 +155,7 @@ MUST_CHECK int part_ack_hold(struct part *p, const struct msg_packet *c, uint32_
 bool part_known(struct bus *b, struct part *p, struct instant now);
 /* With its row and its file. */
 void part_give_up(struct bus *b, struct part *p, usec_t now);
+
 /* --- part_order.c: ordered messages. --- */
 
 /* What INIT says of the one that p comes behind. */

@@ -108,6 +108,14 @@ void stream_go(struct bus *b, const struct out_msg *m, usec_t now)
     }
 }
 
+void stream_line_up(struct bus *b, struct out_msg *m, usec_t now)
+{
+    if (m->stream)
+        stream_go(b, m, now);
+    else
+        outbox_line_up(b, m, now);
+}
+
 const struct out_msg *stream_after(const struct out_msg *m)
 {
     const struct out_msg *p = m->stream ? before(m) : NULL;

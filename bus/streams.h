@@ -22,7 +22,9 @@ MUST_CHECK int stream_join(struct bus *b, struct out_msg *m);
 /* Out of its stream, at its end or because it was never accepted; who comes behind it goes on. Fine
  * when it is in none. */
 void stream_leave(struct bus *b, struct out_msg *m, usec_t now);
-/* m was accepted, or began: who has its turn now lines up to be sent. */
+/* m is durable: it lines up to be sent, in a stream when it has its turn. */
+void stream_line_up(struct bus *b, struct out_msg *m, usec_t now);
+/* m began: who has its turn now lines up. Fine when it is in none. */
 void stream_go(struct bus *b, const struct out_msg *m, usec_t now);
 /* The one that m must not overtake, now; NULL: none. */
 const struct out_msg *stream_after(const struct out_msg *m);
