@@ -69,11 +69,10 @@ static int connection(const struct api_target *t, struct reading *r)
         more.header = "last-event-id:";
         more.value = r->last_id;
     }
-    const struct call_args a = {
-        .base = CALL_BUS, .path = r->s->path, .more = &more, .accept = 503, .what = r->s->what};
+    const struct call_args a = {.base = CALL_BUS, .what = r->s->what};
     char path[2048];
     int rc = ERR_TOOBIG;
-    if (snprintf(path, sizeof(path), "/bus/v1%s", a.path) < (int)sizeof(path)) {
+    if (snprintf(path, sizeof(path), "/bus/v1%s", r->s->path) < (int)sizeof(path)) {
         more.path = path;
         rc = http_exchange(t, &more, &reply);
     }

@@ -214,11 +214,6 @@ static int fetch(const struct api_target *t, const struct receive_args *a, uint6
     }
 }
 
-static int to_sink(void *ctx, const char *bytes, size_t len)
-{
-    return payload_sink_add(ctx, bytes, len);
-}
-
 static int to_stdout(void *ctx, const char *bytes, size_t len)
 {
     (void)ctx;
@@ -231,7 +226,7 @@ static int show(const struct receive_args *a, struct payload_sink *sink, struct 
     if (a->msg_path) {
         status = payload_sink_begin(sink);
         if (status == 0)
-            status = lease_payload(l, to_sink, sink);
+            status = lease_payload(l, payload_sink_take, sink);
         if (status == 0)
             status = payload_sink_end(sink, true);
     } else if (a->raw) {

@@ -135,6 +135,11 @@ int payload_sink_add(struct payload_sink *s, const char *bytes, size_t len)
     return 0;
 }
 
+int payload_sink_take(void *ctx, const char *bytes, size_t len)
+{
+    return payload_sink_add(ctx, bytes, len);
+}
+
 int payload_sink_end(struct payload_sink *s, bool sync)
 {
     struct stat st;

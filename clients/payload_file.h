@@ -36,6 +36,8 @@ MUST_CHECK int payload_sink_open(struct payload_sink *s, const char *path);
 /* The former content goes. All return 0 or the exit status, told. */
 MUST_CHECK int payload_sink_begin(struct payload_sink *s);
 MUST_CHECK int payload_sink_add(struct payload_sink *s, const char *bytes, size_t len);
+/* The same as a lease_take; ctx: struct payload_sink. */
+MUST_CHECK int payload_sink_take(void *ctx, const char *bytes, size_t len);
 /* sync: it is on the disk then. */
 MUST_CHECK int payload_sink_end(struct payload_sink *s, bool sync);
 /* All of it at once. */

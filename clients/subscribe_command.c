@@ -58,12 +58,6 @@ static int print_line(struct subscription *s, struct lease *l)
     return 0;
 }
 
-static int to_fd(void *ctx, const char *bytes, size_t len)
-{
-    struct payload_sink *s = ctx;
-    return payload_sink_add(s, bytes, len);
-}
-
 /* A file without a name that holds the payload, at its beginning; -1, told. */
 static int payload_fd(struct lease *l)
 {
@@ -76,7 +70,7 @@ static int payload_fd(struct lease *l)
                      strerror_r(errno, why, sizeof(why)));
         return -1;
     }
-    if (lease_payload(l, to_fd, &s) == 0 && lseek(s.fd, 0, SEEK_SET) == 0)
+    if (lease_payload(l, payload_sink_take, &s) == 0 && lseek(s.fd, 0, SEEK_SET) == 0)
         return s.fd;
     close(s.fd);
     return -1;
