@@ -29,28 +29,26 @@ def exchange(a, b):
             check_equal(receiver.take(30)["payload"] == payload, True, f"{size} bytes from {sender.name}")
 
 
+def roles(net, listening, dialling, scheme):
+    """Over both families; ours is killed and comes back."""
+    a = listening(net, "a")
+    b = dialling(net, "b", peers=[a.endpoint().replace("tcp", scheme)])
+    exchange(a, b)
+    (a if a.ours else b).restart("kill9")
+    exchange(a, b)
+    c = dialling(net, "c", peers=[a.endpoint("::1")])
+    exchange(a, c)
+
+
 @limit(180)
 def test_dialled(net):
-    """We listen, over both families; the link is cut and comes back."""
     private_reference()
-    a = member(net, "a")
-    b = theirs(net, "b", peers=[a.endpoint()])
-    exchange(a, b)
-    a.restart("kill9")
-    exchange(a, b)
-    c = theirs(net, "c", peers=[a.endpoint("::1")])
-    exchange(a, c)
+    roles(net, member, theirs, "tcp")
 
 
 @limit(180)
 def test_dialling(net):
-    a = theirs(net, "a")
-    b = member(net, "b", peers=[a.endpoint().replace("tcp", "tls")])
-    exchange(a, b)
-    b.restart("kill9")
-    exchange(a, b)
-    c = member(net, "c", peers=[a.endpoint("::1")])
-    exchange(a, c)
+    roles(net, theirs, member, "tls")
 
 
 @limit(120)
